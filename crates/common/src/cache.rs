@@ -1,0 +1,332 @@
+//! What the watches have seen: the children of all objects, kept small, and handed out an object at a time.
+//!
+//! # Guarantees
+//!
+//! * **You see what you wrote.** The driver puts the answer of each of its writes here, so the next pass does not see an older
+//!   state, and the echo of a write on the watch wakes nobody.
+//! * **An older event never replaces a newer object.** Resource versions of one kind are compared as numbers, which the API
+//!   server guarantees to be ordered; where one is not a number, the event wins.
+//!
+//! # Memory
+//!
+//! Objects are kept as JSON text without managed fields, and parsed when a pass needs them. That is several times smaller than
+//! parsed objects, and a pass reads a dozen of them at the most.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use kube::{Resource, api::ApiResource, runtime::watcher::Event};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::api::label;
+
+/// An object as JSON text, with the few things that are needed without parsing it.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    metadata: ObjectMeta,
+    managers: Box<[ManagedFieldsEntry]>,
+    text: Box<str>,
+}
+
+impl Packed {
+    /// Packs an object. Managed fields are dropped, apart from who updated it without applying.
+    pub fn new(mut object: Value) -> serde_json::Result<Self> {
+        let mut metadata = ObjectMeta::deserialize(object.get("metadata").unwrap_or(&Value::Null))?;
+        if let Some(fields) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            fields.remove("managedFields");
+        }
+        let managers = metadata
+            .managed_fields
+            .take()
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|entry| entry.operation.as_deref() == Some("Update") && entry.subresource.is_none())
+            .map(|entry| ManagedFieldsEntry { manager: entry.manager, ..ManagedFieldsEntry::default() })
+            .collect();
+        metadata.annotations = None;
+        Ok(Self { metadata, managers, text: object.to_string().into_boxed_str() })
+    }
+
+    /// The object as JSON.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// The object as its type.
+    pub fn parse<K: DeserializeOwned>(&self) -> serde_json::Result<K> {
+        serde_json::from_str(&self.text)
+    }
+
+    /// Whether `manager` has made it by POST and not applied it since: see [`crate::driver`].
+    pub fn was_posted_by(&self, manager: &str) -> bool {
+        self.managers.iter().any(|entry| entry.manager.as_deref() == Some(manager))
+    }
+
+    fn version(&self) -> Option<u64> {
+        self.metadata.resource_version.as_deref()?.parse().ok()
+    }
+}
+
+impl<'de> Deserialize<'de> for Packed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Packed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}
+
+impl Resource for Packed {
+    type DynamicType = ApiResource;
+    type Scope = kube::core::DynamicResourceScope;
+
+    fn kind(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.kind.as_str().into()
+    }
+
+    fn group(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.group.as_str().into()
+    }
+
+    fn version(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.version.as_str().into()
+    }
+
+    fn plural(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.plural.as_str().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// Which custom resource an object belongs to: its namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Instance {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Instance {
+    /// The instance that the labels of an object name.
+    pub fn of(metadata: &ObjectMeta) -> Option<Self> {
+        Some(Self {
+            namespace: metadata.namespace.clone()?,
+            name: metadata.labels.as_ref()?.get(label::INSTANCE)?.clone(),
+        })
+    }
+}
+
+/// The children of one object: a snapshot that does not change during a pass.
+#[derive(Clone, Debug, Default)]
+pub struct Children(Arc<BTreeMap<Key, Arc<Packed>>>);
+
+/// Kind and name.
+type Key = (Box<str>, Box<str>);
+
+impl Children {
+    /// The child of that kind and name.
+    pub fn get(&self, kind: &str, name: &str) -> Option<&Arc<Packed>> {
+        // The key's type has no borrowed form as a pair, and there are a dozen children.
+        self.iter().find(|(k, n, _)| *k == kind && *n == name).map(|(_, _, object)| object)
+    }
+
+    /// The child of that type and name, parsed. One that does not parse is as good as absent.
+    pub fn find<K: Resource<DynamicType = ()> + DeserializeOwned>(&self, name: &str) -> Option<K> {
+        self.get(&K::kind(&()), name)?.parse().ok()
+    }
+
+    /// All children of that type, by name.
+    pub fn all<K: Resource<DynamicType = ()> + DeserializeOwned>(&self) -> Vec<K> {
+        let kind = K::kind(&());
+        self.iter().filter(|(k, ..)| *k == kind).filter_map(|(_, _, object)| object.parse().ok()).collect()
+    }
+
+    /// Kind, name and object of all of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Arc<Packed>)> {
+        self.0.iter().map(|((kind, name), object)| (&**kind, &**name, object))
+    }
+
+    fn edit(&mut self) -> &mut BTreeMap<Key, Arc<Packed>> {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+/// The children of all objects.
+#[derive(Debug, Default)]
+pub struct Cache(RwLock<HashMap<Instance, Children>>);
+
+impl Cache {
+    /// The children of an object, as they are now.
+    pub fn children(&self, instance: &Instance) -> Children {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(instance).cloned().unwrap_or_default()
+    }
+
+    /// Puts an object; `true` if it was news.
+    pub fn put(&self, kind: &str, object: Packed) -> bool {
+        let Some((instance, key)) = key(kind, &object.metadata) else { return false };
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let children = all.entry(instance).or_default().edit();
+        if let Some(known) = children.get(&key)
+            && known.metadata.uid == object.metadata.uid
+            && let (Some(known), Some(new)) = (known.version(), object.version())
+            && new <= known
+        {
+            return false;
+        }
+        children.insert(key, Arc::new(object));
+        true
+    }
+
+    /// Removes an object; `true` if it was there. One that was made anew under the same name stays.
+    pub fn remove(&self, kind: &str, metadata: &ObjectMeta) -> bool {
+        let Some((instance, key)) = key(kind, metadata) else { return false };
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(children) = all.get_mut(&instance) else { return false };
+        if children.0.get(&key).is_none_or(|known| known.metadata.uid != metadata.uid) {
+            return false;
+        }
+        children.edit().remove(&key);
+        if children.0.is_empty() {
+            all.remove(&instance);
+        }
+        true
+    }
+
+    /// Takes an event of a watch, and returns the instances that it is news for. `listed` collects what a restarted watch
+    /// lists: what it did not list at its end has gone.
+    pub fn take(&self, kind: &str, event: Event<Packed>, listed: &mut Listed) -> Vec<Instance> {
+        match event {
+            Event::Init => {
+                listed.uids.clear();
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                listed.uids.extend(object.metadata.uid.clone());
+                self.take(kind, Event::Apply(object), listed)
+            }
+            Event::InitDone => {
+                let gone = self.forget_unlisted(kind, listed);
+                listed.uids = HashSet::new();
+                gone
+            }
+            Event::Apply(object) => {
+                let instance = Instance::of(&object.metadata);
+                if self.put(kind, object) { instance.into_iter().collect() } else { Vec::new() }
+            }
+            Event::Delete(object) => {
+                let instance = Instance::of(&object.metadata);
+                if self.remove(kind, &object.metadata) { instance.into_iter().collect() } else { Vec::new() }
+            }
+        }
+    }
+
+    fn forget_unlisted(&self, kind: &str, listed: &Listed) -> Vec<Instance> {
+        let gone = {
+            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            all.values()
+                .flat_map(Children::iter)
+                .filter(|(k, _, object)| *k == kind && listed.covers(&object.metadata) && !listed.has(&object.metadata))
+                .map(|(_, _, object)| object.metadata.clone())
+                .collect::<Vec<_>>()
+        };
+        gone.iter().filter(|metadata| self.remove(kind, metadata)).filter_map(Instance::of).collect()
+    }
+}
+
+/// What a restarted watch has listed so far.
+#[derive(Debug, Default)]
+pub struct Listed {
+    namespace: Option<String>,
+    uids: HashSet<String>,
+}
+
+impl Listed {
+    /// For a watch that is limited to a namespace, or not.
+    pub fn within(namespace: Option<String>) -> Self {
+        Self { namespace, uids: HashSet::new() }
+    }
+
+    fn covers(&self, metadata: &ObjectMeta) -> bool {
+        self.namespace.is_none() || self.namespace == metadata.namespace
+    }
+
+    fn has(&self, metadata: &ObjectMeta) -> bool {
+        metadata.uid.as_ref().is_some_and(|uid| self.uids.contains(uid))
+    }
+}
+
+fn key(kind: &str, metadata: &ObjectMeta) -> Option<(Instance, Key)> {
+    Some((Instance::of(metadata)?, (kind.into(), metadata.name.as_deref()?.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn secret(version: &str, uid: &str) -> Packed {
+        Packed::new(json!({
+            "metadata": {
+                "name": "a", "namespace": "n", "uid": uid, "resourceVersion": version,
+                "labels": {label::INSTANCE: "i"},
+                "managedFields": [{"manager": "m", "operation": "Update"}, {"manager": "k", "operation": "Apply"}],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn instance() -> Instance {
+        Instance { namespace: "n".to_owned(), name: "i".to_owned() }
+    }
+
+    #[test]
+    fn the_echo_of_a_write_is_no_news() {
+        let cache = Cache::default();
+        assert!(cache.put("Secret", secret("5", "u")));
+        assert!(cache.take("Secret", Event::Apply(secret("5", "u")), &mut Listed::default()).is_empty());
+        assert!(cache.take("Secret", Event::Apply(secret("4", "u")), &mut Listed::default()).is_empty());
+        assert_eq!(cache.take("Secret", Event::Apply(secret("6", "u")), &mut Listed::default()), [instance()]);
+    }
+
+    #[test]
+    fn what_a_restarted_watch_does_not_list_has_gone() {
+        let cache = Cache::default();
+        cache.put("Secret", secret("5", "u"));
+        let mut listed = Listed::default();
+        assert!(cache.take("Secret", Event::Init, &mut listed).is_empty());
+        assert_eq!(cache.take("Secret", Event::InitDone, &mut listed), [instance()]);
+        assert!(cache.children(&instance()).get("Secret", "a").is_none());
+    }
+
+    #[test]
+    fn a_late_deletion_does_not_remove_a_successor() {
+        let cache = Cache::default();
+        cache.put("Secret", secret("7", "new"));
+        assert!(cache.take("Secret", Event::Delete(secret("6", "old")), &mut Listed::default()).is_empty());
+        assert!(cache.children(&instance()).get("Secret", "a").is_some());
+    }
+
+    #[test]
+    fn managed_fields_are_dropped_but_who_posted_is_known() {
+        let packed = secret("1", "u");
+        assert!(!packed.text.contains("managedFields"));
+        assert!(packed.was_posted_by("m"));
+        assert!(!packed.was_posted_by("k"));
+    }
+}

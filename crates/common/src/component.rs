@@ -1,0 +1,216 @@
+//! What a controller has to say for itself: everything else is the [driver](crate::driver)'s.
+//!
+//! ```text
+//!            observe            desire, actions, progress, facts            apply, act, verify
+//!   cluster ─────────▶ Observed ────────────────────────────────▶ intents ───────────────────▶ cluster
+//!            reads              pure: no client, no clock, no dice            writes
+//! ```
+//!
+//! Reads are at the front, writes at the end, and everything worth arguing about is in the middle, where a fixture and an
+//! assertion are enough for a test.
+
+use std::{fmt::Display, future::Future};
+
+use k8s_openapi::{NamespaceResourceScope, api::rbac::v1::PolicyRule};
+use kube::{Resource, api::ApiResource, core::object::HasStatus};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    api::{Rollout, Status},
+    condition::{Reason, Statement},
+    manifest::Manifest,
+    world::World,
+};
+
+/// A custom resource that a component can own.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + HasStatus<Status: Status + Serialize + PartialEq + Clone + Send + Sync>
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + std::fmt::Debug
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Kind for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + HasStatus<Status: Status + Serialize + PartialEq + Clone + Send + Sync>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// One concern of the stack: a kind, and what makes it true.
+pub trait Component: Send + Sync + 'static {
+    /// The custom resource that it owns.
+    type Kind: Kind;
+    /// What a pass knows of the world: plain data, gathered by [`observe`](Self::observe).
+    type Observed: Send + Sync;
+    /// Something that the product itself must be told, as data. `Display` is for logs and messages, so it shows no secret.
+    type Action: Display + Send + Sync;
+    /// Why observing or acting failed.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The component's name: its label value, field manager, event reporter and Lease.
+    const NAME: &'static str;
+
+    /// The kinds of its children, and what it does with them.
+    fn children() -> Vec<Child>;
+
+    /// The ConfigMaps and Secrets of users that are watched by name.
+    fn sources() -> Sources {
+        Sources::default()
+    }
+
+    /// Permissions beyond those that follow from the kind, its children and its sources.
+    fn further_rules() -> Vec<PolicyRule> {
+        Vec::new()
+    }
+
+    /// Gathers what the pass needs to know. Reads only.
+    fn observe(
+        &self,
+        object: &Self::Kind,
+        world: &World<'_>,
+    ) -> impl Future<Output = Result<Self::Observed, Self::Error>> + Send;
+
+    /// The bill of materials, in the order of applying.
+    fn desire(&self, object: &Self::Kind, observed: &Self::Observed) -> Vec<Manifest>;
+
+    /// What the product itself must be told, in order.
+    fn actions(&self, _object: &Self::Kind, _observed: &Self::Observed) -> Vec<Self::Action> {
+        Vec::new()
+    }
+
+    /// Whether there is anything to wait for, or to ask of the user.
+    fn progress(&self, object: &Self::Kind, observed: &Self::Observed) -> Progress;
+
+    /// The component's own part of the status: fields, and conditions beside Ready, Reconciling and Stalled.
+    fn facts(&self, object: &Self::Kind, observed: &Self::Observed) -> Facts<<Self::Kind as HasStatus>::Status>;
+
+    /// Whether a pod may be restarted now.
+    fn restart_gate(&self, _object: &Self::Kind, _observed: &Self::Observed) -> Gate {
+        Gate::Open
+    }
+
+    /// When pods are restarted for a newer controller's sake.
+    fn rollout(&self, _object: &Self::Kind) -> Rollout {
+        Rollout::default()
+    }
+
+    /// Tells the product one thing.
+    fn act(
+        &self,
+        _object: &Self::Kind,
+        _observed: &Self::Observed,
+        _action: &Self::Action,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Uses the thing as its users would. Called when nothing is left to do, and every few minutes after.
+    fn verify(&self, object: &Self::Kind, observed: &Self::Observed) -> impl Future<Output = Verdict> + Send;
+}
+
+/// How far a component has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing to wait for.
+    Settled,
+    /// Something is expected to come by itself.
+    Waiting {
+        /// Why.
+        reason: Reason,
+        /// For what, and what the user can do if it does not come.
+        message: String,
+    },
+    /// The user must act first. Nothing is applied meanwhile, so that nothing is lost.
+    Stalled {
+        /// Why.
+        reason: Reason,
+        /// Which field or object, what is wrong with it, and the remedy.
+        message: String,
+    },
+}
+
+/// What using the component showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It works; the message says what was tried.
+    Verified(String),
+    /// It does not.
+    Failed {
+        /// Why.
+        reason: Reason,
+        /// What was tried, what came back, and what the user can do.
+        message: String,
+    },
+}
+
+/// Whether something may be done now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Yes.
+    Open,
+    /// Not yet; the text says for what it waits.
+    Closed(String),
+}
+
+/// The component's own part of the status.
+#[derive(Clone, Debug)]
+pub struct Facts<S> {
+    /// Fields of the status; the driver adds the conditions.
+    pub status: S,
+    /// Conditions beside those that the driver states.
+    pub statements: Vec<Statement>,
+}
+
+/// ConfigMaps and Secrets of users that are watched by name, in every namespace that the controller is responsible for.
+/// Those with the label `temporal-stack.dev/config=true` are watched too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sources {
+    /// Names of ConfigMaps.
+    pub config_maps: &'static [&'static str],
+    /// Names of Secrets.
+    pub secrets: &'static [&'static str],
+}
+
+/// A kind of child, and what the controller does with it.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// The kind.
+    pub resource: ApiResource,
+    /// The verbs beside `list` and `watch` that the controller needs.
+    pub verbs: &'static [&'static str],
+}
+
+impl Child {
+    /// Made, kept and pruned by the controller.
+    pub fn kept<K: Resource<DynamicType = ()>>() -> Self {
+        Self { resource: ApiResource::erase::<K>(&()), verbs: &["get", "create", "patch", "delete"] }
+    }
+
+    /// Made by others; its fields are adjusted.
+    pub fn adjusted<K: Resource<DynamicType = ()>>() -> Self {
+        Self { resource: ApiResource::erase::<K>(&()), verbs: &["get", "patch"] }
+    }
+
+    /// Whether the controller makes objects of this kind, and so may prune them.
+    pub fn is_kept(&self) -> bool {
+        self.verbs.contains(&"create")
+    }
+
+    /// Pods of the controller's workloads: read, and deleted one at a time to restart them.
+    pub fn restarted<K: Resource<DynamicType = ()>>() -> Self {
+        Self { resource: ApiResource::erase::<K>(&()), verbs: &["delete"] }
+    }
+}

@@ -1,0 +1,191 @@
+//! Conditions: how a component says what it is about, by the rules of [kstatus].
+//!
+//! * `Ready` is always there. `True` is earned by use, for the generation that it names.
+//! * `Reconciling` and `Stalled` are there only while they are `True`, as kstatus wants it.
+//! * Every condition has a [`Reason`] from the closed list of its component, and a message that says what to do next.
+//! * Messages have no measured numbers and no times, so that a condition changes only when something has happened;
+//!   `lastTransitionTime` changes only with the status.
+//!
+//! [kstatus]: https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
+
+use std::fmt;
+
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+
+/// The component does what it is for.
+pub const READY: &str = "Ready";
+/// The controller is at work on the current generation, or waits for something that is expected to come.
+pub const RECONCILING: &str = "Reconciling";
+/// The user must act before the controller can go on.
+pub const STALLED: &str = "Stalled";
+/// What became of the user's configuration.
+pub const CONFIG_HONOURED: &str = "ConfigHonoured";
+/// A restart would bring something new, and waits for the user's word.
+pub const RESTART_PENDING: &str = "RestartPending";
+/// The user has paused the object.
+pub const PAUSED: &str = "Paused";
+
+/// Why a condition has its status: one word in `CamelCase`, part of the API.
+///
+/// Reasons are constants only, so the list of a component is closed and can be read in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reason(&'static str);
+
+impl Reason {
+    /// Declares a reason. Use it in constants.
+    pub const fn new(reason: &'static str) -> Self {
+        Self(reason)
+    }
+
+    /// The reason as it stands in a condition.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Reasons that every component shares.
+pub mod reason {
+    use super::Reason;
+
+    /// The controller has used the component, and it worked.
+    pub const VERIFIED: Reason = Reason::new("Verified");
+    /// The last pass changed something; what it led to is awaited.
+    pub const APPLYING: Reason = Reason::new("Applying");
+    /// Pods, volumes or other children are not there yet, or not at their newest revision.
+    pub const CHILDREN_NOT_READY: Reason = Reason::new("ChildrenNotReady");
+    /// The controller used the component, and it did not work.
+    pub const VERIFICATION_FAILED: Reason = Reason::new("VerificationFailed");
+    /// A pass failed; it is tried again, less and less often.
+    pub const RECONCILE_ERROR: Reason = Reason::new("ReconcileError");
+    /// The spec asks for something that cannot be.
+    pub const INVALID_SPEC: Reason = Reason::new("InvalidSpec");
+    /// The object does not parse.
+    pub const UNPARSABLE: Reason = Reason::new("Unparsable");
+    /// An object of a name that is needed belongs to somebody else.
+    pub const NAME_TAKEN: Reason = Reason::new("NameTaken");
+    /// The object is paused, and changes are held back.
+    pub const PAUSED: Reason = Reason::new("Paused");
+    /// The configuration was taken as it is written.
+    pub const AS_WRITTEN: Reason = Reason::new("AsWritten");
+    /// The configuration was taken with the changes that the message lists.
+    pub const ADAPTED: Reason = Reason::new("Adapted");
+    /// A part of the configuration was refused; the user must act.
+    pub const REFUSED: Reason = Reason::new("Refused");
+    /// Pods run a template that an older controller wrote.
+    pub const NEWER_TEMPLATE: Reason = Reason::new("NewerTemplate");
+    /// A volume is smaller in the spec than it is.
+    pub const VOLUME_CANNOT_SHRINK: Reason = Reason::new("VolumeCannotShrink");
+    /// A volume is to grow, and its class does not allow that.
+    pub const VOLUME_CANNOT_GROW: Reason = Reason::new("VolumeCannotGrow");
+    /// No StorageClass is named, and the cluster has no default.
+    pub const NO_STORAGE_CLASS: Reason = Reason::new("NoStorageClass");
+    /// The StorageClass that is named is not there.
+    pub const STORAGE_CLASS_MISSING: Reason = Reason::new("StorageClassMissing");
+    /// A Secret that is named is not there.
+    pub const SECRET_MISSING: Reason = Reason::new("SecretMissing");
+    /// A Secret that is named lacks a key, or a key has no usable value.
+    pub const SECRET_INCOMPLETE: Reason = Reason::new("SecretIncomplete");
+}
+
+/// Status of a condition, with its reason and message: all but the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    kind: &'static str,
+    holds: bool,
+    reason: Reason,
+    message: String,
+}
+
+impl Statement {
+    /// States that `kind` is `True`.
+    pub fn holds(kind: &'static str, reason: Reason, message: impl Into<String>) -> Self {
+        Self { kind, holds: true, reason, message: message.into() }
+    }
+
+    /// States that `kind` is `False`.
+    pub fn fails(kind: &'static str, reason: Reason, message: impl Into<String>) -> Self {
+        Self { kind, holds: false, reason, message: message.into() }
+    }
+
+    /// The type of the condition.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+}
+
+/// Gives statements their times: the one before where the status has not changed, `now` where it has.
+pub fn dated(
+    statements: Vec<Statement>,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    statements
+        .into_iter()
+        .map(|statement| {
+            let status = if statement.holds { "True" } else { "False" };
+            let since = before
+                .iter()
+                .find(|old| old.type_ == statement.kind && old.status == status)
+                .map_or(Time(now), |old| old.last_transition_time.clone());
+            Condition {
+                type_: statement.kind.to_owned(),
+                status: status.to_owned(),
+                reason: statement.reason.as_str().to_owned(),
+                message: statement.message,
+                observed_generation: generation,
+                last_transition_time: since,
+            }
+        })
+        .collect()
+}
+
+/// The condition of type `kind`, if there is one.
+pub fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+/// Whether the conditions say Ready, and about this generation.
+pub fn is_ready(conditions: &[Condition], generation: Option<i64>) -> bool {
+    find(conditions, READY).is_some_and(|ready| ready.status == "True" && ready.observed_generation == generation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn a_transition_time_survives_a_new_reason() {
+        let first = dated(vec![Statement::fails(READY, reason::APPLYING, "a")], &[], Some(1), at(1));
+        let second = dated(vec![Statement::fails(READY, reason::CHILDREN_NOT_READY, "b")], &first, Some(2), at(2));
+        assert_eq!(second[0].last_transition_time, Time(at(1)));
+        assert_eq!(second[0].observed_generation, Some(2));
+    }
+
+    #[test]
+    fn a_new_status_has_a_new_time() {
+        let first = dated(vec![Statement::fails(READY, reason::APPLYING, "a")], &[], Some(1), at(1));
+        let second = dated(vec![Statement::holds(READY, reason::VERIFIED, "b")], &first, Some(1), at(2));
+        assert_eq!(second[0].last_transition_time, Time(at(2)));
+    }
+
+    #[test]
+    fn ready_of_an_older_generation_is_not_ready() {
+        let conditions = dated(vec![Statement::holds(READY, reason::VERIFIED, "b")], &[], Some(1), at(2));
+        assert!(is_ready(&conditions, Some(1)));
+        assert!(!is_ready(&conditions, Some(2)));
+    }
+}

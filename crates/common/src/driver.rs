@@ -1,0 +1,161 @@
+//! The only reconcile function of the workspace.
+//!
+//! ```text
+//!   watches ──▶ cache ──▶ pass: observe ▶ desire, actions, progress ▶ plan ▶ write, act ▶ settle ▶ restart ▶ verify ▶ report
+//!      │                   ▲                                                                                        │
+//!      └──── news ─────────┴────────────────────── again, later, or after a back-off ◀──────────────────────────────┘
+//! ```
+//!
+//! # Guarantees
+//!
+//! * **Ready is earned after the change.** A pass that wrote or acted reports `Reconciling`; only one that found nothing to do,
+//!   all children at their own observed generation, and a verdict about this very state, reports Ready.
+//! * **Nothing is sent when nothing changed.** A child is written only when the intent's hash or a value that was intended is
+//!   missing from it; the status only when it says something else.
+//! * **Only what is ours is touched.** Objects are made by POST, so one that is already there is never applied over; it is
+//!   ours by owner UID, or as data by its labels. Anything else of that name is `NameTaken`.
+//! * **Data outlive the object**, and are never pruned. Deletes carry UID and resource version.
+//! * **One pod at a time** is restarted, when all others are ready and the component's gate is open; never for a newer
+//!   controller's sake unless the user said so.
+//! * **Waiting is a value.** Only failures back off: 2ⁿ seconds up to five minutes, for each object by itself.
+//! * **One bad object harms no other**: one that does not parse is told so in its status.
+//!
+//! # Assumptions
+//!
+//! All children carry the three labels that the driver stamps, and pods get them through their template. Somebody who takes
+//! the labels off a child hides it; it is then found again by name, and left alone as somebody else's.
+
+mod memory;
+mod metrics;
+mod pass;
+mod plan;
+mod report;
+mod rules;
+mod settle;
+mod watches;
+mod write;
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture};
+use kube::{
+    Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{
+        applier,
+        controller::{self, Action},
+        reflector::{ObjectRef, Store},
+    },
+};
+
+pub use pass::{Error, VERIFY_EVERY};
+pub use rules::{lease_rules, rule, rules};
+pub use settle::{is_ready as pod_is_ready, trouble as pod_trouble};
+
+use self::{
+    memory::{Memories, backoff},
+    metrics::Passed,
+    pass::{Next, Passes},
+    watches::Watches,
+};
+use crate::{
+    component::Component,
+    process::{Leadership, Process},
+};
+
+/// How many passes may run at the same time.
+const CONCURRENCY: u16 = 16;
+
+/// Runs a component until the process is to end: the closure that [`crate::process::run`] asks for.
+pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Infallible> {
+    let (mut watches, caches, mut news) = Watches::start::<C>(&process);
+    let driver = Arc::new(Driver {
+        passes: Passes::new(component, process.client.clone(), caches.children.clone(), caches.watched.clone()),
+        memories: caches.memories.clone(),
+        passed: process.metrics.register(Passed::register),
+    });
+    tokio::select! {
+        () = watches.warm() => process.ready.set(),
+        () = process.shutdown() => return Ok(()),
+    }
+    tracing::info!("the caches are warm");
+    if process.leadership().await == Leadership::Ended {
+        return Ok(());
+    }
+    tracing::info!("leading");
+    // From here on news are passed on; all that is there is news to this leader.
+    while news.try_recv().is_ok() {}
+    caches.leading.store(true, Ordering::SeqCst);
+    let all: Vec<_> = caches.objects.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect();
+    let queue = futures::stream::iter(all)
+        .chain(futures::stream::poll_fn(move |context| news.poll_recv(context)))
+        .map(Ok::<_, Infallible>)
+        .take_until(process.shutdown());
+    let config = controller::Config::default().concurrency(CONCURRENCY);
+    let objects: Store<DeserializeGuard<C::Kind>> = caches.objects.clone();
+    applier(Driver::reconcile, |_, never: &Infallible, _| match *never {}, driver, objects, Box::pin(queue), config)
+        .for_each(|_| std::future::ready(()))
+        .await;
+    tracing::info!("all passes have ended");
+    Ok(())
+}
+
+struct Driver<C: Component> {
+    passes: Passes<C>,
+    memories: Arc<Memories>,
+    passed: Passed,
+}
+
+impl<C: Component> Driver<C> {
+    fn reconcile(
+        guarded: Arc<DeserializeGuard<C::Kind>>,
+        driver: Arc<Self>,
+    ) -> BoxFuture<'static, Result<Action, Infallible>> {
+        async move { Ok(driver.one(&guarded).await) }.boxed()
+    }
+
+    async fn one(&self, guarded: &DeserializeGuard<C::Kind>) -> Action {
+        let memory = self.memories.of(guarded.meta().uid.as_deref().unwrap_or_default());
+        let object = match &guarded.0 {
+            Ok(object) => object,
+            Err(invalid) => {
+                self.passed.count("unparsable");
+                tracing::warn!(error = %invalid.error, "an object does not parse");
+                if let Err(error) = self.passes.reporter.report_unparsable::<C::Kind>(invalid, &memory).await {
+                    tracing::warn!(%error, "could not say so in its status");
+                    return Action::requeue(backoff(3));
+                }
+                return Action::await_change();
+            }
+        };
+        match self.passes.pass(object, &memory).await {
+            Ok(next) => {
+                self.passed.count(if next == Next::Again { "changed" } else { "unchanged" });
+                match next {
+                    Next::Again => Action::requeue(Duration::ZERO),
+                    Next::After(time) => Action::requeue(time),
+                    Next::Never => Action::await_change(),
+                }
+            }
+            Err(error) => {
+                self.passed.count("failed");
+                let message = error.chain();
+                let failures = memory.with(|state| {
+                    state.failures = state.failures.saturating_add(1);
+                    state.failures
+                });
+                memory.reads.forget();
+                tracing::warn!(object = %object.name_any(), namespace = ?object.namespace(), failures, "{message}");
+                let said = format!("{message}; it is tried again, less and less often");
+                if let Err(error) = self.passes.reporter.report_failure(object, &memory, &said).await {
+                    tracing::warn!(%error, "could not say so in its status");
+                }
+                Action::requeue(backoff(failures))
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What the driver remembers of an object between passes. All of it may be lost: a new process looks again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rand::Rng;
+use serde_json::Value;
+
+use crate::{component::Verdict, world::Reads};
+
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// What is remembered of one object.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Named reads.
+    pub(super) reads: Reads,
+    /// What changes from pass to pass.
+    pub(super) state: Mutex<State>,
+}
+
+/// What changes from pass to pass.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Passes that failed one after the other.
+    pub(super) failures: u32,
+    /// Passes that had to wait one after the other.
+    pub(super) waits: u32,
+    /// The newest verdict, and what it was about.
+    pub(super) verdict: Option<Judged>,
+    /// The newest status that was written, and the resource version that it was written over.
+    pub(super) written: Option<(Option<String>, Value)>,
+    /// The generation of an unparsable object that has been reported.
+    pub(super) reported_unparsable: Option<i64>,
+}
+
+/// A verdict, when it was reached, and a fingerprint of what it was about.
+#[derive(Clone, Debug)]
+pub(super) struct Judged {
+    pub(super) at: Instant,
+    pub(super) about: String,
+    pub(super) verdict: Verdict,
+}
+
+impl Memory {
+    pub(super) fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The memories of all objects, by UID.
+#[derive(Debug, Default)]
+pub(super) struct Memories(Mutex<HashMap<String, Arc<Memory>>>);
+
+impl Memories {
+    /// The memory of an object.
+    pub(super) fn of(&self, uid: &str) -> Arc<Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(uid.to_owned()).or_default().clone()
+    }
+
+    /// Forgets an object that has gone.
+    pub(super) fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+/// 2ⁿ seconds, at most five minutes, of which a random fifth is taken off so that failures do not come in step.
+pub(super) fn backoff(failures: u32) -> Duration {
+    let full = Duration::from_secs(1 << failures.min(9)).min(MAX_BACKOFF);
+    full.mul_f64(rand::rng().random_range(0.8..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_up_to_its_cap() {
+        for (failures, seconds) in [(0, 1), (1, 2), (5, 32), (8, 256), (9, 300), (40, 300)] {
+            let backoff = backoff(failures);
+            assert!(backoff <= Duration::from_secs(seconds), "{failures}: {backoff:?}");
+            assert!(backoff >= Duration::from_secs(seconds).mul_f64(0.8), "{failures}: {backoff:?}");
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! One pass: observe, decide, act, report.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{ApiResource, DeleteParams, Preconditions},
+    core::object::HasStatus,
+};
+use serde_json::Value;
+
+use super::{
+    memory::{Judged, Memory},
+    plan::{self, Owner, Plan, Taken},
+    report::{Outcome, Reporter},
+    settle::{self, Outdated},
+    write::{Written, is_conflict, is_leaving, is_not_found, write},
+};
+use crate::{
+    api::{Rollout, Status, annotation},
+    cache::{Cache, Children, Instance},
+    component::{Child, Component, Facts, Gate, Progress, Verdict},
+    condition::{self, RESTART_PENDING, Statement, reason},
+    manifest::{Making, Manifest, hash},
+    world::{RESYNC, RETRY, Watched, World},
+};
+
+/// How old a verdict may be before the component is used again.
+pub const VERIFY_EVERY: Duration = Duration::from_secs(180);
+/// The longest time between two looks at something that is awaited.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Why a pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error<E: std::error::Error + 'static> {
+    /// What the pass needs to know could not be read.
+    #[error("observing failed")]
+    Observe(#[source] E),
+    /// The product did not do what it was told.
+    #[error("could not {action}")]
+    Act {
+        /// What it was told.
+        action: String,
+        /// Why it did not.
+        #[source]
+        source: E,
+    },
+    /// The API server refused a request.
+    #[error("the API server refused to {step}")]
+    Api {
+        /// What it was asked.
+        step: String,
+        /// Its answer.
+        #[source]
+        source: kube::Error,
+    },
+}
+
+impl<E: std::error::Error + 'static> Error<E> {
+    fn api(step: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+        let step = step.into();
+        move |source| Self::Api { step, source }
+    }
+
+    /// The error and its causes, as one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let next = error.to_string();
+            if !text.ends_with(&next) {
+                text = format!("{text}: {next}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// When an object is to be looked at again, if nothing happens before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// At once: the pass changed something.
+    Again,
+    /// After this time.
+    After(Duration),
+    /// Not at all.
+    Never,
+}
+
+/// What passes are made with.
+pub(super) struct Passes<C: Component> {
+    pub(super) component: C,
+    pub(super) client: Client,
+    pub(super) cache: Arc<Cache>,
+    pub(super) watched: Watched,
+    pub(super) reporter: Reporter,
+    kept: Vec<ApiResource>,
+}
+
+type Result<T, C> = std::result::Result<T, Error<<C as Component>::Error>>;
+
+impl<C: Component> Passes<C> {
+    pub(super) fn new(component: C, client: Client, cache: Arc<Cache>, watched: Watched) -> Self {
+        let kept = C::children().into_iter().filter(Child::is_kept).map(|child| child.resource).collect();
+        let reporter = Reporter::new(client.clone(), C::NAME);
+        Self { component, client, cache, watched, reporter, kept }
+    }
+
+    /// Makes one pass over an object.
+    pub(super) async fn pass(&self, object: &C::Kind, memory: &Memory) -> Result<Next, C> {
+        let (Some(owner), Some(namespace)) = (owner::<C>(object), object.namespace()) else { return Ok(Next::Never) };
+        if object.meta().deletion_timestamp.is_some() {
+            // Garbage collection does the rest: owner references lead to all that is to go.
+            return Ok(Next::Never);
+        }
+        let instance = Instance { namespace, name: object.name_any() };
+        match self.steps(object, memory, &owner, &instance).await {
+            Err(Error::Api { source, .. }) if is_leaving(&source) => Ok(Next::Never),
+            result => result,
+        }
+    }
+
+    async fn steps(&self, object: &C::Kind, memory: &Memory, owner: &Owner, instance: &Instance) -> Result<Next, C> {
+        let children = self.cache.children(instance);
+        let is_ready =
+            object.status().is_some_and(|status| condition::is_ready(status.conditions(), object.meta().generation));
+        let world = World {
+            client: &self.client,
+            namespace: &instance.namespace,
+            children: &children,
+            watched: &self.watched,
+            reads: &memory.reads,
+            max_age: if is_ready { RESYNC } else { RETRY },
+        };
+        let observed = self.component.observe(object, &world).await.map_err(Error::Observe)?;
+        let mut facts = self.component.facts(object, &observed);
+        let progress = self.component.progress(object, &observed);
+        if let Progress::Stalled { reason, message } = progress {
+            return self.end(object, memory, Outcome::Stalled(reason, message), facts).await;
+        }
+
+        let manifests = self.component.desire(object, &observed);
+        let planned = match self.strangers(&manifests, owner, &world).await? {
+            Some(taken) => Err(taken),
+            None => plan::plan(owner, &manifests, &children, &self.kept),
+        };
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(taken) => return self.end(object, memory, stalled_by(&taken), facts).await,
+        };
+        let actions = self.component.actions(object, &observed);
+        if is_paused(object) && (!plan.writes.is_empty() || !actions.is_empty()) {
+            let message = format!(
+                "{} changes are held back; remove the annotation {} to let them happen",
+                plan.writes.len() + actions.len(),
+                annotation::PAUSED
+            );
+            return self.end(object, memory, Outcome::Paused(message), facts).await;
+        }
+        if !plan.writes.is_empty() || !actions.is_empty() {
+            return self.work(object, memory, owner, instance, &observed, (plan, actions), facts).await;
+        }
+
+        let outdated = settle::outdated(&manifests, &children);
+        if let Some(statement) = restart_pending(&outdated, self.component.rollout(object)) {
+            facts.statements.push(statement);
+        }
+        if let Some(next) = self.restart(object, &observed, instance, &outdated).await? {
+            let outcome = Outcome::Reconciling(reason::APPLYING, next);
+            return self.end(object, memory, outcome, facts).await;
+        }
+        if !plan.leaving.is_empty() {
+            let message = format!("{} is being deleted, and is made again afterwards", plan.leaving.join(", "));
+            return self.end(object, memory, Outcome::Reconciling(reason::APPLYING, message), facts).await;
+        }
+        if let Some(missing) = settle::unsettled(&manifests, &children) {
+            return self.end(object, memory, Outcome::Reconciling(reason::CHILDREN_NOT_READY, missing), facts).await;
+        }
+        if let Progress::Waiting { reason, message } = progress {
+            return self.end(object, memory, Outcome::Reconciling(reason, message), facts).await;
+        }
+        let outcome = match self.verdict(object, memory, &observed, &children).await {
+            Verdict::Verified(message) => Outcome::Ready(message),
+            Verdict::Failed { reason, message } => Outcome::Reconciling(reason, message),
+        };
+        self.end(object, memory, outcome, facts).await
+    }
+
+    /// An object that another controller is to make, and that is there without our labels: somebody else's.
+    async fn strangers(&self, manifests: &[Manifest], owner: &Owner, world: &World<'_>) -> Result<Option<Taken>, C> {
+        for manifest in manifests.iter().filter(|manifest| manifest.making == Making::Existing) {
+            if world.children.get(&manifest.resource.kind, manifest.name()).is_some() {
+                continue;
+            }
+            let reference = manifest.reference();
+            let found = world
+                .get_any(&manifest.resource, manifest.name())
+                .await
+                .map_err(Error::api(format!("read {reference}")))?;
+            if found.is_some_and(|found| !plan::is_ours(owner, &found.metadata)) {
+                return Ok(Some(Taken { reference }));
+            }
+        }
+        Ok(None)
+    }
+
+    #[allow(clippy::too_many_arguments)] // one caller; a struct for it would only be unpacked again
+    async fn work(
+        &self,
+        object: &C::Kind,
+        memory: &Memory,
+        owner: &Owner,
+        instance: &Instance,
+        observed: &C::Observed,
+        (plan, actions): (Plan, Vec<C::Action>),
+        facts: Facts<<C::Kind as HasStatus>::Status>,
+    ) -> Result<Next, C> {
+        for step in &plan.writes {
+            let kind = step.kind();
+            let what = step.to_string();
+            tracing::info!(object = %object.name_any(), namespace = %instance.namespace, "{what}");
+            let written = write(&self.client, &instance.namespace, owner, step).await.map_err(Error::api(&*what))?;
+            match written {
+                Written::Is { object: made, adopted } => {
+                    if adopted {
+                        let note = format!("{what}: it was kept from an earlier object of this name");
+                        self.reporter
+                            .note(object, "Adopted", "Adopt", note)
+                            .await
+                            .map_err(Error::api("record an event"))?;
+                    }
+                    self.cache.put(kind, *made);
+                }
+                Written::Taken(taken) => return self.end(object, memory, stalled_by(&taken), facts).await,
+                Written::Going | Written::Overtaken => {}
+            }
+        }
+        for action in &actions {
+            tracing::info!(object = %object.name_any(), namespace = %instance.namespace, "{action}");
+            self.component
+                .act(object, observed, action)
+                .await
+                .map_err(|source| Error::Act { action: action.to_string(), source })?;
+        }
+        // What was just changed has not been used yet.
+        memory.with(|state| state.verdict = None);
+        let outcome = Outcome::Reconciling(reason::APPLYING, "changes were made; their effect is awaited".to_owned());
+        self.end(object, memory, outcome, facts).await?;
+        Ok(Next::Again)
+    }
+
+    /// Restarts at most one pod, when all others are ready and the component says that it is safe. Says what it did or
+    /// waits for.
+    async fn restart(
+        &self,
+        object: &C::Kind,
+        observed: &C::Observed,
+        instance: &Instance,
+        outdated: &Outdated,
+    ) -> Result<Option<String>, C> {
+        let automatic = self.component.rollout(object) == Rollout::Automatic;
+        let newer = outdated.newer.iter().filter(|_| automatic);
+        let due: Vec<&Pod> = outdated.asked.iter().chain(newer).collect();
+        // One that is not ready has nothing to lose, and may be held up by the very template that is being replaced.
+        let Some(pod) = due.iter().find(|pod| !settle::is_ready(pod)).or(due.last()) else { return Ok(None) };
+        let name = pod.name_any();
+        if is_paused(object) {
+            return Ok(None);
+        }
+        if pod.metadata.deletion_timestamp.is_some() {
+            return Ok(Some(format!("Pod/{name} is restarting")));
+        }
+        if settle::is_ready(pod) {
+            let pods = self.cache.children(instance).all::<Pod>();
+            if let Some(other) = pods.iter().find(|other| !settle::is_ready(other)) {
+                return Ok(Some(format!("Pod/{name} is restarted when Pod/{} is ready", other.name_any())));
+            }
+            if let Gate::Closed(why) = self.component.restart_gate(object, observed) {
+                return Ok(Some(format!("Pod/{name} is restarted when it is safe: {why}")));
+            }
+        }
+        tracing::info!(object = %object.name_any(), namespace = %instance.namespace, "restart Pod/{name}");
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: pod.metadata.uid.clone(),
+                resource_version: pod.metadata.resource_version.clone(),
+            }),
+            ..DeleteParams::default()
+        };
+        match Api::<Pod>::namespaced(self.client.clone(), &instance.namespace).delete(&name, &params).await {
+            Ok(_) => {
+                let note = format!("Pod/{name} runs an outdated template and is restarted");
+                self.reporter
+                    .note(object, "Restarted", "Restart", note)
+                    .await
+                    .map_err(Error::api("record an event"))?;
+            }
+            Err(error) if is_conflict(&error) || is_not_found(&error) => {}
+            Err(error) => return Err(Error::api(format!("delete Pod/{name}"))(error)),
+        }
+        Ok(Some(format!("Pod/{name} is restarting")))
+    }
+
+    /// The newest verdict if it is about this very state and fresh, else a new one.
+    async fn verdict(&self, object: &C::Kind, memory: &Memory, observed: &C::Observed, children: &Children) -> Verdict {
+        let about = fingerprint(object, children);
+        let known = memory.with(|state| state.verdict.clone());
+        if let Some(known) = known
+            && known.about == about
+            && known.at.elapsed() < VERIFY_EVERY
+            && matches!(known.verdict, Verdict::Verified(_))
+        {
+            return known.verdict;
+        }
+        let verdict = self.component.verify(object, observed).await;
+        let judged = Judged { at: Instant::now(), about, verdict: verdict.clone() };
+        memory.with(|state| state.verdict = Some(judged));
+        verdict
+    }
+
+    /// Writes the status, and says when to look again.
+    async fn end(
+        &self,
+        object: &C::Kind,
+        memory: &Memory,
+        outcome: Outcome,
+        facts: Facts<<C::Kind as HasStatus>::Status>,
+    ) -> Result<Next, C> {
+        self.reporter.report(object, memory, &outcome, facts).await.map_err(Error::api("write the status"))?;
+        memory.with(|state| state.failures = 0);
+        Ok(match outcome {
+            Outcome::Ready(_) => {
+                memory.with(|state| state.waits = 0);
+                let age = memory.with(|state| state.verdict.as_ref().map(|judged| judged.at.elapsed()));
+                Next::After(VERIFY_EVERY.saturating_sub(age.unwrap_or_default()).max(Duration::from_secs(1)))
+            }
+            Outcome::Paused(_) => Next::After(RESYNC),
+            Outcome::Stalled(..) => Next::After(LONGEST_WAIT),
+            Outcome::Reconciling(..) => {
+                let waits = memory.with(|state| {
+                    state.waits = state.waits.saturating_add(1);
+                    state.waits
+                });
+                Next::After(Duration::from_millis(500 << waits.min(6)).min(LONGEST_WAIT))
+            }
+        })
+    }
+}
+
+fn owner<C: Component>(object: &C::Kind) -> Option<Owner> {
+    let reference = object.controller_owner_ref(&())?;
+    Some(Owner { component: C::NAME, reference })
+}
+
+fn is_paused(object: &impl ResourceExt) -> bool {
+    object.annotations().get(annotation::PAUSED).is_some_and(|value| value == "true")
+}
+
+fn stalled_by(taken: &Taken) -> Outcome {
+    Outcome::Stalled(
+        reason::NAME_TAKEN,
+        format!(
+            "{} is there and belongs to somebody else; it is left alone. Rename or delete it, or give this object another name",
+            taken.reference
+        ),
+    )
+}
+
+fn restart_pending(outdated: &Outdated, rollout: Rollout) -> Option<Statement> {
+    let pods: Vec<String> = outdated.newer.iter().map(|pod| format!("Pod/{}", pod.name_any())).collect();
+    (!pods.is_empty() && rollout == Rollout::WhenAsked).then(|| {
+        let message = format!(
+            "{} runs what an earlier version of the controller wrote; to restart it, give the annotation {} a new value or set spec.rollout to Automatic",
+            pods.join(", "),
+            annotation::RESTART
+        );
+        Statement::holds(RESTART_PENDING, reason::NEWER_TEMPLATE, message)
+    })
+}
+
+/// What a verdict is about: the object's intent, and every child as it is now.
+fn fingerprint(object: &impl ResourceExt, children: &Children) -> String {
+    let parts = children
+        .iter()
+        .map(|(kind, name, live)| format!("{kind}/{name}@{}", live.meta().resource_version.as_deref().unwrap_or("")))
+        .chain([format!("{:?}", object.meta().generation)])
+        .collect::<Vec<_>>();
+    hash(&Value::from(parts))
+}

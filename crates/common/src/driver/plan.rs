@@ -1,0 +1,252 @@
+//! Which writes make the cluster what was intended: decided here, without a client, and done in [`super::write`].
+
+use std::{collections::BTreeSet, fmt};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{Resource, api::ApiResource};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{DeletionPolicy, annotation, label},
+    cache::{Children, Packed},
+    manifest::{Lifetime, Making, Manifest, difference, hash},
+};
+
+/// Whom the children belong to.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    /// The component, which is also the field manager.
+    pub(super) component: &'static str,
+    /// The custom resource.
+    pub(super) reference: OwnerReference,
+}
+
+/// One write to the API.
+#[derive(Clone, Debug)]
+pub(super) enum Write {
+    /// Make an object that is not there, by POST: an object of that name that somebody else made is never touched.
+    Create { resource: ApiResource, object: Value, drawn: Vec<&'static str> },
+    /// Apply the complete intent to an object that is ours.
+    Apply { resource: ApiResource, object: Value, posted: bool, adopted: bool },
+    /// Set whose an object is, without touching what is in it.
+    Own { resource: ApiResource, name: String, patch: Value, adopted: bool },
+    /// Delete exactly this object.
+    Delete { resource: ApiResource, target: Target, orphan: bool },
+}
+
+impl Write {
+    /// The kind of the object.
+    pub(super) fn kind(&self) -> &str {
+        match self {
+            Self::Create { resource, .. }
+            | Self::Apply { resource, .. }
+            | Self::Own { resource, .. }
+            | Self::Delete { resource, .. } => &resource.kind,
+        }
+    }
+}
+
+impl fmt::Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, name) = match self {
+            Self::Create { object, .. } => ("create", object["metadata"]["name"].as_str()),
+            Self::Apply { object, .. } => ("apply", object["metadata"]["name"].as_str()),
+            Self::Own { name, .. } => ("take over", Some(name.as_str())),
+            Self::Delete { target, .. } => ("delete", Some(target.name.as_str())),
+        };
+        write!(f, "{verb} {}/{}", self.kind(), name.unwrap_or_default())
+    }
+}
+
+/// An object that is to be deleted, and nothing that has taken its place or changed since.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) name: String,
+    pub(super) uid: Option<String>,
+    pub(super) version: Option<String>,
+}
+
+/// An object of a name that we need belongs to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// `Kind/name`.
+    pub(super) reference: String,
+}
+
+/// What a pass has to write.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) writes: Vec<Write>,
+    /// Objects that are on their way out and must be gone before they can be made again.
+    pub(super) leaving: Vec<String>,
+}
+
+/// Compares what is wanted with what is there. `kept` are the kinds that may be pruned.
+pub(super) fn plan(
+    owner: &Owner,
+    manifests: &[Manifest],
+    children: &Children,
+    kept: &[ApiResource],
+) -> Result<Plan, Taken> {
+    let mut plan = Plan::default();
+    for manifest in manifests {
+        match children.get(&manifest.resource.kind, manifest.name()) {
+            None => plan.make(owner, manifest),
+            Some(live) => plan.keep(owner, manifest, live)?,
+        }
+    }
+    plan.prune(owner, manifests, children, kept);
+    Ok(plan)
+}
+
+impl Plan {
+    fn make(&mut self, owner: &Owner, manifest: &Manifest) {
+        let drawn = match &manifest.making {
+            Making::Applied => Vec::new(),
+            Making::Once { drawn } => drawn.clone(),
+            Making::Existing | Making::Absent => return,
+        };
+        self.writes.push(Write::Create {
+            resource: manifest.resource.clone(),
+            object: stamped(owner, manifest),
+            drawn,
+        });
+    }
+
+    fn keep(&mut self, owner: &Owner, manifest: &Manifest, packed: &Packed) -> Result<(), Taken> {
+        let meta = packed.meta();
+        let live = packed.value();
+        if !is_ours(owner, meta) {
+            return Err(Taken { reference: manifest.reference() });
+        }
+        if meta.deletion_timestamp.is_some() {
+            self.leaving.push(manifest.reference());
+            return Ok(());
+        }
+        let resource = manifest.resource.clone();
+        match manifest.making {
+            Making::Absent => self.writes.push(Write::Delete { resource, target: target(meta), orphan: false }),
+            Making::Once { .. } => self.own(owner, manifest, meta, &live),
+            Making::Applied | Making::Existing => {
+                let mut intent = stamped(owner, manifest);
+                if manifest.immutable.iter().any(|pointer| differs_at(pointer, &intent, &live)) {
+                    self.writes.push(Write::Delete { resource, target: target(meta), orphan: true });
+                } else if difference(&intent, &live).is_some() {
+                    // An object that has been replaced meanwhile is not the one that we compared with.
+                    intent["metadata"]["uid"] = json!(meta.uid);
+                    let posted = packed.was_posted_by(owner.component);
+                    let adopted = was_of_another(owner, &live);
+                    self.writes.push(Write::Apply { resource, object: intent, posted, adopted });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Corrects whose an object is: labels, owner reference, owner annotation.
+    fn own(&mut self, owner: &Owner, manifest: &Manifest, meta: &ObjectMeta, live: &Value) {
+        let mut wanted = json!({});
+        mark(&mut wanted, owner, manifest.lifetime);
+        // Under Retain the reference must be absent, which containment alone does not see.
+        let references = wanted["metadata"].get("ownerReferences").cloned();
+        let owned =
+            live.pointer("/metadata/ownerReferences").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+        if difference(&wanted, live).is_none() && owned == references.is_some() {
+            return;
+        }
+        wanted["metadata"]["ownerReferences"] = references.unwrap_or(Value::Null);
+        wanted["metadata"]["resourceVersion"] = json!(meta.resource_version);
+        let adopted = was_of_another(owner, live);
+        self.writes.push(Write::Own {
+            resource: manifest.resource.clone(),
+            name: manifest.name().to_owned(),
+            patch: wanted,
+            adopted,
+        });
+    }
+
+    fn prune(&mut self, owner: &Owner, manifests: &[Manifest], children: &Children, kept: &[ApiResource]) {
+        let wanted: BTreeSet<(&str, &str)> =
+            manifests.iter().map(|manifest| (manifest.resource.kind.as_str(), manifest.name())).collect();
+        for (kind, name, live) in children.iter() {
+            let Some(resource) = kept.iter().find(|resource| resource.kind == kind) else { continue };
+            let meta = live.meta();
+            let ours = owns(owner, meta) && !is_data(meta) && meta.deletion_timestamp.is_none();
+            if ours && !wanted.contains(&(kind, name)) {
+                self.writes.push(Write::Delete { resource: resource.clone(), target: target(meta), orphan: false });
+            }
+        }
+    }
+}
+
+/// The manifest as it is to be: with namespace, labels, owner, and the hash of all that.
+pub(super) fn stamped(owner: &Owner, manifest: &Manifest) -> Value {
+    let mut object = manifest.object.clone();
+    object["apiVersion"] = json!(manifest.resource.api_version);
+    object["kind"] = json!(manifest.resource.kind);
+    let lifetime = manifest.lifetime;
+    mark(&mut object, owner, lifetime);
+    if manifest.making == Making::Existing {
+        // Whoever made it decides when it goes.
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("ownerReferences");
+        }
+    }
+    let intent = hash(&object);
+    object["metadata"]["annotations"][annotation::INTENT] = json!(intent);
+    object
+}
+
+fn mark(object: &mut Value, owner: &Owner, lifetime: Lifetime) {
+    let labels = &mut object["metadata"]["labels"];
+    labels[label::MANAGED_BY] = json!(label::STACK);
+    labels[label::COMPONENT] = json!(owner.component);
+    labels[label::INSTANCE] = json!(owner.reference.name);
+    if let Lifetime::Data(_) = lifetime {
+        labels[label::DATA] = json!("true");
+        object["metadata"]["annotations"][annotation::OWNER] = json!(owner.reference.uid);
+    }
+    if lifetime != Lifetime::Data(DeletionPolicy::Retain) {
+        object["metadata"]["ownerReferences"] = json!([owner.reference]);
+    }
+}
+
+/// Whether an object may be written to: it has our owner reference, or it is data of an object of the same kind and name.
+pub(super) fn is_ours(owner: &Owner, meta: &ObjectMeta) -> bool {
+    let labelled =
+        |key: &str, value: &str| meta.labels.as_ref().and_then(|labels| labels.get(key)).is_some_and(|v| v == value);
+    owns(owner, meta)
+        || (is_data(meta)
+            && labelled(label::MANAGED_BY, label::STACK)
+            && labelled(label::COMPONENT, owner.component)
+            && labelled(label::INSTANCE, &owner.reference.name))
+}
+
+fn owns(owner: &Owner, meta: &ObjectMeta) -> bool {
+    meta.owner_references.iter().flatten().any(|reference| reference.uid == owner.reference.uid)
+}
+
+fn is_data(meta: &ObjectMeta) -> bool {
+    meta.labels.as_ref().and_then(|labels| labels.get(label::DATA)).is_some_and(|value| value == "true")
+}
+
+/// Whether data belonged to an earlier object of the same name.
+fn was_of_another(owner: &Owner, live: &Value) -> bool {
+    live["metadata"]["annotations"][annotation::OWNER].as_str().is_some_and(|uid| uid != owner.reference.uid)
+}
+
+fn differs_at(pointer: &str, intent: &Value, live: &Value) -> bool {
+    match (intent.pointer(pointer), live.pointer(pointer)) {
+        (Some(intent), Some(live)) => difference(intent, live).is_some(),
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}
+
+fn target(meta: &ObjectMeta) -> Target {
+    Target {
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone(),
+        version: meta.resource_version.clone(),
+    }
+}

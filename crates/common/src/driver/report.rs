@@ -1,0 +1,219 @@
+//! Status and events: the only place of the workspace that writes either.
+
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams},
+    runtime::events::{Event, EventType, Recorder},
+};
+use serde_json::{Value, json};
+
+use super::{memory::Memory, write::is_not_found};
+use crate::{
+    api::Status,
+    component::{Facts, Kind},
+    condition::{PAUSED, READY, RECONCILING, Reason, STALLED, Statement, dated, find, reason},
+};
+
+/// How a pass ended, in the terms of kstatus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Used, and it worked.
+    Ready(String),
+    /// At work, or waiting for something that is expected to come.
+    Reconciling(Reason, String),
+    /// The user must act.
+    Stalled(Reason, String),
+    /// Held back by the user.
+    Paused(String),
+}
+
+impl Outcome {
+    /// The conditions that every kind has.
+    fn statements(&self) -> Vec<Statement> {
+        match self {
+            Self::Ready(message) => vec![Statement::holds(READY, reason::VERIFIED, message)],
+            Self::Reconciling(reason, message) => {
+                vec![Statement::fails(READY, *reason, message), Statement::holds(RECONCILING, *reason, message)]
+            }
+            Self::Stalled(reason, message) => {
+                vec![Statement::fails(READY, *reason, message), Statement::holds(STALLED, *reason, message)]
+            }
+            Self::Paused(message) => vec![
+                Statement::fails(READY, reason::PAUSED, message),
+                Statement::holds(PAUSED, reason::PAUSED, message),
+            ],
+        }
+    }
+}
+
+/// Writes status and events.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    client: Client,
+    component: &'static str,
+    recorder: Recorder,
+}
+
+impl Reporter {
+    pub(super) fn new(client: Client, component: &'static str) -> Self {
+        let recorder = Recorder::new(client.clone(), component.into());
+        Self { client, component, recorder }
+    }
+
+    /// Writes the status if it says something else than the one that is there, and one event if Ready has changed.
+    pub(super) async fn report<K: Kind>(
+        &self,
+        object: &K,
+        memory: &Memory,
+        outcome: &Outcome,
+        facts: Facts<K::Status>,
+    ) -> kube::Result<()> {
+        let Facts { mut status, statements } = facts;
+        let known = known_conditions(object, memory);
+        let all = outcome.statements().into_iter().chain(statements).collect();
+        let generation = object.meta().generation;
+        status.report(generation, dated(all, &known, generation, Timestamp::now()));
+        let changed = transition(&known, status.conditions());
+        let next = serde_json::to_value(&status).map_err(kube::Error::SerdeError)?;
+        if self.write(object, memory, &next).await?
+            && let Some(event) = changed
+        {
+            self.publish(object, event).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what was known of the status, and says that a pass failed.
+    pub(super) async fn report_failure<K: Kind>(&self, object: &K, memory: &Memory, message: &str) -> kube::Result<()> {
+        let status = object.status().cloned().unwrap_or_default();
+        let kept = status
+            .conditions()
+            .iter()
+            .filter(|condition| ![READY, RECONCILING, STALLED, PAUSED].contains(&condition.type_.as_str()))
+            .cloned()
+            .collect::<Vec<_>>();
+        let known = known_conditions(object, memory);
+        let outcome = Outcome::Reconciling(reason::RECONCILE_ERROR, message.to_owned());
+        let generation = object.meta().generation;
+        let mut conditions = dated(outcome.statements(), &known, generation, Timestamp::now());
+        conditions.extend(kept);
+        let mut next = status;
+        next.report(generation, conditions);
+        let changed = transition(&known, next.conditions());
+        let next = serde_json::to_value(&next).map_err(kube::Error::SerdeError)?;
+        if self.write(object, memory, &next).await?
+            && let Some(event) = changed
+        {
+            self.publish(object, event).await?;
+        }
+        Ok(())
+    }
+
+    /// Says of an object that does not parse what is wrong with it, once for each of its generations.
+    pub(super) async fn report_unparsable<K: Kind>(
+        &self,
+        error: &kube::core::error_boundary::InvalidObject,
+        memory: &Memory,
+    ) -> kube::Result<()> {
+        let generation = error.metadata.generation;
+        if memory.with(|state| state.reported_unparsable == generation.or(Some(0))) {
+            return Ok(());
+        }
+        let message = format!(
+            "the object does not parse: {}; correct the field, or update the CustomResourceDefinition if the controller is newer than it",
+            error.error
+        );
+        let outcome = Outcome::Stalled(reason::UNPARSABLE, message);
+        let conditions = dated(outcome.statements(), &[], generation, Timestamp::now());
+        let status = json!({"observedGeneration": generation, "conditions": conditions});
+        let (namespace, name) =
+            (error.metadata.namespace.clone().unwrap_or_default(), error.metadata.name.clone().unwrap_or_default());
+        self.patch::<K>(&namespace, &name, &status).await?;
+        memory.with(|state| state.reported_unparsable = generation.or(Some(0)));
+        Ok(())
+    }
+
+    /// Records something that happened, beside the transitions of Ready.
+    pub(super) async fn note<K: Kind>(&self, object: &K, reason: &str, action: &str, note: String) -> kube::Result<()> {
+        self.publish(object, event(EventType::Normal, reason, action, note)).await
+    }
+
+    /// `true` if the status was written.
+    async fn write<K: Kind>(&self, object: &K, memory: &Memory, next: &Value) -> kube::Result<bool> {
+        let version = object.resource_version();
+        let known = memory.with(|state| match &state.written {
+            Some((over, status)) if *over == version => Some(status.clone()),
+            _ => None,
+        });
+        let known = match known {
+            Some(known) => known,
+            None => serde_json::to_value(object.status()).map_err(kube::Error::SerdeError)?,
+        };
+        if known == *next {
+            return Ok(false);
+        }
+        let namespace = object.namespace().unwrap_or_default();
+        match self.patch::<K>(&namespace, &object.name_any(), next).await {
+            Ok(()) => {
+                memory.with(|state| state.written = Some((version, next.clone())));
+                Ok(true)
+            }
+            Err(error) if is_not_found(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn patch<K: Kind>(&self, namespace: &str, name: &str, status: &Value) -> kube::Result<()> {
+        let resource = kube::api::ApiResource::erase::<K>(&());
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource);
+        let patch = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": name},
+            "status": status,
+        });
+        api.patch_status(name, &PatchParams::apply(self.component).force(), &Patch::Apply(patch)).await?;
+        Ok(())
+    }
+
+    async fn publish<K: Kind>(&self, object: &K, event: Event) -> kube::Result<()> {
+        let reference: ObjectReference = object.object_ref(&());
+        self.recorder.publish(&event, &reference).await
+    }
+}
+
+/// The conditions as they were written last, even if the watch has not shown them yet.
+fn known_conditions<K: Kind>(object: &K, memory: &Memory) -> Vec<Condition> {
+    let version = object.resource_version();
+    memory
+        .with(|state| match &state.written {
+            Some((over, status)) if *over == version => serde_json::from_value(status["conditions"].clone()).ok(),
+            _ => None,
+        })
+        .unwrap_or_else(|| object.status().map(|status| status.conditions().to_vec()).unwrap_or_default())
+}
+
+/// One event for each transition of Ready: a new status, or a new reason.
+fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
+    let ready = find(after, READY)?;
+    let old = find(before, READY);
+    if old.is_some_and(|old| old.status == ready.status && old.reason == ready.reason) {
+        return None;
+    }
+    let stalled = find(after, STALLED).is_some();
+    let failed = ready.reason == reason::RECONCILE_ERROR.as_str();
+    let lost = old.is_some_and(|old| old.status == "True")
+        && ready.status != "True"
+        && ready.reason != reason::APPLYING.as_str();
+    let kind = if stalled || failed || lost { EventType::Warning } else { EventType::Normal };
+    Some(event(kind, &ready.reason, "Reconcile", ready.message.clone()))
+}
+
+fn event(type_: EventType, reason: &str, action: &str, mut note: String) -> Event {
+    // The API refuses notes of more than 1024 bytes; a character has four at the most, and ours have one.
+    if note.len() > 1000 {
+        note = note.chars().take(900).chain(['…']).collect();
+    }
+    Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None }
+}

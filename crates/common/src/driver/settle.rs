@@ -1,0 +1,136 @@
+//! Whether the children have become what was applied, and what is wrong with those that have not.
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    core::v1::{PersistentVolumeClaim, Pod},
+};
+use kube::ResourceExt;
+
+use crate::{
+    api::annotation,
+    cache::Children,
+    manifest::{Making, Manifest},
+};
+
+/// Says what is still missing, or `None` when all children are at their own observed generation and have what they want.
+pub(super) fn unsettled(manifests: &[Manifest], children: &Children) -> Option<String> {
+    manifests.iter().filter(|manifest| manifest.making != Making::Absent).find_map(|manifest| {
+        let missing = match manifest.resource.kind.as_str() {
+            "StatefulSet" => children.find(manifest.name()).and_then(|set: StatefulSet| stateful_set(&set)),
+            "Deployment" => children.find(manifest.name()).and_then(|deployment: Deployment| deployed(&deployment)),
+            "PersistentVolumeClaim" => {
+                children.find(manifest.name()).and_then(|volume: PersistentVolumeClaim| claim(&volume))
+            }
+            _ => None,
+        }?;
+        Some(match children.all::<Pod>().iter().find_map(trouble) {
+            Some(trouble) => format!("{}: {missing}; {trouble}", manifest.reference()),
+            None => format!("{}: {missing}", manifest.reference()),
+        })
+    })
+}
+
+fn stateful_set(set: &StatefulSet) -> Option<String> {
+    let status = set.status.clone().unwrap_or_default();
+    let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    if status.observed_generation != set.metadata.generation {
+        return Some("its newest revision has not been taken up yet".to_owned());
+    }
+    ready(status.ready_replicas.unwrap_or(0), wanted)
+}
+
+fn deployed(deployment: &Deployment) -> Option<String> {
+    let status = deployment.status.clone().unwrap_or_default();
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    if status.observed_generation != deployment.metadata.generation {
+        return Some("its newest revision has not been taken up yet".to_owned());
+    }
+    ready(status.updated_replicas.unwrap_or(0).min(status.ready_replicas.unwrap_or(0)), wanted)
+}
+
+fn ready(ready: i32, wanted: i32) -> Option<String> {
+    (ready < wanted).then(|| format!("{ready} of {wanted} pods ready"))
+}
+
+fn claim(claim: &PersistentVolumeClaim) -> Option<String> {
+    let status = claim.status.as_ref()?;
+    let growing = status.conditions.iter().flatten().find(|condition| condition.status == "True");
+    match (status.phase.as_deref(), growing) {
+        (Some("Lost"), _) => {
+            Some("its volume is lost; restore the volume, or delete the claim to start empty".to_owned())
+        }
+        (_, Some(condition)) if condition.type_ == "FileSystemResizePending" => {
+            Some("the volume has grown, its file system grows when the pod restarts".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What keeps a pod from being ready, in the words of whoever noticed: scheduler, kubelet or container runtime.
+pub fn trouble(pod: &Pod) -> Option<String> {
+    let name = pod.name_any();
+    let status = pod.status.as_ref()?;
+    let unscheduled = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
+        .and_then(|condition| condition.message.clone());
+    if let Some(message) = unscheduled {
+        return Some(format!("Pod/{name} cannot be scheduled: {message}"));
+    }
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    for container in containers {
+        let state = container.state.as_ref();
+        if let Some(waiting) = state.and_then(|state| state.waiting.as_ref()) {
+            let reason = waiting.reason.as_deref().unwrap_or("Waiting");
+            if !matches!(reason, "PodInitializing" | "ContainerCreating") {
+                let ended = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+                let code = ended.map_or_else(String::new, |ended| format!(", last exit code {}", ended.exit_code));
+                return Some(format!(
+                    "Pod/{name}: container {} is in {reason}{code}; see kubectl logs {name} -c {}",
+                    container.name, container.name
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// Whether the pod says of itself that it is ready, and is not on its way out.
+pub fn is_ready(pod: &Pod) -> bool {
+    let ready = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    pod.metadata.deletion_timestamp.is_none()
+        && ready.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// The pods of a set that do not run its newest revision, and which of them the user's intent asks to restart.
+pub(super) struct Outdated {
+    /// Must be restarted: what the user asked for has changed.
+    pub(super) asked: Vec<Pod>,
+    /// Differ only because the controller is newer.
+    pub(super) newer: Vec<Pod>,
+}
+
+/// Finds the outdated pods of the `StatefulSet`s among the manifests.
+pub(super) fn outdated(manifests: &[Manifest], children: &Children) -> Outdated {
+    let mut outdated = Outdated { asked: Vec::new(), newer: Vec::new() };
+    for manifest in manifests.iter().filter(|manifest| manifest.resource.kind == "StatefulSet") {
+        let Some(set) = children.find::<StatefulSet>(manifest.name()) else { continue };
+        let Some(revision) = set.status.as_ref().and_then(|status| status.update_revision.as_ref()) else { continue };
+        let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+        let roll = template.and_then(|meta| meta.annotations.as_ref()).and_then(|notes| notes.get(annotation::ROLL));
+        for pod in children.all::<Pod>() {
+            let of_set = pod.owner_references().iter().any(|owner| Some(&owner.uid) == set.metadata.uid.as_ref());
+            if !of_set || pod.labels().get("controller-revision-hash") == Some(revision) {
+                continue;
+            }
+            if pod.annotations().get(annotation::ROLL) == roll {
+                outdated.newer.push(pod);
+            } else {
+                outdated.asked.push(pod);
+            }
+        }
+    }
+    outdated
+}

@@ -1,0 +1,299 @@
+//! The watches of a controller: they run from its start, on a standby too, so that a new leader has warm caches.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::core::v1::{ConfigMap, Secret},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::ApiResource,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, ObjectRef, Store},
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+
+use super::memory::Memories;
+use crate::{
+    api::label,
+    cache::{Cache, Instance, Listed, Packed},
+    component::Component,
+    manifest::hash,
+    process::{Process, Scope},
+    world::Watched,
+};
+
+/// Objects to look at.
+pub(super) type News<K> = mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>;
+
+/// What the watches fill.
+pub(super) struct Caches<C: Component> {
+    pub(super) objects: Store<DeserializeGuard<C::Kind>>,
+    pub(super) children: Arc<Cache>,
+    pub(super) watched: Watched,
+    pub(super) memories: Arc<Memories>,
+    /// Whether news are passed on.
+    pub(super) leading: Arc<AtomicBool>,
+}
+
+/// The running watches; they end when this is dropped.
+pub(super) struct Watches {
+    tasks: JoinSet<()>,
+    client: Client,
+    cold: Vec<watch::Receiver<bool>>,
+}
+
+impl Watches {
+    /// Starts all watches of a component.
+    pub(super) fn start<C: Component>(process: &Process) -> (Self, Caches<C>, News<C::Kind>) {
+        let mut watches = Self { tasks: JoinSet::new(), client: process.client.clone(), cold: Vec::new() };
+        let (sender, news) = mpsc::unbounded_channel();
+        let leading = Arc::new(AtomicBool::new(false));
+        let herald = Herald::<C> { sender, leading: leading.clone() };
+        let memories = Arc::new(Memories::default());
+        let children = Arc::new(Cache::default());
+        let namespaces = match &process.scope {
+            Scope::Cluster => vec![None],
+            Scope::Namespaces(names) => names.iter().cloned().map(Some).collect(),
+        };
+
+        let (objects, writer) = reflector::store();
+        watches.objects(&namespaces, writer, objects.clone(), herald.clone(), memories.clone());
+
+        let ours = format!("{}={},{}={}", label::MANAGED_BY, label::STACK, label::COMPONENT, C::NAME);
+        for child in C::children() {
+            for namespace in &namespaces {
+                let config = watcher::Config::default().labels(&ours).page_size(100);
+                watches.children(namespace.clone(), child.resource.clone(), config, children.clone(), herald.clone());
+            }
+        }
+
+        let sources = C::sources();
+        let watched = Watched {
+            sources,
+            config_maps: watches.sources::<ConfigMap, C>(&namespaces, sources.config_maps, &herald, &objects),
+            secrets: watches.sources::<Secret, C>(&namespaces, sources.secrets, &herald, &objects),
+        };
+        let caches = Caches { objects, children, watched, memories, leading };
+        (watches, caches, news)
+    }
+
+    /// Resolves when every watch has listed what there is.
+    pub(super) async fn warm(&mut self) {
+        for cold in &mut self.cold {
+            // The sender goes only with its watch, and that only with the process.
+            let _ = cold.wait_for(|warm| *warm).await;
+        }
+    }
+
+    fn warming(&mut self) -> watch::Sender<bool> {
+        let (warm, cold) = watch::channel(false);
+        self.cold.push(cold);
+        warm
+    }
+
+    /// Watches the custom resources themselves, in all namespaces into one store.
+    fn objects<C: Component>(
+        &mut self,
+        namespaces: &[Option<String>],
+        mut writer: reflector::store::Writer<DeserializeGuard<C::Kind>>,
+        objects: Store<DeserializeGuard<C::Kind>>,
+        herald: Herald<C>,
+        memories: Arc<Memories>,
+    ) {
+        let streams = namespaces.iter().cloned().map(|namespace| {
+            let api = self.api::<DeserializeGuard<C::Kind>>(namespace.as_deref());
+            let stream = events(api, watcher::Config::default());
+            stream.map(move |event| (namespace.clone(), event)).boxed()
+        });
+        let mut events = futures::stream::select_all(streams.collect::<Vec<_>>());
+        let warm: HashMap<_, _> = namespaces.iter().map(|namespace| (namespace.clone(), self.warming())).collect();
+        self.tasks.spawn(async move {
+            let mut seen = HashMap::new();
+            let mut listed: HashMap<Option<String>, HashSet<String>> = HashMap::new();
+            while let Some((namespace, event)) = events.next().await {
+                // Each namespace lists for itself, so its list must not replace the whole store.
+                let gone = match event {
+                    Event::Init => {
+                        listed.remove(&namespace);
+                        continue;
+                    }
+                    Event::Apply(object) | Event::InitApply(object) => {
+                        listed.entry(namespace).or_default().extend(object.meta().uid.clone());
+                        if is_news(&mut seen, &object) {
+                            herald.tell(ObjectRef::from_obj(&object));
+                        }
+                        writer.apply_watcher_event(&Event::Apply(object));
+                        continue;
+                    }
+                    Event::Delete(object) => vec![Arc::new(object)],
+                    Event::InitDone => {
+                        let listed = listed.remove(&namespace).unwrap_or_default();
+                        if let Some(warm) = warm.get(&namespace) {
+                            warm.send_replace(true);
+                        }
+                        objects.state_filter(|object| {
+                            let meta = object.meta();
+                            let covered = namespace.is_none() || meta.namespace == namespace;
+                            covered && meta.uid.as_ref().is_none_or(|uid| !listed.contains(uid))
+                        })
+                    }
+                };
+                for object in gone {
+                    let uid = object.meta().uid.clone().unwrap_or_default();
+                    seen.remove(&uid);
+                    memories.forget(&uid);
+                    writer.apply_watcher_event(&Event::Delete((*object).clone()));
+                }
+            }
+        });
+    }
+
+    fn children<C: Component>(
+        &mut self,
+        namespace: Option<String>,
+        resource: ApiResource,
+        config: watcher::Config,
+        cache: Arc<Cache>,
+        herald: Herald<C>,
+    ) {
+        let api: Api<Packed> = match &namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        let mut stream = events(api, config).boxed();
+        let warm = self.warming();
+        self.tasks.spawn(async move {
+            let mut listed = Listed::within(namespace);
+            while let Some(event) = stream.next().await {
+                let done = matches!(event, Event::InitDone);
+                for instance in cache.take(&resource.kind, event, &mut listed) {
+                    herald.tell(instance_ref::<C>(&instance));
+                }
+                if done {
+                    warm.send_replace(true);
+                }
+            }
+        });
+    }
+
+    /// Watches the users' objects of these names, and those with the label; news of one go to all objects of its namespace.
+    fn sources<K, C: Component>(
+        &mut self,
+        namespaces: &[Option<String>],
+        names: &[&str],
+        herald: &Herald<C>,
+        objects: &Store<DeserializeGuard<C::Kind>>,
+    ) -> Vec<Store<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
+        K: std::fmt::Debug + Send + Sync + 'static,
+    {
+        let labelled = watcher::Config::default().labels(&format!("{}=true", label::CONFIG));
+        let named = names.iter().map(|name| watcher::Config::default().fields(&format!("metadata.name={name}")));
+        let mut stores = Vec::new();
+        for config in std::iter::once(labelled).chain(named) {
+            for namespace in namespaces {
+                let (store, mut writer) = reflector::store();
+                stores.push(store);
+                let stream = events(self.api::<K>(namespace.as_deref()), config.clone());
+                let mut stream = stream.map(|event| event.modify(|object| object.managed_fields_mut().clear())).boxed();
+                let warm = self.warming();
+                let (herald, objects) = (herald.clone(), objects.clone());
+                self.tasks.spawn(async move {
+                    while let Some(event) = stream.next().await {
+                        writer.apply_watcher_event(&event);
+                        match event {
+                            Event::Apply(source) | Event::InitApply(source) | Event::Delete(source) => {
+                                herald.tell_namespace(&source, &objects);
+                            }
+                            Event::InitDone => {
+                                warm.send_replace(true);
+                            }
+                            Event::Init => {}
+                        }
+                    }
+                });
+            }
+        }
+        stores
+    }
+
+    fn api<K>(&self, namespace: Option<&str>) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+}
+
+/// A watch that goes on after errors, less and less often while they last.
+fn events<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Event<K>> + Send
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let what = api.resource_url().to_owned();
+    watcher(api, config).default_backoff().filter_map(move |event| {
+        let event = event.map_err(|error| tracing::warn!(%error, "the watch of {what} broke; it is begun again")).ok();
+        std::future::ready(event)
+    })
+}
+
+/// Passes news on while this process leads.
+struct Herald<C: Component> {
+    sender: mpsc::UnboundedSender<ObjectRef<DeserializeGuard<C::Kind>>>,
+    leading: Arc<AtomicBool>,
+}
+
+impl<C: Component> Clone for Herald<C> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), leading: self.leading.clone() }
+    }
+}
+
+impl<C: Component> Herald<C> {
+    fn tell(&self, object: ObjectRef<DeserializeGuard<C::Kind>>) {
+        if self.leading.load(Ordering::SeqCst) {
+            // The receiver goes only with the process.
+            let _ = self.sender.send(object);
+        }
+    }
+
+    fn tell_namespace(&self, source: &impl ResourceExt, objects: &Store<DeserializeGuard<C::Kind>>) {
+        let namespace = source.namespace();
+        for object in objects.state().iter().filter(|object| object.meta().namespace == namespace) {
+            self.tell(ObjectRef::from_obj(&**object));
+        }
+    }
+}
+
+fn instance_ref<C: Component>(instance: &Instance) -> ObjectRef<DeserializeGuard<C::Kind>> {
+    ObjectRef::new(&instance.name).within(&instance.namespace)
+}
+
+/// Whether more than the status of an object has changed.
+fn is_news<K: Resource>(seen: &mut HashMap<String, String>, object: &K) -> bool {
+    let meta = object.meta();
+    let state = hash(&serde_json::json!([meta.generation, meta.labels, meta.annotations, meta.deletion_timestamp]));
+    let Some(uid) = meta.uid.clone() else { return true };
+    seen.insert(uid, state.clone()).is_none_or(|before| before != state)
+}

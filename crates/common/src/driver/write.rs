@@ -1,0 +1,150 @@
+//! Doing what a plan says: each write carries the preconditions that make it safe when the cache is behind.
+
+use kube::{
+    Api, Client,
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+};
+use rand::{Rng, distr::Alphanumeric};
+use serde_json::{Value, json};
+
+use super::plan::{Owner, Taken, Target, Write, is_ours};
+use crate::cache::Packed;
+
+/// What a write came to.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// The object as it is now; whether it belonged to an earlier object before is worth an event.
+    Is { object: Box<Packed>, adopted: bool },
+    /// The object is being deleted, or has gone.
+    Going,
+    /// It is somebody else's.
+    Taken(Taken),
+    /// Somebody was faster: the next pass will see what is there.
+    Overtaken,
+}
+
+/// Does one write in a namespace.
+pub(super) async fn write(client: &Client, namespace: &str, owner: &Owner, write: &Write) -> kube::Result<Written> {
+    let api = |resource: &ApiResource| Api::<DynamicObject>::namespaced_with(client.clone(), namespace, resource);
+    match write {
+        Write::Create { resource, object, drawn } => create(&api(resource), resource, owner, object, drawn).await,
+        Write::Apply { resource, object, posted, adopted } => {
+            apply(&api(resource), owner, object, *posted, *adopted).await
+        }
+        Write::Own { resource, name, patch, adopted } => {
+            let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
+            overtaken(api(resource).patch(name, &params, &Patch::Merge(patch)).await, *adopted)
+        }
+        Write::Delete { resource, target, orphan } => delete(&api(resource), target, *orphan).await,
+    }
+}
+
+async fn create(
+    api: &Api<DynamicObject>,
+    resource: &ApiResource,
+    owner: &Owner,
+    object: &Value,
+    drawn: &[&'static str],
+) -> kube::Result<Written> {
+    let object = serde_json::from_value(with_drawn(object.clone(), drawn)).map_err(kube::Error::SerdeError)?;
+    let params = PostParams { field_manager: Some(owner.component.to_owned()), ..PostParams::default() };
+    match api.create(&params, &object).await {
+        Ok(made) => Ok(Written::Is { object: pack(&made)?, adopted: false }),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            let name = object.metadata.name.unwrap_or_default();
+            match api.get_opt(&name).await? {
+                None => Ok(Written::Overtaken),
+                Some(live) if is_ours(owner, &live.metadata) => {
+                    Ok(Written::Is { object: pack(&live)?, adopted: false })
+                }
+                Some(_) => Ok(Written::Taken(Taken { reference: format!("{}/{name}", resource.kind) })),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn apply(
+    api: &Api<DynamicObject>,
+    owner: &Owner,
+    object: &Value,
+    posted: bool,
+    adopted: bool,
+) -> kube::Result<Written> {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    if posted && !take_over_posted_fields(api, owner, name).await? {
+        return Ok(Written::Overtaken);
+    }
+    let params = PatchParams::apply(owner.component).force();
+    overtaken(api.patch(name, &params, &Patch::Apply(object)).await, adopted)
+}
+
+/// An object that was made by POST has its fields under an `Update` entry of ours, beside which an apply makes a second entry:
+/// fields that are no longer applied would stay. So the entry is turned into an `Apply` entry first, once in the
+/// object's life. `false` if the object has changed meanwhile.
+async fn take_over_posted_fields(api: &Api<DynamicObject>, owner: &Owner, name: &str) -> kube::Result<bool> {
+    let Some(live) = api.get_opt(name).await? else { return Ok(false) };
+    let version = live.metadata.resource_version.clone();
+    let mut entries = live.metadata.managed_fields.unwrap_or_default();
+    for entry in &mut entries {
+        if entry.manager.as_deref() == Some(owner.component) && entry.subresource.is_none() {
+            entry.operation = Some("Apply".to_owned());
+        }
+    }
+    let patch = json!({"metadata": {"resourceVersion": version, "managedFields": entries}});
+    match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_conflict(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn delete(api: &Api<DynamicObject>, target: &Target, orphan: bool) -> kube::Result<Written> {
+    let params = DeleteParams {
+        propagation_policy: Some(if orphan { PropagationPolicy::Orphan } else { PropagationPolicy::Background }),
+        preconditions: Some(Preconditions { uid: target.uid.clone(), resource_version: target.version.clone() }),
+        ..DeleteParams::default()
+    };
+    match api.delete(&target.name, &params).await {
+        Ok(_) => Ok(Written::Going),
+        Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(Written::Overtaken),
+        Err(error) => Err(error),
+    }
+}
+
+fn overtaken(result: kube::Result<DynamicObject>, adopted: bool) -> kube::Result<Written> {
+    match result {
+        Ok(object) => Ok(Written::Is { object: pack(&object)?, adopted }),
+        Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(Written::Overtaken),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts random values where they are asked for: 32 letters and digits, about 190 bits.
+fn with_drawn(mut object: Value, drawn: &[&'static str]) -> Value {
+    for key in drawn {
+        let value: String = rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect();
+        object["stringData"][*key] = json!(value);
+    }
+    object
+}
+
+fn pack(object: &DynamicObject) -> kube::Result<Box<Packed>> {
+    serde_json::to_value(object).and_then(Packed::new).map(Box::new).map_err(kube::Error::SerdeError)
+}
+
+/// A precondition did not hold.
+pub(super) fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+/// The object has gone.
+pub(super) fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// The namespace is on its way out, and takes everything with it: nothing is left to do.
+pub(super) fn is_leaving(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status)
+        if status.code == 403 && status.message.contains("because it is being terminated"))
+}

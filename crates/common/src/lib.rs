@@ -1,0 +1,27 @@
+//! What every controller of the Temporal Kubernetes Stack is made of, and what anyone else can make one of.
+//!
+//! ```text
+//!   api         the kinds, and the names that all agree on
+//!   component   the trait: what a controller has to say for itself          ── you write this
+//!   manifest    one object that a component wants, and how it is made
+//!   condition   how a component says what it is about
+//!   binding     how others get to use it
+//!   config      what becomes of the user's configuration, key by key
+//!   world       what a pass may read
+//!   driver      the reconcile function, once for all
+//!   process     arguments, log, client, admin port, Lease, drain            ── main calls this
+//! ```
+//!
+//! A controller is a struct with [`component::Component`], and a `main` that hands it to [`driver::run`] inside
+//! [`process::run`]. `examples/greeting.rs` is a whole one in under a hundred lines.
+
+pub mod api;
+pub mod binding;
+pub mod cache;
+pub mod component;
+pub mod condition;
+pub mod config;
+pub mod driver;
+pub mod manifest;
+pub mod process;
+pub mod world;

@@ -1,0 +1,140 @@
+//! A manifest: one object that a component wants in the cluster, and how it is to be made.
+//!
+//! Components return manifests from pure code; the driver stamps them with labels, owner and intent hash, compares them with
+//! what is there, and writes what is missing. Nothing here has a client.
+
+mod contains;
+mod quantity;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::{Resource, api::ApiResource};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+pub use contains::{Difference, difference};
+pub use quantity::{compare as compare_quantities, in_bytes as quantity_in_bytes};
+
+use crate::api::DeletionPolicy;
+
+/// How an object comes to be what its manifest says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Making {
+    /// Applied server-side, the complete intent each time: a field that is no longer in the manifest disappears.
+    Applied,
+    /// Made by POST and never applied over: passwords, keys, identities. The driver draws the values of the keys that are
+    /// named here, so pure code needs no randomness. Later passes only keep its ownership right.
+    Once {
+        /// Keys of the Secret's data whose values are drawn at random: 32 letters and digits each.
+        drawn: Vec<&'static str>,
+    },
+    /// Made by another controller, such as the volume claims of a `StatefulSet`: it is adjusted when it is there.
+    Existing,
+    /// It must not be there.
+    Absent,
+}
+
+/// How long an object stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// It goes with its custom resource, by garbage collection.
+    WithOwner,
+    /// It is data: it goes or stays as the policy says, and is never pruned.
+    Data(DeletionPolicy),
+}
+
+/// One object that a component wants, and how it is to be made.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The object's kind.
+    pub resource: ApiResource,
+    /// The object itself, without what the driver stamps on it.
+    pub object: Value,
+    /// How it is made.
+    pub making: Making,
+    /// How long it stays.
+    pub lifetime: Lifetime,
+    /// JSON pointers to fields that the API server refuses to change: when one differs, the object is deleted, its
+    /// dependents orphaned, and it is made again.
+    pub immutable: &'static [&'static str],
+}
+
+impl Manifest {
+    /// An object that is applied, and goes with its owner. An object that does not serialise becomes `null`, which the
+    /// driver reports; the types of k8s-openapi always do.
+    pub fn new<K>(object: &K) -> Self
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
+    {
+        Self {
+            resource: ApiResource::erase::<K>(&()),
+            object: serde_json::to_value(object).unwrap_or_default(),
+            making: Making::Applied,
+            lifetime: Lifetime::WithOwner,
+            immutable: &[],
+        }
+    }
+
+    /// An object of that name which must not be there.
+    pub fn absent<K>(name: &str) -> Self
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Self {
+            resource: ApiResource::erase::<K>(&()),
+            object: serde_json::json!({ "metadata": { "name": name } }),
+            making: Making::Absent,
+            lifetime: Lifetime::WithOwner,
+            immutable: &[],
+        }
+    }
+
+    /// Made by POST and never applied over; the values of `drawn` are random.
+    #[must_use]
+    pub fn once(mut self, drawn: &[&'static str]) -> Self {
+        self.making = Making::Once { drawn: drawn.to_vec() };
+        self
+    }
+
+    /// Made by another controller; adjusted when it is there.
+    #[must_use]
+    pub fn existing(mut self) -> Self {
+        self.making = Making::Existing;
+        self
+    }
+
+    /// Data, which go or stay as the policy says.
+    #[must_use]
+    pub fn data(mut self, policy: DeletionPolicy) -> Self {
+        self.lifetime = Lifetime::Data(policy);
+        self
+    }
+
+    /// Made again, with its dependents orphaned, when one of these fields differs.
+    #[must_use]
+    pub fn remade_on(mut self, pointers: &'static [&'static str]) -> Self {
+        self.immutable = pointers;
+        self
+    }
+
+    /// The name of the object; empty only if the component forgot it.
+    pub fn name(&self) -> &str {
+        self.object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// `Kind/name`, as messages name it.
+    pub fn reference(&self) -> String {
+        format!("{}/{}", self.resource.kind, self.name())
+    }
+}
+
+/// A short hash of any JSON: the same for the same content.
+pub fn hash(value: &Value) -> String {
+    let digest = Sha256::digest(value.to_string().as_bytes());
+    digest.iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
+        use std::fmt::Write;
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,152 @@
+//! The arguments that all controllers share.
+
+use std::{net::SocketAddr, num::ParseIntError, time::Duration};
+
+use clap::builder::NonEmptyStringValueParser;
+
+use super::log;
+
+/// How a controller process runs; flattened into each controller's own arguments.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Process")]
+pub struct Args {
+    /// What to log: a level, or a list of `target=level` such as `info,kube=debug`.
+    #[arg(long, value_name = "FILTER", env = "TEMPORAL_STACK_LOG", default_value = "info")]
+    pub log_level: String,
+
+    /// How to log: one line of text or one JSON object per event.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub log_format: log::Format,
+
+    /// Where to serve `/live`, `/ready` and `/metrics`; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub admin_addr: SocketAddr,
+
+    /// Serve the custom resources of this namespace only; repeat it or separate several by commas.
+    ///
+    /// Without it the whole cluster is served, which takes a `ClusterRole`; with it a `Role` in each namespace does.
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
+    pub namespace: Vec<String>,
+
+    /// Whether to wait for this controller's Lease before changing anything.
+    ///
+    /// `off` is for running from a shell, where it is certain that no other instance serves the same objects.
+    #[arg(long, value_enum, value_name = "WHETHER", default_value_t)]
+    pub lease: LeaseMode,
+
+    /// The namespace of the Lease; the pod's own by default, or outside a cluster that of the kubeconfig's context.
+    ///
+    /// Instances that share it take turns, whatever they serve: those for different namespaces need different ones.
+    #[arg(long, value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    pub lease_namespace: Option<String>,
+
+    /// How many seconds running passes may take to end after SIGTERM, before they are cut off.
+    ///
+    /// Keep it 5 s below the pod's `terminationGracePeriodSeconds`, so that there is time left to release the Lease.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub drain_timeout: Duration,
+
+    /// The context of the kubeconfig to use; its current one by default.
+    ///
+    /// The kubeconfig is found as by kubectl, through `KUBECONFIG` or in `~/.kube/config`. Where there is none, and
+    /// this option is absent, the pod's service account is used.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
+impl Args {
+    /// Which namespaces `--namespace` asks for; blank entries count as absent.
+    pub fn scope(&self) -> Scope {
+        let mut namespaces: Vec<String> = self
+            .namespace
+            .iter()
+            .map(|namespace| namespace.trim().to_owned())
+            .filter(|namespace| !namespace.is_empty())
+            .collect();
+        namespaces.sort();
+        namespaces.dedup();
+        if namespaces.is_empty() { Scope::Cluster } else { Scope::Namespaces(namespaces) }
+    }
+}
+
+/// Which namespaces a controller serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them, those still to be made included.
+    Cluster,
+    /// These, sorted and each once; never empty.
+    Namespaces(Vec<String>),
+}
+
+/// Whether a controller takes turns with others of its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LeaseMode {
+    /// It leads only while it holds its Lease.
+    #[default]
+    On,
+    /// It leads at once.
+    Off,
+}
+
+fn seconds(text: &str) -> Result<Duration, ParseIntError> {
+    text.parse().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Controller {
+        #[command(flatten)]
+        process: Args,
+    }
+
+    fn parse(arguments: &[&str]) -> Args {
+        let arguments = std::iter::once("controller").chain(arguments.iter().copied());
+        Controller::try_parse_from(arguments).unwrap().process
+    }
+
+    #[test]
+    fn no_argument_is_needed_in_a_pod() {
+        let args = parse(&[]);
+        assert_eq!(args.log_format, log::Format::Plain);
+        assert_eq!(args.admin_addr, SocketAddr::from(([0, 0, 0, 0], 8080)));
+        assert_eq!(args.scope(), Scope::Cluster);
+        assert_eq!(args.lease, LeaseMode::On);
+        assert_eq!(args.lease_namespace, None);
+        assert_eq!(args.drain_timeout, Duration::from_secs(10));
+        assert_eq!(args.context, None);
+    }
+
+    #[test]
+    fn namespaces_come_repeated_or_listed() {
+        let args = parse(&["--namespace", "b,a", "--namespace=b", "--namespace", "c"]);
+        let namespaces = ["a", "b", "c"].map(String::from).to_vec();
+        assert_eq!(args.scope(), Scope::Namespaces(namespaces));
+    }
+
+    #[test]
+    fn a_blank_namespace_is_none() {
+        assert_eq!(parse(&["--namespace="]).scope(), Scope::Cluster);
+    }
+
+    #[test]
+    fn the_rest_reads_as_documented() {
+        let args = parse(&["--log-format=json", "--lease=off", "--drain-timeout=3", "--admin-addr=127.0.0.1:0"]);
+        assert_eq!(args.log_format, log::Format::Json);
+        assert_eq!(args.lease, LeaseMode::Off);
+        assert_eq!(args.drain_timeout, Duration::from_secs(3));
+        assert_eq!(args.admin_addr, SocketAddr::from(([127, 0, 0, 1], 0)));
+    }
+
+    #[test]
+    fn every_option_is_explained() {
+        use clap::CommandFactory;
+        for option in Controller::command().get_arguments() {
+            assert!(option.get_help().is_some(), "{option}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The requests about the Lease, each bounded in time, and what their answers mean.
+
+use std::{error::Error as _, time::Duration};
+
+use futures::TryFutureExt as _;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api,
+    api::PostParams,
+    runtime::watcher::{self, Error as WatchError},
+};
+use tokio::time::{Instant, timeout};
+
+use super::record::{self, Record};
+
+/// How long one request may take: two fit in between the time of a renewal and the end of the holder's belief.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// Why the Lease could not be read or written; such a request is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The service account lacks a right.
+    #[error(
+        "not allowed to {verb} it: the Role of this controller needs the verb `{verb}` on `leases.coordination.k8s.io` \
+         in namespace `{namespace}`"
+    )]
+    Forbidden {
+        /// The verb that is missing.
+        verb: &'static str,
+        /// Where it is missing.
+        namespace: String,
+    },
+    /// The API server gave no answer.
+    #[error("no answer to the request to {verb} it within {ANSWER_TIMEOUT:?}")]
+    Silent {
+        /// What was asked.
+        verb: &'static str,
+    },
+    /// The API server refused, or could not be reached.
+    #[error("cannot {verb} it")]
+    Request {
+        /// What was asked.
+        verb: &'static str,
+        /// What came instead.
+        #[source]
+        source: kube::Error,
+    },
+    /// The watch ended; it is begun anew.
+    #[error("cannot watch it")]
+    Watch(#[source] watcher::Error),
+}
+
+impl Failure {
+    /// The message with all causes, for a log line.
+    pub(super) fn chain(&self) -> String {
+        let mut chain = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            // kube's messages repeat their causes, and this one all its fields.
+            if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+                return format!("{chain}: {} ({})", status.message, status.code);
+            }
+            let message = error.to_string();
+            if !chain.contains(&message) {
+                chain = format!("{chain}: {message}");
+            }
+            cause = error.source();
+        }
+        chain
+    }
+
+    fn code(&self) -> Option<u16> {
+        match self {
+            Self::Request { source: kube::Error::Api(status), .. } => Some(status.code),
+            _ => None,
+        }
+    }
+}
+
+/// What became of a renewal.
+#[derive(Debug)]
+pub(super) enum Renewal {
+    /// It is ours for another while.
+    Kept(Box<Lease>),
+    /// It is somebody's, or nobody's, but not ours.
+    Taken(String),
+}
+
+/// The Lease in the API, and who asks for it.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub(super) api: Api<Lease>,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) identity: String,
+}
+
+impl Access {
+    /// Claims what `record` knows; none if somebody was faster, and then `record` knows who.
+    pub(super) async fn claim(&self, record: &mut Record) -> Result<Option<Lease>, Failure> {
+        if record.is_known() {
+            let claim = record.claimed(&self.name, &self.identity);
+            if let Some(lease) = self.write(&claim).await? {
+                return Ok(Some(lease));
+            }
+        }
+        record.observe(self.read().await?, Instant::now());
+        Ok(None)
+    }
+
+    /// Renews `held`, making it again if it was deleted.
+    pub(super) async fn renew(&self, held: &Lease) -> Result<Renewal, Failure> {
+        let mut renewal = record::renewed(held.clone());
+        loop {
+            if let Some(lease) = self.write(&renewal).await? {
+                return Ok(Renewal::Kept(Box::new(lease)));
+            }
+            renewal = match self.read().await? {
+                None => record::unmade(renewal),
+                Some(lease) if self.holds(&lease) => record::renewed(lease),
+                Some(lease) => return Ok(Renewal::Taken(holder(&lease))),
+            };
+        }
+    }
+
+    /// Gives `held` away, unless it is not ours any more.
+    pub(super) async fn release(&self, held: &Lease) -> Result<(), Failure> {
+        let mut held = held.clone();
+        loop {
+            if self.write(&record::released(held)).await?.is_some() {
+                return Ok(());
+            }
+            held = match self.read().await? {
+                Some(lease) if self.holds(&lease) => lease,
+                _ => return Ok(()),
+            };
+        }
+    }
+
+    /// What it means that the watch ended with `error`.
+    pub(super) fn watch_failure(&self, error: WatchError) -> Failure {
+        let (verb, code) = match &error {
+            WatchError::InitialListFailed(kube::Error::Api(status)) => ("list", status.code),
+            WatchError::WatchStartFailed(kube::Error::Api(status))
+            | WatchError::WatchFailed(kube::Error::Api(status))
+            | WatchError::WatchError(status) => ("watch", status.code),
+            _ => ("watch", 0),
+        };
+        if code == 403 { self.forbidden(verb) } else { Failure::Watch(error) }
+    }
+
+    async fn read(&self) -> Result<Option<Lease>, Failure> {
+        self.ask("get", self.api.get_opt(&self.name)).await
+    }
+
+    /// Replaces the version that `lease` names, or makes it if it names none; none if it is not as `lease` supposes.
+    async fn write(&self, lease: &Lease) -> Result<Option<Lease>, Failure> {
+        let params = PostParams::default();
+        let written = if lease.metadata.resource_version.is_some() {
+            let replacing = self.api.replace(&self.name, &params, lease);
+            self.ask("update", replacing).await
+        } else {
+            self.ask("create", self.api.create(&params, lease)).await
+        };
+        let replaces = lease.metadata.resource_version.is_some();
+        match written {
+            Ok(lease) => Ok(Some(lease)),
+            Err(failure) => match failure.code() {
+                Some(409) => Ok(None),
+                Some(404) if replaces => Ok(None),
+                _ => Err(failure),
+            },
+        }
+    }
+
+    async fn ask<T>(&self, verb: &'static str, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+        let request = request.map_err(|source| match source {
+            kube::Error::Api(status) if status.code == 403 => self.forbidden(verb),
+            source => Failure::Request { verb, source },
+        });
+        timeout(ANSWER_TIMEOUT, request).await.unwrap_or(Err(Failure::Silent { verb }))
+    }
+
+    fn forbidden(&self, verb: &'static str) -> Failure {
+        Failure::Forbidden { verb, namespace: self.namespace.clone() }
+    }
+
+    fn holds(&self, lease: &Lease) -> bool {
+        holder(lease) == self.identity
+    }
+}
+
+fn holder(lease: &Lease) -> String {
+    let holder = lease.spec.as_ref().and_then(record::holder);
+    holder.unwrap_or("nobody").to_owned()
+}

@@ -1,0 +1,123 @@
+//! What a process tells Prometheus.
+
+use std::{
+    fmt, fs,
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text},
+    metrics::gauge::ConstGauge,
+    registry::{Registry, Unit},
+};
+
+/// The media type of [`Metrics::encode`].
+pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The registry behind `/metrics`; a handle, so all clones are the same registry.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Mutex<Registry>>);
+
+impl Metrics {
+    /// A registry with the gauges of the process: when it started, and on Linux its resident memory.
+    pub(super) fn new() -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(ThisProcess { started: SystemTime::now() }));
+        Self(Arc::new(Mutex::new(registry)))
+    }
+
+    /// Lets `add` register metrics; keep their handles to change them.
+    pub fn register<T>(&self, add: impl FnOnce(&mut Registry) -> T) -> T {
+        add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// All metrics as `OpenMetrics` text.
+    ///
+    /// # Errors
+    ///
+    /// A metric registered here cannot be written.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut written = String::new();
+        self.register(|registry| text::encode(&mut written, registry))?;
+        Ok(written)
+    }
+}
+
+#[derive(Debug)]
+struct ThisProcess {
+    started: SystemTime,
+}
+
+impl Collector for ThisProcess {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        gauge(
+            &mut encoder,
+            ("process_start_time", "When the process started, since 1970"),
+            &Unit::Seconds,
+            &ConstGauge::new(started.as_secs_f64()),
+        )?;
+        if let Some(bytes) = resident_memory() {
+            gauge(
+                &mut encoder,
+                ("process_resident_memory", "Memory that is in use and not swapped out"),
+                &Unit::Bytes,
+                &ConstGauge::new(bytes),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    unit: &Unit,
+    value: &impl EncodeMetric,
+) -> fmt::Result {
+    value.encode(encoder.encode_descriptor(name, help, Some(unit), value.metric_type())?)
+}
+
+/// `VmRSS` of `/proc/self/status` in bytes; none where there is no such file.
+fn resident_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::process::client::{Call, Requests};
+
+    fn value(text: &str, metric: &str) -> f64 {
+        let line = text.lines().find(|line| line.starts_with(metric));
+        line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_process_tells_its_start_and_its_memory() {
+        let text = Metrics::new().encode().unwrap();
+        assert!(value(&text, "process_start_time_seconds ") > 1.7e9, "{text}");
+        if cfg!(target_os = "linux") {
+            assert!(value(&text, "process_resident_memory_bytes ") > 1e5, "{text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn requests_are_a_family_by_verb_group_and_resource() {
+        let (metrics, requests) = (Metrics::new(), Requests::default());
+        metrics.register(|registry| requests.register(registry));
+        let address = "/apis/apps/v1/namespaces/a/statefulsets/b".parse().unwrap();
+        requests.add(Call::of(&Method::PATCH, &address));
+        let text = metrics.encode().unwrap();
+        let line = r#"kubernetes_client_requests_total{verb="patch",group="apps",resource="statefulsets"} 1"#;
+        assert!(text.lines().any(|written| written == line), "{text}");
+    }
+}

@@ -1,0 +1,138 @@
+//! The two local clusters: a whole node, and a control plane alone for tests of the API, which may run beside it.
+
+use std::fs::{self, File, TryLockError};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::place;
+use crate::process::Daemon;
+
+/// The node's own address, on its bridge: it stays the same wherever the machine is, and nothing outside reaches it.
+pub const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
+/// The addresses of Services.
+pub const SERVICE_RANGE: &str = "10.96.0.0/16";
+/// The address of the Service `kubernetes`: the first of the range.
+pub const API_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+
+/// A cluster's directories, address and ports.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Its name: of its context, and of its directories.
+    pub name: &'static str,
+    /// What it keeps.
+    pub state: PathBuf,
+    /// Its pid files and sockets.
+    pub run: PathBuf,
+    /// Where its API server listens.
+    pub address: Ipv4Addr,
+    /// Its API server's port.
+    pub api_port: u16,
+    /// etcd's ports, on the loopback address: for clients and for peers.
+    pub etcd_ports: (u16, u16),
+    /// The controller manager's port, on the loopback address.
+    pub controller_manager_port: u16,
+    /// Whether it is for tests, and a crash of the machine may cost its data.
+    pub throwaway: bool,
+}
+
+/// Held while a cluster is being changed, so that two runs do not do it at once.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl Cluster {
+    /// The cluster that has a node.
+    pub fn node() -> Result<Self> {
+        Ok(Self {
+            name: "node",
+            state: place::node()?.join("node"),
+            run: place::run().join("node"),
+            address: NODE_ADDRESS,
+            api_port: 6443,
+            etcd_ports: (2379, 2380),
+            controller_manager_port: 10257,
+            throwaway: false,
+        })
+    }
+
+    /// The control plane without nodes.
+    pub fn control_plane() -> Result<Self> {
+        Ok(Self {
+            name: "control-plane",
+            state: place::node()?.join("control-plane"),
+            run: place::run().join("control-plane"),
+            address: Ipv4Addr::LOCALHOST,
+            api_port: 16443,
+            etcd_ports: (12379, 12380),
+            controller_manager_port: 20257,
+            throwaway: true,
+        })
+    }
+
+    /// The kubeconfig of its administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.state.join("admin.kubeconfig")
+    }
+
+    /// Where its keys are.
+    pub fn keys(&self) -> PathBuf {
+        self.state.join("keys")
+    }
+
+    /// Its API server's URL.
+    pub fn server(&self) -> String {
+        format!("https://{}:{}", self.address, self.api_port)
+    }
+
+    /// A daemon of this cluster.
+    pub fn daemon(&self, name: &'static str, program: PathBuf, args: Vec<String>) -> Daemon {
+        Daemon { name, program, args, run: self.run.clone(), logs: self.state.join("logs") }
+    }
+
+    /// Waits for other runs that change this cluster, and keeps later ones out.
+    pub fn lock(&self) -> Result<Lock> {
+        fs::create_dir_all(place::run()).with_context(|| format!("could not make {}", place::run().display()))?;
+        let path = place::run().join(format!("{}.lock", self.name));
+        let file = File::create(&path).with_context(|| format!("could not make {}", path.display()))?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            eprintln!("waiting for another run that changes the {}", self.name);
+            file.lock()?;
+        }
+        Ok(Lock(file))
+    }
+
+    /// Refuses to go on when a cluster with another state directory uses this one's addresses and sockets.
+    pub fn claim(&self) -> Result<()> {
+        fs::create_dir_all(&self.run).with_context(|| format!("could not make {}", self.run.display()))?;
+        let owner = self.run.join("state-directory");
+        let mine = self.state.display().to_string();
+        if let Ok(other) = fs::read_to_string(&owner)
+            && other != mine
+            && fs::exists(&other)?
+            && self.has_pid_files()?
+        {
+            bail!(
+                "the {} of {other} has not been taken down: do so first, with TEMPORAL_STACK_NODE_DIR as it was then",
+                self.name
+            );
+        }
+        fs::write(&owner, mine).with_context(|| format!("could not write {}", owner.display()))
+    }
+
+    /// Fails when another program listens on a port that this cluster is about to use.
+    pub fn check_port(&self, address: Ipv4Addr, port: u16) -> Result<()> {
+        TcpListener::bind((address, port)).map(drop).with_context(|| {
+            format!(
+                "port {port} of {address} is taken, which the {} needs: does another Kubernetes run on this machine? \
+                 It can be used instead: name it with --context",
+                self.name
+            )
+        })
+    }
+
+    fn has_pid_files(&self) -> Result<bool> {
+        let files = fs::read_dir(&self.run)?.collect::<Result<Vec<_>, _>>()?;
+        Ok(files.iter().any(|file| file.path().extension().is_some_and(|extension| extension == "pid")))
+    }
+}

@@ -1,0 +1,124 @@
+//! Running other programs, with what they say in a log file.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// A command whose standard output and error are appended to a log.
+#[derive(Debug)]
+pub struct LoggedCommand {
+    command: Command,
+    log: PathBuf,
+    input: Option<Vec<u8>>,
+}
+
+impl LoggedCommand {
+    /// A command of this program; its output goes to `log`.
+    pub fn new(program: &OsStr, log: &Path) -> Self {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null());
+        Self { command, log: log.to_owned(), input: None }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sets the working directory.
+    #[must_use]
+    pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Sets what the command reads.
+    #[must_use]
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(bytes.into());
+        self
+    }
+
+    /// Runs it; anything but success is an error.
+    pub fn run(mut self) -> Result<()> {
+        let log = self.open_log()?;
+        self.command.stdout(log);
+        self.checked().map(drop)
+    }
+
+    /// Runs it and returns what it printed, which is not logged; anything but success is an error.
+    pub fn read(mut self) -> Result<String> {
+        self.command.stdout(Stdio::piped());
+        self.checked()
+    }
+
+    /// Runs it and says whether it succeeded.
+    pub fn succeeds(mut self) -> Result<bool> {
+        let log = self.open_log()?;
+        self.command.stdout(log);
+        Ok(self.outcome()?.0.success())
+    }
+
+    fn checked(mut self) -> Result<String> {
+        let (status, output) = self.outcome()?;
+        if !status.success() {
+            bail!("`{}` ended with {status}", self.line());
+        }
+        Ok(output)
+    }
+
+    fn outcome(&mut self) -> Result<(ExitStatus, String)> {
+        let mut log = self.open_log()?;
+        writeln!(log, "$ {}", self.line())?;
+        self.command.stderr(log);
+        if self.input.is_some() {
+            self.command.stdin(Stdio::piped());
+        }
+        let mut child = self.command.spawn().with_context(|| format!("could not start `{}`", self.line()))?;
+        let input = self.input.take();
+        let feed = child.stdin.take().zip(input).map(|(mut stdin, bytes)| {
+            // A thread: a command may print before it has read everything.
+            std::thread::spawn(move || stdin.write_all(&bytes))
+        });
+        let mut output = String::new();
+        if let Some(mut stdout) = child.stdout.take() {
+            stdout.read_to_string(&mut output).with_context(|| format!("`{}` did not print text", self.line()))?;
+        }
+        let status = child.wait().with_context(|| format!("could not wait for `{}`", self.line()))?;
+        if let Some(feed) = feed {
+            // A command that ended without reading all has said why by its status.
+            feed.join().ok();
+        }
+        Ok((status, output))
+    }
+
+    fn open_log(&self) -> Result<File> {
+        let log = File::options().create(true).append(true).open(&self.log);
+        log.with_context(|| format!("could not open the log {}", self.log.display()))
+    }
+
+    fn line(&self) -> String {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+    }
+}

@@ -1,0 +1,147 @@
+//! Programs built from the Go module proxy: a folder with `go.mod` and `go.sum` says what, its `tool` lines which.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
+
+use crate::machine::{self, Needed};
+use crate::place;
+use crate::step::{Step, Steps};
+
+/// What building Go programs needs of the machine.
+pub const NEEDED: &[Needed] = &[Needed { program: "go", package: "golang-go" }];
+
+/// The linker's flags for every program: no symbol table, no debug information.
+const STRIPPED: &str = "-s -w";
+
+/// A Go module of ours that requires the programs it builds.
+#[derive(Debug, Clone)]
+pub struct GoModule {
+    /// What it is called in steps and in the cache.
+    pub name: &'static str,
+    /// The folder with `go.mod` and `go.sum`.
+    pub folder: PathBuf,
+    /// What its `tool` lines build: the programs' names. A single one may be called otherwise than its package.
+    pub programs: &'static [&'static str],
+    /// Values set at link time, as `package.variable=value`.
+    pub set: Vec<String>,
+}
+
+impl GoModule {
+    /// A module of that folder, with nothing set at link time.
+    pub fn new(name: &'static str, folder: PathBuf, programs: &'static [&'static str]) -> Self {
+        Self { name, folder, programs, set: Vec::new() }
+    }
+
+    /// The version of `module` that `go.mod` requires, with its `v`.
+    pub fn version_of(&self, module: &str) -> Result<String> {
+        let file = self.folder.join("go.mod");
+        let text = fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?;
+        let mut lines = text.lines().map(|line| line.trim().trim_start_matches("require "));
+        let version = lines.find_map(|line| line.strip_prefix(module)?.strip_prefix(' ')?.split(' ').next());
+        version.map(str::to_owned).with_context(|| format!("{} does not require {module}", file.display()))
+    }
+
+    /// Builds the programs, unless they are in the cache, and returns the directory that has them.
+    pub fn build(&self, steps: &mut Steps) -> Result<PathBuf> {
+        steps.run(&format!("build {}", self.name), |step| self.build_in(step))
+    }
+
+    fn build_in(&self, step: &mut Step) -> Result<PathBuf> {
+        let cache = place::cache()?;
+        let built = cache.join("programs").join(format!("{}-{}", self.name, self.key(step)?));
+        if self.programs.iter().all(|program| built.join(program).is_file()) {
+            step.cached();
+        } else {
+            self.go_build(step, &cache, &built)?;
+        }
+        for program in self.programs {
+            link(&built.join(program), &cache.join("bin").join(program))?;
+        }
+        Ok(built)
+    }
+
+    fn go_build(&self, step: &Step, cache: &Path, built: &Path) -> Result<()> {
+        step.note("waiting for other builds");
+        let lock = build_lock(cache)?;
+        lock.lock()?;
+        step.note("go build");
+        // Built beside its place and moved there: what is in the cache is whole.
+        let unfinished = built.with_extension(format!("building-{}", std::process::id()));
+        fs::create_dir_all(&unfinished)?;
+        let output = match self.programs {
+            [only] => unfinished.join(only),
+            _ => unfinished.join(""),
+        };
+        go(step)?
+            .current_dir(&self.folder)
+            .env("GOCACHE", cache.join("go-build"))
+            .args(["build", "-buildvcs=false", "-mod=readonly", "-trimpath", "-ldflags", &self.linker_flags(), "-o"])
+            .arg(output)
+            .arg("tool")
+            .run()?;
+        for program in self.programs {
+            if !unfinished.join(program).is_file() {
+                bail!("{} was not built: is it among the `tool` lines of {}?", program, self.folder.display());
+            }
+        }
+        if built.exists() {
+            fs::remove_dir_all(built)?;
+        }
+        fs::rename(&unfinished, built).with_context(|| format!("could not move the programs to {}", built.display()))
+    }
+
+    fn linker_flags(&self) -> String {
+        let set = self.set.iter().map(|value| format!(" -X {value}"));
+        std::iter::once(STRIPPED.to_owned()).chain(set).collect()
+    }
+
+    /// A key that changes with anything the programs are made of.
+    fn key(&self, step: &Step) -> Result<String> {
+        let version = go(step)?.current_dir(&self.folder).args(["env", "GOVERSION", "GOARCH"]).read()?;
+        let mut hash = Sha256::new();
+        for file in ["go.mod", "go.sum"] {
+            let path = self.folder.join(file);
+            hash.update(fs::read(&path).with_context(|| format!("could not read {}", path.display()))?);
+        }
+        hash.update(version);
+        hash.update(self.linker_flags());
+        Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// Removes Go's build cache of ours: some 10 GB that only the next version's build would use.
+pub fn forget_build_cache() -> Result<()> {
+    let cache = place::cache()?;
+    let dir = cache.join("go-build");
+    // Whoever builds just now removes it when done.
+    let lock = build_lock(&cache)?;
+    if dir.exists() && lock.try_lock().is_ok() {
+        fs::remove_dir_all(&dir).with_context(|| format!("could not remove {}", dir.display()))?;
+    }
+    Ok(())
+}
+
+fn build_lock(cache: &Path) -> Result<File> {
+    fs::create_dir_all(cache).with_context(|| format!("could not make {}", cache.display()))?;
+    File::create(cache.join("build.lock")).context("could not make the lock of builds")
+}
+
+fn go(step: &Step) -> Result<crate::step::LoggedCommand> {
+    Ok(step.command(machine::path_of("go")?).env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOFLAGS", ""))
+}
+
+fn link(target: &Path, link: &Path) -> Result<()> {
+    if fs::read_link(link).is_ok_and(|old| old == target) {
+        return Ok(());
+    }
+    if let Some(dir) = link.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let new = link.with_extension(format!("new-{}", std::process::id()));
+    symlink(target, &new)?;
+    fs::rename(&new, link).with_context(|| format!("could not link {}", link.display()))
+}

@@ -1,0 +1,137 @@
+//! Container images: `cargo xtask images [NAME...]`.
+//!
+//! ```text
+//! deploy/images/<folder>/ + programs + the image it is from ──key──▶ <cache>/images/<name>/<tag>-<key>.tar
+//! ```
+//!
+//! An image is rebuilt when something that it is made of differs, and only then. What Debian published since is asked
+//! for with `--fresh`. Nothing is left behind by a build but its archive, and of those the last few of each name.
+
+mod builder;
+mod context;
+mod debian;
+mod programs;
+mod recipe;
+mod store;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::machine::{self, Needed};
+use crate::step::{LoggedCommand, Step, Steps};
+use builder::Builder;
+pub use recipe::Recipe;
+
+/// All images, each after the one that it is from.
+pub const ALL: &[Recipe] = &[
+    Recipe::debian("base"),
+    Recipe::packages("runtime"),
+    Recipe::packages("postgres"),
+    Recipe::controller("database-controller", "temporal-stack-database"),
+];
+
+/// What building images needs of the machine.
+pub const NEEDED: &[Needed] = &[
+    Needed { program: "apt-get", package: "apt" },
+    Needed { program: "buildah", package: "buildah" },
+    Needed { program: "mmdebstrap", package: "mmdebstrap" },
+    Needed { program: "unshare", package: "util-linux" },
+    Needed { program: "/usr/share/keyrings/debian-archive-keyring.gpg", package: "debian-archive-keyring" },
+];
+
+/// An image that was built and where it is.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// What a pod calls it: `localhost/temporal-stack/<name>:<tag>`.
+    pub reference: String,
+    /// The file, an `oci-archive` that holds it under its reference.
+    pub archive: PathBuf,
+    /// Changes with anything that it is made of, also where the reference stays.
+    pub key: String,
+}
+
+/// The arguments of `cargo xtask images`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Which images; all, when none is named.
+    names: Vec<String>,
+    /// Build everything anew, with the packages that Debian has today.
+    #[arg(long)]
+    fresh: bool,
+    /// The tag of the one controller that is named, instead of the workspace's version.
+    #[arg(long, requires = "names")]
+    tag: Option<String>,
+    /// The program of the one controller that is named, instead of the one that cargo builds.
+    #[arg(long, requires = "names", value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// Do not ask before changing the machine.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Runs `cargo xtask images`: builds and prints each image's reference and archive.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let packages = machine::missing(NEEDED);
+    if !packages.is_empty() {
+        machine::agree(&[format!("install Debian packages: {}", packages.join(" "))], arguments.yes)?;
+    }
+    let mut steps = Steps::new("images")?;
+    if !packages.is_empty() {
+        steps.run("install packages", |step| machine::install(step, &packages))?;
+    }
+    if arguments.fresh {
+        steps.run("forget the built images", |_| store::forget())?;
+    }
+    let (tag, program) = (arguments.tag.as_deref(), arguments.program.as_deref());
+    let images = match arguments.names.as_slice() {
+        [name] if tag.is_some() || program.is_some() => vec![controller(&mut steps, name, tag, program)?],
+        _ if tag.is_some() || program.is_some() => bail!("--tag and --program are for one controller: name it alone"),
+        [] => build(&mut steps, &ALL.iter().map(|recipe| recipe.name).collect::<Vec<_>>())?,
+        names => build(&mut steps, names)?,
+    };
+    steps.finish();
+    for image in images {
+        println!("{} {}", image.reference, image.archive.display());
+    }
+    Ok(())
+}
+
+/// Builds the images of these names, and what they are from, unless they are in the cache.
+pub fn build<N: AsRef<str>>(steps: &mut Steps, names: &[N]) -> Result<Vec<Image>> {
+    let recipes = names.iter().map(|name| find(name.as_ref())).collect::<Result<Vec<_>>>()?;
+    let programs = programs::build(steps, &recipes)?;
+    let mut builder = Builder::new()?;
+    let image = |recipe: &&'static Recipe| {
+        let program = programs.get(recipe.name).map(PathBuf::as_path);
+        builder.image(steps, recipe, &recipe.tag()?, program)
+    };
+    recipes.iter().map(image).collect()
+}
+
+/// Builds one controller's image with another tag than the workspace's version, or of another program than cargo
+/// builds now, or both: two versions of a controller, for tests of upgrades.
+pub fn controller(steps: &mut Steps, name: &str, tag: Option<&str>, program: Option<&Path>) -> Result<Image> {
+    let recipe = find(name)?;
+    if !recipe.has_program() {
+        bail!("{name} is not a controller: its tag is in deploy/images/{name}/version");
+    }
+    let program = match program {
+        Some(program) => program.to_owned(),
+        None => programs::build(steps, &[recipe])?.remove(name).unwrap_or_default(),
+    };
+    let tag = tag.map_or_else(|| recipe.tag(), |tag| Ok(tag.to_owned()))?;
+    Builder::new()?.image(steps, recipe, &tag, Some(&program))
+}
+
+fn find(name: &str) -> Result<&'static Recipe> {
+    ALL.iter().find(|recipe| recipe.name == name).with_context(|| {
+        let known: Vec<_> = ALL.iter().map(|recipe| recipe.name).collect();
+        format!("there is no image {name:?}; there are {}", known.join(", "))
+    })
+}
+
+/// A program of an image's build. Its mounts are its own and end with it, however it ends.
+fn contained(step: &Step, work: &Path, program: &str) -> LoggedCommand {
+    step.command("unshare").args(["--mount", "--", program]).env("TMPDIR", work).env("SOURCE_DATE_EPOCH", "0")
+}

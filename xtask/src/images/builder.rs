@@ -1,0 +1,151 @@
+//! From a recipe to an archive.
+
+use std::collections::BTreeMap;
+use std::env::consts::ARCH;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::context::Context;
+use super::recipe::{Contents, Recipe};
+use super::store::{self, Store};
+use super::{Image, contained, debian, find};
+use crate::place;
+use crate::step::{Step, Steps};
+
+/// Builds images, one at a time on a machine; remembers those that it has built or found.
+#[derive(Debug)]
+pub(super) struct Builder {
+    store: Store,
+    bases: BTreeMap<&'static str, Image>,
+}
+
+/// One image that is to be built.
+struct Order<'a> {
+    recipe: &'a Recipe,
+    tag: &'a str,
+    context: Context,
+    base: Option<Image>,
+    image: Image,
+}
+
+impl Builder {
+    /// Waits for its turn.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { store: Store::lock()?, bases: BTreeMap::new() })
+    }
+
+    /// The image of a recipe, and first the one that it is from.
+    pub(super) fn image(
+        &mut self,
+        steps: &mut Steps,
+        recipe: &'static Recipe,
+        tag: &str,
+        program: Option<&Path>,
+    ) -> Result<Image> {
+        if let Some(known) = self.bases.get(recipe.name).filter(|_| program.is_none()) {
+            return Ok(known.clone());
+        }
+        let base = match recipe.from {
+            Some(name) => {
+                let from = find(name)?;
+                Some(self.image(steps, from, &from.tag()?, None)?)
+            }
+            None => None,
+        };
+        let image = steps.run(&format!("image {}", recipe.name), |step| {
+            let order = self.order(recipe, tag, program, base)?;
+            if store::touch(&order.image.archive) {
+                step.cached();
+            } else {
+                self.build(step, &order)?;
+            }
+            Ok(order.image)
+        })?;
+        if program.is_none() {
+            self.bases.insert(recipe.name, image.clone());
+        }
+        Ok(image)
+    }
+
+    fn order<'a>(
+        &self,
+        recipe: &'a Recipe,
+        tag: &'a str,
+        program: Option<&Path>,
+        base: Option<Image>,
+    ) -> Result<Order<'a>> {
+        let mut context = Context::read(&recipe.path())?;
+        if let Some(program) = program {
+            context.add("controller", program)?;
+        }
+        let reference = format!("localhost/temporal-stack/{}:{tag}", recipe.name);
+        let generation = store::generation()?;
+        let mut said = vec![reference.as_str(), ARCH, &generation];
+        said.extend(base.iter().map(|base| base.key.as_str()));
+        if matches!(recipe.contents, Contents::Debian) {
+            said.extend(debian::OPTIONS);
+        }
+        let key = context.key(&said);
+        let archive = self.store.archive(recipe.name, tag, &key);
+        Ok(Order { recipe, tag, context, base, image: Image { reference, archive, key } })
+    }
+
+    fn build(&self, step: &Step, order: &Order<'_>) -> Result<()> {
+        if !place::is_root() {
+            bail!("building images needs root (mounts)");
+        }
+        let work = self.store.work()?;
+        let built = buildah(step, order, &work)?;
+        self.store.keep(&built, &order.image.archive)?;
+        self.store.clean()
+    }
+}
+
+/// Builds in a directory that holds everything: context, layers, apt's lists and packages, and the archive it returns.
+fn buildah(step: &Step, order: &Order<'_>, work: &Path) -> Result<PathBuf> {
+    let context = directory(work, "context")?;
+    order.context.write(&context)?;
+    let mut arguments = vec![format!("--build-arg=VERSION={}", order.tag)];
+    if let Some(base) = &order.base {
+        arguments.push(format!("--build-arg=BASE=oci-archive:{}", base.archive.display()));
+    }
+    match order.recipe.contents {
+        Contents::Debian => debian::root(step, work, &context, order.tag)?,
+        Contents::Packages => arguments.extend(apt(step, work)?),
+        Contents::Cargo { .. } => {}
+    }
+    let archive = work.join("image.tar");
+    step.note("buildah");
+    contained(step, work, "buildah")
+        .arg("--root")
+        .arg(work.join("layers"))
+        .arg("--runroot")
+        .arg(work.join("run"))
+        // One layer on the base's, its times all the same: equal contents give equal digests.
+        .args(["bud", "--isolation=chroot", "--layers=false", "--timestamp=0"])
+        .args(arguments)
+        .arg(format!("--tag=oci-archive:{}:{}", archive.display(), order.image.reference))
+        .arg(context)
+        .run()?;
+    Ok(archive)
+}
+
+/// Lends a build what its apt needs, so that neither a mirror's name nor a package list ends up in the image.
+fn apt(step: &Step, work: &Path) -> Result<[String; 3]> {
+    let list = work.join("sources.list");
+    let sources = debian::sources(step, &find("base")?.tag()?)?;
+    fs::write(&list, sources).with_context(|| format!("could not write {}", list.display()))?;
+    Ok([
+        format!("--volume={}:/etc/apt/sources.list:ro", list.display()),
+        format!("--volume={}:/var/cache/apt", directory(work, "apt-cache")?.display()),
+        format!("--volume={}:/var/lib/apt/lists", directory(work, "apt-lists")?.display()),
+    ])
+}
+
+fn directory(work: &Path, name: &str) -> Result<PathBuf> {
+    let dir = work.join(name);
+    fs::create_dir_all(&dir).with_context(|| format!("could not make {}", dir.display()))?;
+    Ok(dir)
+}

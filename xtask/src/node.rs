@@ -1,0 +1,76 @@
+//! `cargo xtask node`: the local Kubernetes.
+//!
+//! ```text
+//! machine  packages, bridge, rules ── up ──▶ containerd ─▶ etcd, API server, controllers ─▶ kubelet, proxy ─▶ DNS, volumes
+//!                                  ◀─ down ─ sweep: processes, mounts, links, rules, control groups
+//! ```
+//!
+//! A start after a crash is a `sweep` and a start. What is not found by its own name or place is never touched.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+pub mod cgroups;
+pub mod containerd;
+pub mod control_plane_only;
+pub mod daemons;
+pub mod down;
+pub mod leftovers;
+pub mod mounts;
+pub mod network;
+pub mod own_images;
+pub mod settings;
+pub mod status;
+pub mod up;
+
+pub use containerd::import;
+pub use down::down;
+pub use leftovers::leftovers;
+pub use up::up;
+
+/// What to do with the local Kubernetes.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts it, or repairs it; does nothing when all runs.
+    Up(Up),
+    /// Stops it; the next `up` finds its objects and volumes again.
+    Down(Down),
+    /// Says what runs, where its kubeconfig is and how much memory it takes.
+    Status,
+}
+
+/// How to start the local Kubernetes.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Only etcd, the API server and its controllers, beside whatever else runs: for tests of the API.
+    #[arg(long)]
+    control_plane: bool,
+    /// Do not ask before installing packages or changing the network.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// How to stop the local Kubernetes.
+#[derive(Debug, Args)]
+pub struct Down {
+    /// The control plane that `up --control-plane` started, with all its data.
+    #[arg(long)]
+    control_plane: bool,
+    /// Remove etcd's data and all volumes, too.
+    #[arg(long, conflicts_with = "control_plane")]
+    delete_data: bool,
+}
+
+/// Runs the subcommand.
+pub fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Up(Up { control_plane, yes }) => {
+            let kubeconfig = if *control_plane { control_plane_only::up(*yes)? } else { up(*yes)? };
+            println!("export KUBECONFIG={}", kubeconfig.display());
+            Ok(())
+        }
+        Command::Down(Down { control_plane: true, .. }) => control_plane_only::down(),
+        Command::Down(Down { delete_data, .. }) => down(*delete_data),
+        Command::Status => status::status(),
+    }
+}

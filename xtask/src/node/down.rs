@@ -1,0 +1,64 @@
+//! `cargo xtask node down`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::cluster::Cluster;
+use crate::node::{cgroups, containerd, leftovers, mounts, settings};
+use crate::process::{self, Daemon};
+use crate::step::Steps;
+use crate::{control_plane, machine};
+
+/// How long the pods' processes have to end by themselves.
+const PODS_END_WITHIN: Duration = Duration::from_secs(10);
+
+/// Stops the node and leaves nothing of it but its data, or not even that.
+pub fn down(delete_data: bool) -> Result<()> {
+    machine::supports_a_node()?;
+    let cluster = Cluster::node()?;
+    let mut steps = Steps::new("node-down")?;
+    let _lock = cluster.lock()?;
+    cluster.claim()?;
+    steps.run("stop the pods", |step| {
+        // The kubelet first: it would start again what ends.
+        let ran = control_plane::stop(step, &stopped(&cluster, &["kube-scheduler", "kube-proxy", "kubelet"]))?;
+        step.note("ending the pods");
+        let pods = cgroups::processes();
+        process::end(&pods, PODS_END_WITHIN)?;
+        containerd::forget_containers(step, &cluster)?;
+        if !ran && pods.is_empty() {
+            step.nothing_to_do();
+        }
+        Ok(())
+    })?;
+    steps.run("stop the control plane", |step| {
+        let daemons = ["containerd", "etcd", "kube-apiserver", "kube-controller-manager"];
+        if !control_plane::stop(step, &stopped(&cluster, &daemons))? {
+            step.nothing_to_do();
+        }
+        Ok(())
+    })?;
+    steps.run("clear the ground", |step| {
+        leftovers::sweep(step, &cluster)?;
+        let left = leftovers::leftovers(step, &cluster)?;
+        if !left.is_empty() {
+            bail!("still there: {}", left.join("; "));
+        }
+        Ok(())
+    })?;
+    if delete_data {
+        steps.run("delete the data", |_| {
+            let kept = [cluster.state.join("etcd"), cluster.state.join("kubelet"), cluster.state.join("pod-logs")];
+            kept.iter().chain([&settings::volumes(&cluster)]).try_for_each(|dir| mounts::remove_dir(dir))
+        })?;
+    }
+    steps.finish();
+    Ok(())
+}
+
+/// Daemons to be stopped: told by their pid files alone.
+fn stopped(cluster: &Cluster, names: &[&'static str]) -> Vec<Daemon> {
+    names.iter().map(|name| cluster.daemon(name, PathBuf::new(), Vec::new())).collect()
+}

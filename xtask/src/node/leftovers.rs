@@ -1,0 +1,124 @@
+//! What a node leaves behind when it is killed, and its removal: the same for `down` and for a start after a crash.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::cluster::Cluster;
+use crate::node::{cgroups, mounts, network};
+use crate::process::{self, Process};
+use crate::step::Step;
+
+/// The programs that tell another Kubernetes.
+const OF_ANOTHER: &[&str] = &["kubelet", "kube-proxy", "k3s", "k3s-server", "k0s", "rke2"];
+const DAEMONS: &[&str] =
+    &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "containerd"];
+/// Directories of the machine that containerd and CNI use whatever they are told; ours in them is told by its name.
+const SHIM_SOCKETS: &str = "/run/containerd/s";
+const CNI_RESULTS: &str = "/var/lib/cni/results";
+const LOG_LINKS: &str = "/var/log/containers";
+
+/// What there is of the node beyond the data it keeps: processes, mounts, links, rules, control groups.
+pub fn leftovers(step: &Step, cluster: &Cluster) -> Result<Vec<String>> {
+    let mut left: Vec<String> = processes(cluster)
+        .iter()
+        .map(|process| format!("process {} ({})", process.pid, process.args().first().cloned().unwrap_or_default()))
+        .collect();
+    left.extend(
+        mounts::below(&[&cluster.state, &cluster.run])?.iter().map(|mount| format!("mount {}", mount.display())),
+    );
+    left.extend(network::leftovers(step, another_kubernetes(cluster).is_none())?);
+    left.extend(cgroups::present().iter().map(|dir| format!("control group {}", dir.display())));
+    left.extend(named_files(cluster).iter().map(|file| format!("file {}", file.display())));
+    Ok(left)
+}
+
+/// Removes all of it. The node's daemons have been stopped in their order, or are dead anyway.
+pub fn sweep(step: &Step, cluster: &Cluster) -> Result<()> {
+    step.note("ending what still runs");
+    process::end(&processes(cluster), Duration::ZERO)?;
+    step.note("removing mounts, links, rules and control groups");
+    mounts::remove(&[&cluster.state, &cluster.run])?;
+    network::take_down(step, another_kubernetes(cluster).is_none())?;
+    cgroups::remove();
+    for file in named_files(cluster) {
+        fs::remove_file(file)?;
+    }
+    for dir in [SHIM_SOCKETS, "/run/containerd/fifo", "/run/containerd", CNI_RESULTS, "/var/lib/cni", LOG_LINKS] {
+        // Only an empty one goes.
+        fs::remove_dir(dir).ok();
+    }
+    mounts::remove_dir(&cluster.run)
+}
+
+/// Whether containers of the node run: then a start adopts them.
+pub fn has_running_pods(cluster: &Cluster) -> bool {
+    !shims(cluster).is_empty()
+}
+
+/// The keepers of the node's containers: one for a pod.
+pub fn shims(cluster: &Cluster) -> Vec<Process> {
+    Process::all().into_iter().filter(|process| is_shim(process, cluster)).collect()
+}
+
+/// A process of another Kubernetes in this network namespace.
+pub fn another_kubernetes(cluster: &Cluster) -> Option<Process> {
+    let here = fs::read_link("/proc/self/ns/net").ok()?;
+    Process::all().into_iter().find(|process| {
+        let name = fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
+        OF_ANOTHER.contains(&name.trim())
+            && fs::read_link(format!("/proc/{}/ns/net", process.pid)).is_ok_and(|there| there == here)
+            && !is_daemon(process, cluster)
+    })
+}
+
+/// The node's daemons, its containers' keepers and the containers, told by their arguments and control groups.
+fn processes(cluster: &Cluster) -> Vec<Process> {
+    let mut found = Process::all();
+    found.retain(|process| is_daemon(process, cluster) || is_shim(process, cluster));
+    found.extend(cgroups::processes());
+    found.sort_unstable_by_key(|process| process.pid);
+    found.dedup();
+    found
+}
+
+/// A daemon of this cluster has a file below its state directory among its arguments.
+fn is_daemon(process: &Process, cluster: &Cluster) -> bool {
+    let args = process.args();
+    let state = format!("{}/", cluster.state.display());
+    let program = args.first().map(Path::new).and_then(Path::file_name).and_then(|name| name.to_str());
+    program.is_some_and(|program| DAEMONS.contains(&program))
+        && args[1..].iter().any(|arg| arg.split_once('=').is_some_and(|(_, value)| value.starts_with(&state)))
+}
+
+/// A shim, which keeps a pod's containers, names the socket of the containerd it belongs to.
+fn is_shim(process: &Process, cluster: &Cluster) -> bool {
+    let args = process.args();
+    let socket = cluster.run.join("containerd.sock");
+    args.first().is_some_and(|program| program.contains("containerd-shim"))
+        && args.iter().any(|arg| Path::new(arg) == socket)
+}
+
+/// Our files in directories that are not ours.
+fn named_files(cluster: &Cluster) -> Vec<PathBuf> {
+    let mut files = entries(Path::new(CNI_RESULTS));
+    files.retain(|file| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"temporal-stack-")));
+    let mut links = entries(Path::new(LOG_LINKS));
+    links.retain(|link| fs::read_link(link).is_ok_and(|target| target.starts_with(&cluster.state)));
+    files.extend(links);
+    let pods = cluster.run.join("containerd/io.containerd.runtime.v2.task/k8s.io");
+    let addresses = entries(&pods).into_iter().filter_map(|pod| fs::read_to_string(pod.join("address")).ok());
+    let sockets = addresses.filter_map(|address| address.trim().strip_prefix("unix://").map(PathBuf::from));
+    let mut sockets: Vec<PathBuf> =
+        sockets.filter(|socket| socket.starts_with(SHIM_SOCKETS) && socket.exists()).collect();
+    sockets.sort_unstable();
+    sockets.dedup();
+    files.extend(sockets);
+    files
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}

@@ -1,0 +1,50 @@
+//! The settings of the node's programs: the files of `deploy/node`, with the node's directories put in.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+
+use crate::cluster::Cluster;
+use crate::{machine, place};
+
+/// A file of `deploy/node` with this node's directories put in.
+pub fn read(cluster: &Cluster, name: &str) -> Result<String> {
+    let file = place::workspace().join("deploy/node").join(name);
+    let text = fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?;
+    let plugins = machine::cni_plugins().map(|dir| dir.display().to_string()).unwrap_or_default();
+    Ok(text
+        .replace("STATE_DIRECTORY", &cluster.state.display().to_string())
+        .replace("RUN_DIRECTORY", &cluster.run.display().to_string())
+        .replace("VOLUMES_DIRECTORY", &volumes(cluster).display().to_string())
+        .replace("CNI_PLUGINS", &plugins))
+}
+
+/// Writes such a file for a daemon. Its content is in its name: a daemon whose settings changed has other arguments,
+/// and is started anew.
+pub fn write(cluster: &Cluster, name: &str) -> Result<PathBuf> {
+    let text = read(cluster, name)?;
+    let key: String = Sha256::digest(&text).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    write_to(cluster.state.join("settings"), &format!("{key}-{name}"), &text)
+}
+
+/// Writes the network's settings where containerd looks for them.
+pub fn write_network(cluster: &Cluster) -> Result<()> {
+    let text = read(cluster, "cni.conflist")?;
+    write_to(cluster.state.join("cni"), "temporal-stack.conflist", &text).map(drop)
+}
+
+/// The directory of the volumes.
+pub fn volumes(cluster: &Cluster) -> PathBuf {
+    cluster.state.join("volumes")
+}
+
+fn write_to(dir: PathBuf, name: &str, text: &str) -> Result<PathBuf> {
+    fs::create_dir_all(&dir).with_context(|| format!("could not make {}", dir.display()))?;
+    let file = dir.join(name);
+    if !fs::read_to_string(&file).is_ok_and(|old| old == text) {
+        fs::write(&file, text).with_context(|| format!("could not write {}", file.display()))?;
+    }
+    Ok(file)
+}

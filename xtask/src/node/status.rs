@@ -1,0 +1,65 @@
+//! `cargo xtask node status`.
+
+use std::fs;
+
+use anyhow::Result;
+
+use crate::cluster::Cluster;
+use crate::node::leftovers;
+use crate::place;
+use crate::process::Process;
+use crate::step::{Step, Steps};
+
+/// Prints what runs, where its kubeconfig is, and how much memory it takes.
+pub fn status() -> Result<()> {
+    let kubectl = place::cache()?.join("bin/kubectl");
+    println!("kubectl       {}", kubectl.display());
+    for cluster in [Cluster::node()?, Cluster::control_plane()?] {
+        let daemons = daemons(&cluster);
+        if daemons.is_empty() {
+            println!("{:<13} not running", cluster.name);
+            continue;
+        }
+        println!("{:<13} {}", cluster.name, cluster.server());
+        println!("  kubeconfig  {}", cluster.kubeconfig().display());
+        println!("  logs        {}", cluster.state.join("logs").display());
+        let mut total = 0;
+        for (name, process) in &daemons {
+            total += process.resident();
+            println!("  {name:<26} {:>7} {:>6} MiB", process.pid, mebibytes(process.resident()));
+        }
+        let shims = leftovers::shims(&cluster);
+        if !shims.is_empty() {
+            let resident = shims.iter().map(Process::resident).sum();
+            total += resident;
+            println!("  {:<26} {:>7} {:>6} MiB", "shims", shims.len(), mebibytes(resident));
+        }
+        println!("  {:<26} {:>7} {:>6} MiB, without the pods", "in all", "", mebibytes(total));
+        if cluster.name == "node" {
+            Steps::quiet("node-status", |step| summary(step, &kubectl, &cluster))?;
+        }
+    }
+    Ok(())
+}
+
+fn summary(step: &Step, kubectl: &std::path::Path, cluster: &Cluster) -> Result<()> {
+    for what in [&["nodes"][..], &["pods", "--all-namespaces"]] {
+        let get = step.command(kubectl).arg("--kubeconfig").arg(cluster.kubeconfig());
+        println!("{}", get.args(["get", "--request-timeout=5s"]).args(what).read()?.trim_end());
+    }
+    Ok(())
+}
+
+/// The daemons that run, told by their pid files.
+fn daemons(cluster: &Cluster) -> Vec<(String, Process)> {
+    let files = fs::read_dir(&cluster.run).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| file.file_name().to_str()?.strip_suffix(".pid").map(str::to_owned));
+    let mut daemons: Vec<_> =
+        names.filter_map(|name| Some((name.clone(), Process::in_pid_file(&cluster.run, &name)?))).collect();
+    daemons.sort_by(|one, other| one.0.cmp(&other.0));
+    daemons
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes >> 20
+}

@@ -1,0 +1,165 @@
+//! `cargo xtask node up`.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::cluster::Cluster;
+use crate::control_plane::{self, Programs};
+use crate::kubectl::Kubectl;
+use crate::machine::{self, Needed};
+use crate::node::{cgroups, containerd, daemons, leftovers, network, own_images, settings};
+use crate::process::Daemon;
+use crate::step::{Step, Steps};
+use crate::{go_module, wait};
+
+/// What a node needs of the machine, beyond what building it needs.
+const NEEDED: &[Needed] = &[
+    Needed { program: "containerd", package: "containerd" },
+    Needed { program: "ctr", package: "containerd" },
+    Needed { program: "runc", package: "runc" },
+    Needed { program: "iptables", package: "iptables" },
+    Needed { program: "ip", package: "iproute2" },
+    Needed { program: "mount", package: "mount" },
+    Needed { program: "buildah", package: "buildah" },
+    Needed { program: "busybox", package: "busybox-static" },
+];
+const READY_WITHIN: Duration = Duration::from_secs(180);
+const MANIFESTS: &[&str] = &["coredns.yaml", "local-path-provisioner.yaml"];
+/// As in `deploy/node/coredns.yaml`.
+const DNS: ([u8; 4], u16) = ([10, 96, 0, 10], 53);
+
+/// Starts the node, or repairs it, and returns the administrator's kubeconfig.
+pub fn up(yes: bool) -> Result<PathBuf> {
+    machine::supports_a_node()?;
+    let cluster = Cluster::node()?;
+    let mut steps = Steps::new("node-up")?;
+    let packages = missing_packages();
+    let mut changes: Vec<String> = packages.iter().map(|package| format!("install {package}")).collect();
+    changes.extend(network::changes());
+    machine::agree(&changes, yes)?;
+    if !packages.is_empty() {
+        steps.run("install packages", |step| machine::install(step, &packages))?;
+    }
+    let programs = control_plane::build(&mut steps)?;
+    let images = own_images::build(&mut steps)?;
+    go_module::forget_build_cache()?;
+    let _lock = cluster.lock()?;
+    start(&mut steps, &cluster, &programs, &images)?;
+    steps.finish();
+    Ok(cluster.kubeconfig())
+}
+
+fn start(steps: &mut Steps, cluster: &Cluster, programs: &Programs, images: &[PathBuf]) -> Result<()> {
+    let kubectl = Kubectl::new(cluster, programs);
+    let control_plane = steps.run("clear the ground", |step| {
+        clear(step, cluster)?;
+        control_plane::daemons(cluster, programs)
+    })?;
+    let containerd = steps.run("containerd", |step| {
+        let daemon = containerd::daemon(cluster)?;
+        if !control_plane::start_daemons(step, cluster, std::slice::from_ref(&daemon))? {
+            step.nothing_to_do();
+        }
+        containerd::wait_until_ready(step, cluster, &daemon)?;
+        for image in images {
+            if containerd::import(step, image)? {
+                step.changed();
+            }
+        }
+        Ok(daemon)
+    })?;
+    steps.run("control plane", |step| {
+        if !control_plane::start(step, cluster, &control_plane, &kubectl)? {
+            step.nothing_to_do();
+        }
+        Ok(())
+    })?;
+    let mut daemons = daemons::daemons(cluster, programs)?;
+    steps.run("kubelet", |step| {
+        let before = heartbeat(step, &kubectl)?;
+        let started = control_plane::start_daemons(step, cluster, &daemons)?;
+        if !started {
+            step.nothing_to_do();
+        }
+        daemons.push(containerd);
+        daemons.extend(control_plane);
+        wait::until(step, "the node is ready", &daemons, READY_WITHIN, || {
+            // What the API says may be of before the start, until the kubelet says it anew.
+            let now = heartbeat(step, &kubectl)?;
+            Ok(now.ends_with(" True") && (!started || now != before))
+        })
+    })?;
+    steps.run("DNS and volumes", |step| addons(step, cluster, &kubectl, &daemons))
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    let needed: Vec<Needed> = NEEDED.iter().chain(go_module::NEEDED).copied().collect();
+    let mut packages = machine::missing(&needed);
+    if machine::cni_plugins().is_none() {
+        packages.push("containernetworking-plugins");
+    }
+    if !network::changes().is_empty() && machine::find("modprobe").is_none() {
+        packages.push("kmod");
+    }
+    packages
+}
+
+/// Removes what a node that was killed left behind, and makes the network and the control groups.
+fn clear(step: &mut Step, cluster: &Cluster) -> Result<()> {
+    if let Some(other) = leftovers::another_kubernetes(cluster) {
+        bail!(
+            "another Kubernetes runs on this machine (process {}, {}); it can be used instead: name it with --context",
+            other.pid,
+            other.args().first().cloned().unwrap_or_default()
+        );
+    }
+    cluster.claim()?;
+    let containerd = containerd::daemon(cluster)?;
+    if containerd.process().is_none() && !leftovers::has_running_pods(cluster) {
+        let left = leftovers::leftovers(step, cluster)?;
+        left.iter().for_each(|what| step.log(what));
+        if left.is_empty() && network::changes().is_empty() {
+            step.nothing_to_do();
+        }
+        leftovers::sweep(step, cluster)?;
+        cluster.claim()?;
+    } else {
+        step.nothing_to_do();
+    }
+    network::set_up(step)?;
+    cgroups::make()?;
+    settings::write_network(cluster)?;
+    let volumes = settings::volumes(cluster);
+    fs::create_dir_all(&volumes).with_context(|| format!("could not make {}", volumes.display()))
+}
+
+/// When the kubelet last spoke, and whether the node is ready: empty before it first does.
+fn heartbeat(step: &Step, kubectl: &Kubectl) -> Result<String> {
+    let condition = "{range .status.conditions[?(@.type=='Ready')]}{.lastHeartbeatTime} {.status}{end}";
+    let node = kubectl.command(step).args(["get", "node", daemons::NODE_NAME, "--ignore-not-found", "-o"]);
+    node.arg(format!("jsonpath={condition}")).read()
+}
+
+fn addons(step: &mut Step, cluster: &Cluster, kubectl: &Kubectl, daemons: &[Daemon]) -> Result<()> {
+    let manifests =
+        MANIFESTS.iter().map(|name| settings::read(cluster, name)).collect::<Result<Vec<_>>>()?.join("---\n");
+    own_images::check_names(&manifests)?;
+    let applied = kubectl.command(step).args(["apply", "-f", "-"]).input(manifests).read()?;
+    step.log(&applied);
+    if applied.lines().all(|line| line.ends_with(" unchanged")) {
+        step.nothing_to_do();
+    }
+    for (namespace, deployment) in [("kube-system", "coredns"), ("local-path-storage", "local-path-provisioner")] {
+        wait::until(step, &format!("{deployment} is available"), daemons, READY_WITHIN, || {
+            let status = kubectl.command(step).args(["rollout", "status", "--watch=false", "--namespace", namespace]);
+            Ok(status.args(["deployment", deployment]).read()?.contains("successfully rolled out"))
+        })?;
+    }
+    wait::until(step, "names are answered", daemons, READY_WITHIN, || {
+        Ok(TcpStream::connect_timeout(&SocketAddr::from(DNS), Duration::from_secs(1)).is_ok())
+    })
+}
