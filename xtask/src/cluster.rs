@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::place;
-use crate::process::Daemon;
+use crate::process::{Daemon, Process};
 
 /// The node's own address, on its bridge: it stays the same wherever the machine is, and nothing outside reaches it.
 pub const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
@@ -15,6 +16,16 @@ pub const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 pub const SERVICE_RANGE: &str = "10.96.0.0/16";
 /// The address of the Service `kubernetes`: the first of the range.
 pub const API_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+
+/// The daemons of both clusters.
+const DAEMONS: &[&str] =
+    &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "containerd"];
+/// The file that says which state directory a cluster runs with.
+const OWNER: &str = "state-directory";
+/// A program that was killed just now is seen for a moment longer.
+const KILLED_WITHIN: Duration = Duration::from_millis(500);
+/// A port is taken for a moment longer than the program that had it.
+const PORT_FREE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A cluster's directories, address and ports.
 #[derive(Debug, Clone)]
@@ -102,37 +113,69 @@ impl Cluster {
         Ok(Lock(file))
     }
 
-    /// Refuses to go on when a cluster with another state directory uses this one's addresses and sockets.
-    pub fn claim(&self) -> Result<()> {
+    /// Takes the cluster's addresses and sockets for this state directory. Fails while a cluster of another one runs
+    /// with them; returns the other directory when that cluster was killed.
+    pub fn claim(&self) -> Result<Option<PathBuf>> {
         fs::create_dir_all(&self.run).with_context(|| format!("could not make {}", self.run.display()))?;
-        let owner = self.run.join("state-directory");
-        let mine = self.state.display().to_string();
-        if let Ok(other) = fs::read_to_string(&owner)
-            && other != mine
-            && fs::exists(&other)?
-            && self.has_pid_files()?
+        let previous = self.state_in_use().filter(|state| *state != self.state);
+        let runs = || DAEMONS.iter().any(|name| Process::in_pid_file(&self.run, name).is_some());
+        if let Some(other) = &previous
+            && runs()
+            && {
+                std::thread::sleep(KILLED_WITHIN);
+                runs()
+            }
         {
             bail!(
-                "the {} of {other} has not been taken down: do so first, with TEMPORAL_STACK_NODE_DIR as it was then",
-                self.name
+                "the {} of {} runs; take it down first, with TEMPORAL_STACK_NODE_DIR as it was when it was started",
+                self.name,
+                other.display()
             );
         }
-        fs::write(&owner, mine).with_context(|| format!("could not write {}", owner.display()))
+        let owner = self.run.join(OWNER);
+        let state = self.state.display().to_string();
+        fs::write(&owner, state).with_context(|| format!("could not write {}", owner.display()))?;
+        Ok(previous)
+    }
+
+    /// The state directory that the cluster was last started with.
+    pub fn state_in_use(&self) -> Option<PathBuf> {
+        fs::read_to_string(self.run.join(OWNER)).ok().map(PathBuf::from)
+    }
+
+    /// Which of this cluster's daemons a process is: one of their programs, with a file below the state directory among
+    /// its arguments.
+    pub fn daemon_of(&self, process: &Process) -> Option<&'static str> {
+        let args = process.args();
+        let program = Path::new(args.first()?).file_name()?;
+        let name = DAEMONS.iter().find(|name| program == **name)?;
+        let is_ours =
+            |arg: &String| arg.split_once('=').is_some_and(|(_, value)| Path::new(value).starts_with(&self.state));
+        args[1..].iter().any(is_ours).then_some(*name)
+    }
+
+    /// The processes of one of this cluster's daemons, those without a pid file too.
+    pub fn processes_of(&self, name: &str) -> Vec<Process> {
+        Process::all().into_iter().filter(|process| self.daemon_of(process) == Some(name)).collect()
     }
 
     /// Fails when another program listens on a port that this cluster is about to use.
     pub fn check_port(&self, address: Ipv4Addr, port: u16) -> Result<()> {
-        TcpListener::bind((address, port)).map(drop).with_context(|| {
-            format!(
-                "port {port} of {address} is taken, which the {} needs: does another Kubernetes run on this machine? \
-                 It can be used instead: name it with --context",
-                self.name
-            )
-        })
-    }
-
-    fn has_pid_files(&self) -> Result<bool> {
-        let files = fs::read_dir(&self.run)?.collect::<Result<Vec<_>, _>>()?;
-        Ok(files.iter().any(|file| file.path().extension().is_some_and(|extension| extension == "pid")))
+        let deadline = Instant::now() + PORT_FREE_WITHIN;
+        loop {
+            match TcpListener::bind((address, port)) {
+                Ok(_) => return Ok(()),
+                Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+                Err(error) => {
+                    return Err(error).with_context(|| {
+                        format!(
+                            "port {port} of {address} is taken, which the {} needs: does another Kubernetes run on \
+                             this machine? It can be used instead: name it with --context",
+                            self.name
+                        )
+                    });
+                }
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::cluster::{API_SERVICE, Cluster, SERVICE_RANGE};
 use crate::go_module::GoModule;
 use crate::kubectl::Kubectl;
 use crate::place;
-use crate::process::Daemon;
+use crate::process::{self, Daemon};
 use crate::step::{Step, Steps};
 use crate::wait;
 
@@ -79,25 +79,32 @@ pub fn start(step: &Step, cluster: &Cluster, daemons: &[Daemon], kubectl: &Kubec
 
 /// Starts the daemons that do not run as wanted, in order, and says whether there were any.
 pub fn start_daemons(step: &Step, cluster: &Cluster, daemons: &[Daemon]) -> Result<bool> {
-    let mut started = false;
-    for daemon in daemons.iter().filter(|daemon| !daemon.runs_as_wanted()) {
+    let wanted: Vec<&Daemon> = daemons.iter().filter(|daemon| !daemon.runs_as_wanted()).collect();
+    // The last first: an API server without its etcd, for one, takes its time to end.
+    for daemon in wanted.iter().rev() {
         daemon.stop(STOPS_WITHIN)?;
+        process::end(&cluster.processes_of(daemon.name), STOPS_WITHIN)?;
+    }
+    for daemon in &wanted {
         for (address, port) in ports(cluster, daemon.name) {
             cluster.check_port(address, port)?;
         }
         step.note(format!("starting {}", daemon.name));
         daemon.start()?;
-        started = true;
     }
-    Ok(started)
+    Ok(!wanted.is_empty())
 }
 
-/// Stops daemons in the order they were started in, last first; says whether any ran.
-pub fn stop(step: &Step, daemons: &[Daemon]) -> Result<bool> {
+/// Stops the daemons of these names, one after the other; says whether any ran.
+pub fn stop(step: &Step, cluster: &Cluster, names: &[&'static str]) -> Result<bool> {
     let mut ran = false;
-    for daemon in daemons.iter().rev() {
-        step.note(format!("stopping {}", daemon.name));
-        ran |= daemon.stop(STOPS_WITHIN)?;
+    for name in names {
+        step.note(format!("stopping {name}"));
+        let processes = cluster.processes_of(name);
+        ran |= !processes.is_empty();
+        process::end(&processes, STOPS_WITHIN)?;
+        // What is to be stopped is told by its pid file alone.
+        ran |= cluster.daemon(name, PathBuf::new(), Vec::new()).stop(STOPS_WITHIN)?;
     }
     Ok(ran)
 }
@@ -109,8 +116,8 @@ fn ports(cluster: &Cluster, daemon: &str) -> Vec<(Ipv4Addr, u16)> {
         "kube-apiserver" => vec![(cluster.address, cluster.api_port)],
         "kube-controller-manager" => vec![(local, cluster.controller_manager_port)],
         "kube-scheduler" => vec![(local, 10259)],
-        "kubelet" => vec![(Ipv4Addr::UNSPECIFIED, 10250), (local, 10248)],
-        "kube-proxy" => vec![(local, 10249), (Ipv4Addr::UNSPECIFIED, 10256)],
+        "kubelet" => vec![(cluster.address, 10250), (local, 10248)],
+        "kube-proxy" => vec![(local, 10249), (local, 10256)],
         _ => Vec::new(),
     }
 }
@@ -206,6 +213,8 @@ fn controller_manager(cluster: &Cluster, programs: &Path, authority: &Authority)
         format!("--kubeconfig={}", kubeconfig.display()),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={}", cluster.controller_manager_port),
+        // Only to keep it from making the default one, outside our directories.
+        format!("--flex-volume-plugin-dir={}", cluster.state.join("volume-plugins").display()),
         "--leader-elect=false".to_owned(),
         "--use-service-account-credentials=true".to_owned(),
         format!("--service-account-private-key-file={}", signing_key.display()),

@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use sha2::{Digest as _, Sha256};
 
+use crate::key::Key;
 use crate::machine::{self, Needed};
 use crate::place;
 use crate::step::{Step, Steps};
@@ -66,11 +66,13 @@ impl GoModule {
 
     fn go_build(&self, step: &Step, cache: &Path, built: &Path) -> Result<()> {
         step.note("waiting for other builds");
-        let lock = build_lock(cache)?;
-        lock.lock()?;
+        let _lock = lock_builds()?;
         step.note("go build");
         // Built beside its place and moved there: what is in the cache is whole.
-        let unfinished = built.with_extension(format!("building-{}", std::process::id()));
+        let unfinished = built.with_extension("building");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished)?;
+        }
         fs::create_dir_all(&unfinished)?;
         let output = match self.programs {
             [only] => unfinished.join(only),
@@ -102,15 +104,25 @@ impl GoModule {
     /// A key that changes with anything the programs are made of.
     fn key(&self, step: &Step) -> Result<String> {
         let version = go(step)?.current_dir(&self.folder).args(["env", "GOVERSION", "GOARCH"]).read()?;
-        let mut hash = Sha256::new();
+        let mut key = Key::default().with(version).with(self.linker_flags());
         for file in ["go.mod", "go.sum"] {
             let path = self.folder.join(file);
-            hash.update(fs::read(&path).with_context(|| format!("could not read {}", path.display()))?);
+            key = key.with(fs::read(&path).with_context(|| format!("could not read {}", path.display()))?);
         }
-        hash.update(version);
-        hash.update(self.linker_flags());
-        Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+        Ok(key.finish())
     }
+}
+
+/// Waits for other builds into the cache, and keeps later ones out until it is dropped.
+pub fn lock_builds() -> Result<File> {
+    let lock = build_lock(&place::cache()?)?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+fn build_lock(cache: &Path) -> Result<File> {
+    fs::create_dir_all(cache).with_context(|| format!("could not make {}", cache.display()))?;
+    File::create(cache.join("build.lock")).context("could not make the lock of builds")
 }
 
 /// Removes Go's build cache of ours: some 10 GB that only the next version's build would use.
@@ -118,16 +130,10 @@ pub fn forget_build_cache() -> Result<()> {
     let cache = place::cache()?;
     let dir = cache.join("go-build");
     // Whoever builds just now removes it when done.
-    let lock = build_lock(&cache)?;
-    if dir.exists() && lock.try_lock().is_ok() {
+    if dir.exists() && build_lock(&cache)?.try_lock().is_ok() {
         fs::remove_dir_all(&dir).with_context(|| format!("could not remove {}", dir.display()))?;
     }
     Ok(())
-}
-
-fn build_lock(cache: &Path) -> Result<File> {
-    fs::create_dir_all(cache).with_context(|| format!("could not make {}", cache.display()))?;
-    File::create(cache.join("build.lock")).context("could not make the lock of builds")
 }
 
 fn go(step: &Step) -> Result<crate::step::LoggedCommand> {
@@ -144,4 +150,24 @@ fn link(target: &Path, link: &Path) -> Result<()> {
     let new = link.with_extension(format!("new-{}", std::process::id()));
     symlink(target, &new)?;
     fs::rename(&new, link).with_context(|| format!("could not link {}", link.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &'static str) -> GoModule {
+        GoModule::new(name, place::workspace().join("deploy/node").join(name), &[])
+    }
+
+    #[test]
+    fn a_version_is_found_among_several_requirements() {
+        let version = node("kubernetes").version_of("k8s.io/kubernetes").unwrap();
+        assert!(version.starts_with("v1."), "{version}");
+    }
+
+    #[test]
+    fn a_module_that_is_not_required_has_no_version() {
+        assert!(node("etcd").version_of("k8s.io/kubernetes").is_err());
+    }
 }

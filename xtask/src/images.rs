@@ -36,6 +36,7 @@ pub const NEEDED: &[Needed] = &[
     Needed { program: "apt-get", package: "apt" },
     Needed { program: "buildah", package: "buildah" },
     Needed { program: "mmdebstrap", package: "mmdebstrap" },
+    Needed { program: "setpriv", package: "util-linux" },
     Needed { program: "unshare", package: "util-linux" },
     Needed { program: "/usr/share/keyrings/debian-archive-keyring.gpg", package: "debian-archive-keyring" },
 ];
@@ -131,7 +132,10 @@ fn find(name: &str) -> Result<&'static Recipe> {
     })
 }
 
-/// A program of an image's build. Its mounts are its own and end with it, however it ends.
+/// A program of an image's build. Its mounts and processes are its own and end with it, and it with this program.
 fn contained(step: &Step, work: &Path, program: &str) -> LoggedCommand {
-    step.command("unshare").args(["--mount", "--", program]).env("TMPDIR", work).env("SOURCE_DATE_EPOCH", "0")
+    step.command("setpriv")
+        .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--mount-proc", "--kill-child", "--", program])
+        .env("TMPDIR", work)
+        .env("SOURCE_DATE_EPOCH", "0")
 }

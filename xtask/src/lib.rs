@@ -9,6 +9,7 @@ pub mod command;
 pub mod control_plane;
 pub mod go_module;
 pub mod images;
+pub mod key;
 pub mod kubectl;
 pub mod machine;
 pub mod node;

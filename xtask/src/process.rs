@@ -41,7 +41,9 @@ impl Process {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The second field is a name in parentheses, which may itself hold spaces and parentheses.
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-        let running = !matches!(*fields.first()?, "Z" | "X");
+        // The first thread may be done for while others still hold files and ports.
+        let threads: u32 = fields.get(17)?.parse().ok()?;
+        let running = !matches!(*fields.first()?, "Z" | "X") || threads > 1;
         running.then_some(Self { pid, started: fields.get(19)?.parse().ok()? })
     }
 
@@ -95,12 +97,16 @@ impl Process {
 /// Ends processes: asks, waits, and kills what is still there after `patience`.
 pub fn end(processes: &[Process], patience: Duration) -> Result<()> {
     if !patience.is_zero() {
-        processes.iter().for_each(|process| process.signal(Signal::TERM));
+        for process in processes {
+            process.signal(Signal::TERM);
+        }
         if all_ended(processes, patience) {
             return Ok(());
         }
     }
-    processes.iter().for_each(|process| process.signal(Signal::KILL));
+    for process in processes {
+        process.signal(Signal::KILL);
+    }
     if !all_ended(processes, KILLED_WITHIN) {
         let left = processes.iter().filter(|process| process.is_alive());
         let left: Vec<String> = left.map(|process| format!("{} ({})", process.pid, process.args().join(" "))).collect();
@@ -186,4 +192,25 @@ fn pid_file(dir: &Path, name: &str) -> PathBuf {
 
 fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_not_the_one_that_has_its_id_but_started_at_another_time() {
+        let me = Process::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(me.is_alive());
+        assert!(!Process { started: me.started + 1, ..me }.is_alive());
+    }
+
+    #[test]
+    fn ending_a_process_leaves_none() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
+        end(std::slice::from_ref(&process), Duration::from_secs(5)).unwrap();
+        assert!(!process.is_alive());
+        child.wait().unwrap();
+    }
 }

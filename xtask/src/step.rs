@@ -47,10 +47,11 @@ impl Steps {
     /// Begins a run; its logs replace those of the last run of that name.
     pub fn new(run: &str) -> Result<Self> {
         let logs = place::cache()?.join("logs").join(run);
-        if logs.exists() {
-            fs::remove_dir_all(&logs).with_context(|| format!("could not empty {}", logs.display()))?;
-        }
         fs::create_dir_all(&logs).with_context(|| format!("could not make {}", logs.display()))?;
+        for log in fs::read_dir(&logs)?.flatten() {
+            // Not the directory: another run of that name may be writing there just now.
+            fs::remove_file(log.path()).ok();
+        }
         Ok(Self { logs, started: Instant::now(), times: Vec::new() })
     }
 
@@ -95,7 +96,7 @@ impl Step {
     /// Says what is being done just now, on the bar and in the log.
     pub fn note(&self, message: impl AsRef<str>) {
         if let Some(bar) = &self.bar {
-            bar.set_message(message.as_ref().to_owned());
+            bar.set_message(format!("{}  {}", message.as_ref(), self.log.display()));
         }
         self.log(message);
     }

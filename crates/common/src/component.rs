@@ -147,11 +147,18 @@ pub enum Progress {
 pub enum Verdict {
     /// It works; the message says what was tried.
     Verified(String),
-    /// It does not.
+    /// It does not, and may by itself: it is tried again soon.
     Failed {
         /// Why.
         reason: Reason,
         /// What was tried, what came back, and what the user can do.
+        message: String,
+    },
+    /// It does not, and will not before the user has acted.
+    Stalled {
+        /// Why.
+        reason: Reason,
+        /// What was tried, what came back, and the remedy.
         message: String,
     },
 }

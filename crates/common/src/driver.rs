@@ -87,8 +87,7 @@ pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Inf
         return Ok(());
     }
     tracing::info!("leading");
-    // From here on news are passed on; all that is there is news to this leader.
-    while news.try_recv().is_ok() {}
+    // From here on news are passed on; all that is there already is news to this leader.
     caches.leading.store(true, Ordering::SeqCst);
     let all: Vec<_> = caches.objects.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect();
     let queue = futures::stream::iter(all)

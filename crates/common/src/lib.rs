@@ -10,6 +10,7 @@
 //!   world       what a pass may read
 //!   driver      the reconcile function, once for all
 //!   process     arguments, log, client, admin port, Lease, drain            ── main calls this
+//!   testkit     an API server in memory, with the feature `test-kit`
 //! ```
 //!
 //! A controller is a struct with [`component::Component`], and a `main` that hands it to [`driver::run`] inside
@@ -24,4 +25,6 @@ pub mod config;
 pub mod driver;
 pub mod manifest;
 pub mod process;
+#[cfg(any(test, feature = "test-kit"))]
+pub mod testkit;
 pub mod world;

@@ -97,7 +97,9 @@ pub enum Error {
     #[error("the controller failed")]
     Controller(#[source] BoxError),
     /// Passes did not end in time.
-    #[error("passes were cut off {0:?} after the signal to end: raise --drain-timeout if that is normal")]
+    #[error(
+        "passes were cut off {0:?} after the signal to end: the lease is left to expire; raise --drain-timeout if that is normal"
+    )]
     Drain(std::time::Duration),
     /// A second signal came before the passes had ended.
     #[error("ended at once by a second signal")]
@@ -172,7 +174,8 @@ where
         drain_timeout: args.drain_timeout,
     };
     tracing::info!(name, version = env!("CARGO_PKG_VERSION"), scope = ?process.scope, "starting");
-    let controller = controller(process);
+    // Boxed, because everything that a controller does is in it.
+    let controller = Box::pin(controller(process));
     let controller = async { controller.await.map_err(Into::into) };
     tokio::select! {
         ended = supervisor.supervise(controller) => ended,

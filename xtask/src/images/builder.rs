@@ -97,9 +97,9 @@ impl Builder {
             bail!("building images needs root (mounts)");
         }
         let work = self.store.work()?;
-        let built = buildah(step, order, &work)?;
-        self.store.keep(&built, &order.image.archive)?;
-        self.store.clean()
+        let built = buildah(step, order, &work).and_then(|built| self.store.keep(&built, &order.image.archive));
+        self.store.clean()?;
+        built
     }
 }
 

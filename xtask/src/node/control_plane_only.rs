@@ -40,10 +40,7 @@ pub fn down() -> Result<()> {
     let mut steps = Steps::new("control-plane-down")?;
     let _lock = cluster.lock()?;
     steps.run("stop the control plane", |step| {
-        let names = ["etcd", "kube-apiserver", "kube-controller-manager"];
-        // What is to be stopped is told by its pid file alone.
-        let daemons = names.map(|name| cluster.daemon(name, PathBuf::new(), Vec::new()));
-        let ran = control_plane::stop(step, &daemons)?;
+        let ran = control_plane::stop(step, &cluster, &["kube-controller-manager", "kube-apiserver", "etcd"])?;
         if !ran && !cluster.state.exists() {
             step.nothing_to_do();
         }

@@ -1,13 +1,12 @@
 //! `cargo xtask node down`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use crate::cluster::Cluster;
 use crate::node::{cgroups, containerd, leftovers, mounts, settings};
-use crate::process::{self, Daemon};
+use crate::process;
 use crate::step::Steps;
 use crate::{control_plane, machine};
 
@@ -20,10 +19,10 @@ pub fn down(delete_data: bool) -> Result<()> {
     let cluster = Cluster::node()?;
     let mut steps = Steps::new("node-down")?;
     let _lock = cluster.lock()?;
-    cluster.claim()?;
     steps.run("stop the pods", |step| {
+        leftovers::claim(step, &cluster)?;
         // The kubelet first: it would start again what ends.
-        let ran = control_plane::stop(step, &stopped(&cluster, &["kube-scheduler", "kube-proxy", "kubelet"]))?;
+        let ran = control_plane::stop(step, &cluster, &["kubelet", "kube-proxy", "kube-scheduler"])?;
         step.note("ending the pods");
         let pods = cgroups::processes();
         process::end(&pods, PODS_END_WITHIN)?;
@@ -34,8 +33,8 @@ pub fn down(delete_data: bool) -> Result<()> {
         Ok(())
     })?;
     steps.run("stop the control plane", |step| {
-        let daemons = ["containerd", "etcd", "kube-apiserver", "kube-controller-manager"];
-        if !control_plane::stop(step, &stopped(&cluster, &daemons))? {
+        let daemons = ["kube-controller-manager", "kube-apiserver", "etcd", "containerd"];
+        if !control_plane::stop(step, &cluster, &daemons)? {
             step.nothing_to_do();
         }
         Ok(())
@@ -56,9 +55,4 @@ pub fn down(delete_data: bool) -> Result<()> {
     }
     steps.finish();
     Ok(())
-}
-
-/// Daemons to be stopped: told by their pid files alone.
-fn stopped(cluster: &Cluster, names: &[&'static str]) -> Vec<Daemon> {
-    names.iter().map(|name| cluster.daemon(name, PathBuf::new(), Vec::new())).collect()
 }

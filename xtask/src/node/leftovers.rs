@@ -13,11 +13,11 @@ use crate::step::Step;
 
 /// The programs that tell another Kubernetes.
 const OF_ANOTHER: &[&str] = &["kubelet", "kube-proxy", "k3s", "k3s-server", "k0s", "rke2"];
-const DAEMONS: &[&str] =
-    &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "containerd"];
 /// Directories of the machine that containerd and CNI use whatever they are told; ours in them is told by its name.
 const SHIM_SOCKETS: &str = "/run/containerd/s";
 const CNI_RESULTS: &str = "/var/lib/cni/results";
+/// The kubelet makes this one whatever its root directory is.
+const DEVICE_PLUGINS: &str = "/var/lib/kubelet/device-plugins";
 const LOG_LINKS: &str = "/var/log/containers";
 
 /// What there is of the node beyond the data it keeps: processes, mounts, links, rules, control groups.
@@ -46,16 +46,45 @@ pub fn sweep(step: &Step, cluster: &Cluster) -> Result<()> {
     for file in named_files(cluster) {
         fs::remove_file(file)?;
     }
-    for dir in [SHIM_SOCKETS, "/run/containerd/fifo", "/run/containerd", CNI_RESULTS, "/var/lib/cni", LOG_LINKS] {
+    if another_kubernetes(cluster).is_none() {
+        fs::remove_file(Path::new(DEVICE_PLUGINS).join("kubelet.sock")).ok();
+    }
+    for dir in [
+        SHIM_SOCKETS,
+        "/run/containerd/fifo",
+        "/run/containerd",
+        CNI_RESULTS,
+        "/var/lib/cni",
+        DEVICE_PLUGINS,
+        "/var/lib/kubelet",
+        LOG_LINKS,
+    ] {
         // Only an empty one goes.
         fs::remove_dir(dir).ok();
     }
     mounts::remove_dir(&cluster.run)
 }
 
-/// Whether containers of the node run: then a start adopts them.
-pub fn has_running_pods(cluster: &Cluster) -> bool {
-    !shims(cluster).is_empty()
+/// Takes the node's addresses for this state directory, and clears away a node that was killed with another one.
+pub fn claim(step: &Step, cluster: &Cluster) -> Result<()> {
+    if let Some(state) = cluster.claim()? {
+        step.note(format!("clearing away the killed node of {}", state.display()));
+        sweep(step, &Cluster { state, ..cluster.clone() })?;
+        cluster.claim()?;
+    }
+    Ok(())
+}
+
+/// Whether containers run that a containerd, started anew, would find again.
+pub fn can_adopt(cluster: &Cluster) -> bool {
+    let bundles = bundles(cluster);
+    let is_known = |shim: &Process| {
+        let args = shim.args();
+        let id = args.iter().skip_while(|arg| *arg != "-id").nth(1);
+        id.is_some_and(|id| bundles.join(id).join("address").is_file())
+    };
+    let shims = shims(cluster);
+    !shims.is_empty() && shims.iter().all(is_known)
 }
 
 /// The keepers of the node's containers: one for a pod.
@@ -70,27 +99,18 @@ pub fn another_kubernetes(cluster: &Cluster) -> Option<Process> {
         let name = fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
         OF_ANOTHER.contains(&name.trim())
             && fs::read_link(format!("/proc/{}/ns/net", process.pid)).is_ok_and(|there| there == here)
-            && !is_daemon(process, cluster)
+            && cluster.daemon_of(process).is_none()
     })
 }
 
 /// The node's daemons, its containers' keepers and the containers, told by their arguments and control groups.
 fn processes(cluster: &Cluster) -> Vec<Process> {
     let mut found = Process::all();
-    found.retain(|process| is_daemon(process, cluster) || is_shim(process, cluster));
+    found.retain(|process| cluster.daemon_of(process).is_some() || is_shim(process, cluster));
     found.extend(cgroups::processes());
     found.sort_unstable_by_key(|process| process.pid);
     found.dedup();
     found
-}
-
-/// A daemon of this cluster has a file below its state directory among its arguments.
-fn is_daemon(process: &Process, cluster: &Cluster) -> bool {
-    let args = process.args();
-    let state = format!("{}/", cluster.state.display());
-    let program = args.first().map(Path::new).and_then(Path::file_name).and_then(|name| name.to_str());
-    program.is_some_and(|program| DAEMONS.contains(&program))
-        && args[1..].iter().any(|arg| arg.split_once('=').is_some_and(|(_, value)| value.starts_with(&state)))
 }
 
 /// A shim, which keeps a pod's containers, names the socket of the containerd it belongs to.
@@ -103,19 +123,33 @@ fn is_shim(process: &Process, cluster: &Cluster) -> bool {
 
 /// Our files in directories that are not ours.
 fn named_files(cluster: &Cluster) -> Vec<PathBuf> {
-    let mut files = entries(Path::new(CNI_RESULTS));
-    files.retain(|file| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"temporal-stack-")));
+    let mut files = cni_results();
     let mut links = entries(Path::new(LOG_LINKS));
     links.retain(|link| fs::read_link(link).is_ok_and(|target| target.starts_with(&cluster.state)));
     files.extend(links);
-    let pods = cluster.run.join("containerd/io.containerd.runtime.v2.task/k8s.io");
-    let addresses = entries(&pods).into_iter().filter_map(|pod| fs::read_to_string(pod.join("address")).ok());
+    let addresses =
+        entries(&bundles(cluster)).into_iter().filter_map(|pod| fs::read_to_string(pod.join("address")).ok());
     let sockets = addresses.filter_map(|address| address.trim().strip_prefix("unix://").map(PathBuf::from));
     let mut sockets: Vec<PathBuf> =
         sockets.filter(|socket| socket.starts_with(SHIM_SOCKETS) && socket.exists()).collect();
     sockets.sort_unstable();
     sockets.dedup();
     files.extend(sockets);
+    files
+}
+
+/// Where containerd notes which containers it runs.
+fn bundles(cluster: &Cluster) -> PathBuf {
+    cluster.run.join("containerd/io.containerd.runtime.v2.task/k8s.io")
+}
+
+/// What CNI remembers of our network, and of the loopback of the same pods.
+fn cni_results() -> Vec<PathBuf> {
+    let name = |file: &Path| file.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    let mut files = entries(Path::new(CNI_RESULTS));
+    let ours = |file: &PathBuf| Some(name(file).strip_prefix("temporal-stack-")?.split('-').next()?.to_owned());
+    let pods: Vec<String> = files.iter().filter_map(ours).collect();
+    files.retain(|file| pods.iter().any(|pod| name(file).contains(pod)));
     files
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::cluster::NODE_ADDRESS;
+use crate::machine;
 use crate::step::Step;
 
 /// The bridge the pods are on.
@@ -27,10 +28,15 @@ const RULES: &[(&str, &str, &[&str])] = &[
     ("nat", "POSTROUTING", &["-s", POD_RANGE, "!", "-d", POD_RANGE, "!", "-o", BRIDGE, "-j", "MASQUERADE"]),
 ];
 
+/// Whether a kernel module has to be loaded, which needs a program to load it.
+pub fn lacks_module() -> bool {
+    !Path::new(BRIDGED).exists()
+}
+
 /// What `set_up` is going to change, for the user to agree to.
 pub fn changes() -> Vec<String> {
     let mut changes = Vec::new();
-    if !Path::new(BRIDGED).exists() {
+    if lacks_module() {
         changes.push("load the kernel module br_netfilter".to_owned());
     }
     if !is_on(FORWARD) {
@@ -45,7 +51,7 @@ pub fn changes() -> Vec<String> {
 
 /// Makes the bridge, switches forwarding on and adds our rules; what is there already is left.
 pub fn set_up(step: &Step) -> Result<()> {
-    if !Path::new(BRIDGED).exists() {
+    if lacks_module() {
         step.command("modprobe").arg("br_netfilter").run()?;
     }
     for switch in [FORWARD, BRIDGED] {
@@ -121,7 +127,12 @@ fn refuse_other_routes(step: &Step) -> Result<()> {
 }
 
 fn save(step: &Step, family: &str) -> Result<String> {
-    step.command(format!("{family}-save")).read()
+    let program = format!("{family}-save");
+    // On a machine without it nobody has made rules with it.
+    if machine::find(&program).is_none() {
+        return Ok(String::new());
+    }
+    step.command(program).read()
 }
 
 fn has_rule(saved: &str, table: &str, chain: &str, rule: &[&str]) -> bool {
@@ -154,7 +165,7 @@ fn removal(saved: &str, with_kubernetes: bool) -> String {
             .chain(chains.iter().map(|chain| format!("-X {chain}\n")))
             .collect();
         if !removed.is_empty() {
-            script.push_str(&format!("*{table}\n{}COMMIT\n", removed.concat()));
+            script.extend(["*", table, "\n", &removed.concat(), "COMMIT\n"]);
         }
     }
     script

@@ -1,13 +1,13 @@
 //! The images that the node itself needs: from nothing but a program each, so that they need no Debian base.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use sha2::{Digest as _, Sha256};
 
-use crate::go_module::GoModule;
+use crate::go_module::{self, GoModule};
+use crate::key::Key;
 use crate::machine;
 use crate::place;
 use crate::step::{Step, Steps};
@@ -62,7 +62,11 @@ impl OwnImage {
         }
         step.changed();
         step.note(format!("buildah: {}", self.name));
-        let work = images.join(format!("building-{}", std::process::id()));
+        let _lock = go_module::lock_builds()?;
+        let work = images.join("building");
+        if work.exists() {
+            fs::remove_dir_all(&work)?;
+        }
         let context = work.join("context");
         fs::create_dir_all(&context).with_context(|| format!("could not make {}", context.display()))?;
         self.fill(&context)?;
@@ -77,6 +81,7 @@ impl OwnImage {
             .args([&containerfile, &context])
             .run()?;
         buildah().args(["push", "--quiet", &self.name]).arg(reference(&unfinished, &self.name)).run()?;
+        remove_older(&images, self.folder)?;
         fs::rename(&unfinished, &archive)?;
         fs::remove_dir_all(&work).with_context(|| format!("could not remove {}", work.display()))?;
         Ok(archive)
@@ -98,13 +103,12 @@ impl OwnImage {
 
     /// Changes with whatever the image is made of.
     fn key(&self, containerfile: &Path) -> Result<String> {
-        let mut hash = Sha256::new();
-        for file in [containerfile, &self.program] {
-            hash.update(fs::read(file).with_context(|| format!("could not read {}", file.display()))?);
-        }
-        hash.update(APPLETS.concat());
-        hash.update(&self.name);
-        Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+        let text = fs::read(containerfile);
+        let text = text.with_context(|| format!("could not read {}", containerfile.display()))?;
+        // Not the program's content: a built one has a key in its path, and Debian's is as old as its package.
+        let program = fs::metadata(&self.program)?;
+        let program = format!("{} {} {}", self.program.display(), program.len(), program.mtime());
+        Ok(Key::default().with(text).with(program).with(APPLETS.join(" ")).with(&self.name).finish())
     }
 }
 
@@ -118,6 +122,17 @@ pub fn check_names(manifests: &str) -> Result<()> {
         let name = name(program, &GoModule::new(program, folder.join(program), &[]).version_of(module)?);
         if !manifests.contains(&name) {
             bail!("deploy/node/{program}.yaml does not use {name}, the version of deploy/node/{program}/go.mod");
+        }
+    }
+    Ok(())
+}
+
+fn remove_older(images: &Path, folder: &str) -> Result<()> {
+    for entry in fs::read_dir(images)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_file() && name.rsplit_once('-').is_some_and(|(of, _)| of == folder) {
+            fs::remove_file(path)?;
         }
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! The settings of the node's programs: the files of `deploy/node`, with the node's directories put in.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use sha2::{Digest as _, Sha256};
 
 use crate::cluster::Cluster;
+use crate::key::Key;
 use crate::{machine, place};
 
 /// A file of `deploy/node` with this node's directories put in.
@@ -25,14 +25,18 @@ pub fn read(cluster: &Cluster, name: &str) -> Result<String> {
 /// and is started anew.
 pub fn write(cluster: &Cluster, name: &str) -> Result<PathBuf> {
     let text = read(cluster, name)?;
-    let key: String = Sha256::digest(&text).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    write_to(cluster.state.join("settings"), &format!("{key}-{name}"), &text)
+    write_to(&cluster.state.join("settings"), &format!("{}-{name}", key(&text)), &text)
+}
+
+/// A key that changes with the text.
+pub fn key(text: &str) -> String {
+    Key::default().with(text).finish()
 }
 
 /// Writes the network's settings where containerd looks for them.
 pub fn write_network(cluster: &Cluster) -> Result<()> {
     let text = read(cluster, "cni.conflist")?;
-    write_to(cluster.state.join("cni"), "temporal-stack.conflist", &text).map(drop)
+    write_to(&cluster.state.join("cni"), "temporal-stack.conflist", &text).map(drop)
 }
 
 /// The directory of the volumes.
@@ -40,8 +44,8 @@ pub fn volumes(cluster: &Cluster) -> PathBuf {
     cluster.state.join("volumes")
 }
 
-fn write_to(dir: PathBuf, name: &str, text: &str) -> Result<PathBuf> {
-    fs::create_dir_all(&dir).with_context(|| format!("could not make {}", dir.display()))?;
+fn write_to(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
     let file = dir.join(name);
     if !fs::read_to_string(&file).is_ok_and(|old| old == text) {
         fs::write(&file, text).with_context(|| format!("could not write {}", file.display()))?;

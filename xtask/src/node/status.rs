@@ -1,6 +1,9 @@
 //! `cargo xtask node status`.
 
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -12,42 +15,51 @@ use crate::step::{Step, Steps};
 
 /// Prints what runs, where its kubeconfig is, and how much memory it takes.
 pub fn status() -> Result<()> {
+    // Whoever reads it may have seen enough before its end.
+    std::io::stdout().write_all(text()?.as_bytes()).ok();
+    Ok(())
+}
+
+fn text() -> Result<String> {
     let kubectl = place::cache()?.join("bin/kubectl");
-    println!("kubectl       {}", kubectl.display());
-    for cluster in [Cluster::node()?, Cluster::control_plane()?] {
+    let mut text = String::new();
+    writeln!(text, "kubectl       {}", kubectl.display())?;
+    for mut cluster in [Cluster::node()?, Cluster::control_plane()?] {
+        cluster.state = cluster.state_in_use().unwrap_or(cluster.state);
         let daemons = daemons(&cluster);
         if daemons.is_empty() {
-            println!("{:<13} not running", cluster.name);
+            writeln!(text, "{:<13} not running", cluster.name)?;
             continue;
         }
-        println!("{:<13} {}", cluster.name, cluster.server());
-        println!("  kubeconfig  {}", cluster.kubeconfig().display());
-        println!("  logs        {}", cluster.state.join("logs").display());
+        writeln!(text, "{:<13} {}", cluster.name, cluster.server())?;
+        writeln!(text, "  kubeconfig  {}", cluster.kubeconfig().display())?;
+        writeln!(text, "  logs        {}", cluster.state.join("logs").display())?;
         let mut total = 0;
         for (name, process) in &daemons {
             total += process.resident();
-            println!("  {name:<26} {:>7} {:>6} MiB", process.pid, mebibytes(process.resident()));
+            writeln!(text, "  {name:<26} {:>7} {:>6} MiB", process.pid, mebibytes(process.resident()))?;
         }
         let shims = leftovers::shims(&cluster);
         if !shims.is_empty() {
             let resident = shims.iter().map(Process::resident).sum();
             total += resident;
-            println!("  {:<26} {:>7} {:>6} MiB", "shims", shims.len(), mebibytes(resident));
+            writeln!(text, "  {:<26} {:>7} {:>6} MiB", "shims", shims.len(), mebibytes(resident))?;
         }
-        println!("  {:<26} {:>7} {:>6} MiB, without the pods", "in all", "", mebibytes(total));
+        writeln!(text, "  {:<26} {:>7} {:>6} MiB, without the pods", "in all", "", mebibytes(total))?;
         if cluster.name == "node" {
-            Steps::quiet("node-status", |step| summary(step, &kubectl, &cluster))?;
+            text += &Steps::quiet("node-status", |step| summary(step, &kubectl, &cluster))?;
         }
     }
-    Ok(())
+    Ok(text)
 }
 
-fn summary(step: &Step, kubectl: &std::path::Path, cluster: &Cluster) -> Result<()> {
+fn summary(step: &Step, kubectl: &Path, cluster: &Cluster) -> Result<String> {
+    let mut text = String::new();
     for what in [&["nodes"][..], &["pods", "--all-namespaces"]] {
         let get = step.command(kubectl).arg("--kubeconfig").arg(cluster.kubeconfig());
-        println!("{}", get.args(["get", "--request-timeout=5s"]).args(what).read()?.trim_end());
+        writeln!(text, "{}", get.args(["get", "--request-timeout=5s"]).args(what).read()?.trim_end())?;
     }
-    Ok(())
+    Ok(text)
 }
 
 /// The daemons that run, told by their pid files.

@@ -29,6 +29,9 @@ const NEEDED: &[Needed] = &[
 ];
 const READY_WITHIN: Duration = Duration::from_secs(180);
 const MANIFESTS: &[&str] = &["coredns.yaml", "local-path-provisioner.yaml"];
+const DEPLOYMENTS: &[(&str, &str)] = &[("kube-system", "coredns"), ("local-path-storage", "local-path-provisioner")];
+/// The ConfigMap that says which manifests were applied last.
+const APPLIED: &str = "temporal-stack-node";
 /// As in `deploy/node/coredns.yaml`.
 const DNS: ([u8; 4], u16) = ([10, 96, 0, 10], 53);
 
@@ -102,7 +105,7 @@ fn missing_packages() -> Vec<&'static str> {
     if machine::cni_plugins().is_none() {
         packages.push("containernetworking-plugins");
     }
-    if !network::changes().is_empty() && machine::find("modprobe").is_none() {
+    if network::lacks_module() && machine::find("modprobe").is_none() {
         packages.push("kmod");
     }
     packages
@@ -110,6 +113,7 @@ fn missing_packages() -> Vec<&'static str> {
 
 /// Removes what a node that was killed left behind, and makes the network and the control groups.
 fn clear(step: &mut Step, cluster: &Cluster) -> Result<()> {
+    leftovers::claim(step, cluster)?;
     if let Some(other) = leftovers::another_kubernetes(cluster) {
         bail!(
             "another Kubernetes runs on this machine (process {}, {}); it can be used instead: name it with --context",
@@ -117,19 +121,19 @@ fn clear(step: &mut Step, cluster: &Cluster) -> Result<()> {
             other.args().first().cloned().unwrap_or_default()
         );
     }
-    cluster.claim()?;
-    let containerd = containerd::daemon(cluster)?;
-    if containerd.process().is_none() && !leftovers::has_running_pods(cluster) {
+    if containerd::daemon(cluster)?.process().is_none() && !leftovers::can_adopt(cluster) {
         let left = leftovers::leftovers(step, cluster)?;
-        left.iter().for_each(|what| step.log(what));
+        for what in &left {
+            step.log(what);
+        }
         if left.is_empty() && network::changes().is_empty() {
             step.nothing_to_do();
         }
         leftovers::sweep(step, cluster)?;
-        cluster.claim()?;
     } else {
         step.nothing_to_do();
     }
+    cluster.claim()?;
     network::set_up(step)?;
     cgroups::make()?;
     settings::write_network(cluster)?;
@@ -148,18 +152,30 @@ fn addons(step: &mut Step, cluster: &Cluster, kubectl: &Kubectl, daemons: &[Daem
     let manifests =
         MANIFESTS.iter().map(|name| settings::read(cluster, name)).collect::<Result<Vec<_>>>()?.join("---\n");
     own_images::check_names(&manifests)?;
-    let applied = kubectl.command(step).args(["apply", "-f", "-"]).input(manifests).read()?;
-    step.log(&applied);
-    if applied.lines().all(|line| line.ends_with(" unchanged")) {
+    let key = settings::key(&manifests);
+    let applied = kubectl.command(step).args(["get", "configmap", "--namespace=kube-system", "--ignore-not-found"]);
+    let applied = applied.args([APPLIED, "-o", "jsonpath={.data.manifests}"]).read()?;
+    if applied == key && are_available(step, kubectl)? {
         step.nothing_to_do();
+    } else {
+        let record = format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {APPLIED}, namespace: kube-system}}, data: {{manifests: \"{key}\"}}}}"
+        );
+        let apply = kubectl.command(step).args(["apply", "--server-side", "--force-conflicts", "--filename=-"]);
+        apply.input(format!("{manifests}---\n{record}\n")).run()?;
     }
-    for (namespace, deployment) in [("kube-system", "coredns"), ("local-path-storage", "local-path-provisioner")] {
-        wait::until(step, &format!("{deployment} is available"), daemons, READY_WITHIN, || {
-            let status = kubectl.command(step).args(["rollout", "status", "--watch=false", "--namespace", namespace]);
-            Ok(status.args(["deployment", deployment]).read()?.contains("successfully rolled out"))
-        })?;
-    }
+    wait::until(step, "the deployments are available", daemons, READY_WITHIN, || are_available(step, kubectl))?;
     wait::until(step, "names are answered", daemons, READY_WITHIN, || {
         Ok(TcpStream::connect_timeout(&SocketAddr::from(DNS), Duration::from_secs(1)).is_ok())
     })
+}
+
+fn are_available(step: &Step, kubectl: &Kubectl) -> Result<bool> {
+    for (namespace, deployment) in DEPLOYMENTS {
+        let status = kubectl.command(step).args(["rollout", "status", "--timeout=1s", "--namespace", namespace]);
+        if !status.args(["deployment", deployment]).succeeds()? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

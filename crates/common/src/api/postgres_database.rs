@@ -21,7 +21,7 @@ use super::{
     shortname = "pgdb",
     derive = "PartialEq",
     doc = "A PostgreSQL database with a login for one application. It is Ready when the controller has run SQL on it as the application would.",
-    validation = ("self.metadata.name.size() <= 36", "metadata.name: at most 36 characters, because the names of Services and pods are made from it"),
+    validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),

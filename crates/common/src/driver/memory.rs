@@ -3,11 +3,12 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rand::Rng;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{component::Verdict, world::Reads};
 

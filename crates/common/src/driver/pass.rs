@@ -1,9 +1,6 @@
 //! One pass: observe, decide, act, report.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -12,6 +9,7 @@ use kube::{
     core::object::HasStatus,
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     memory::{Judged, Memory},
@@ -187,6 +185,7 @@ impl<C: Component> Passes<C> {
         let outcome = match self.verdict(object, memory, &observed, &children).await {
             Verdict::Verified(message) => Outcome::Ready(message),
             Verdict::Failed { reason, message } => Outcome::Reconciling(reason, message),
+            Verdict::Stalled { reason, message } => Outcome::Stalled(reason, message),
         };
         self.end(object, memory, outcome, facts).await
     }

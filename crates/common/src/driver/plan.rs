@@ -116,12 +116,12 @@ impl Plan {
     fn keep(&mut self, owner: &Owner, manifest: &Manifest, packed: &Packed) -> Result<(), Taken> {
         let meta = packed.meta();
         let live = packed.value();
-        if !is_ours(owner, meta) {
-            return Err(Taken { reference: manifest.reference() });
-        }
-        if meta.deletion_timestamp.is_some() {
+        if is_predecessors(owner, meta) || (is_ours(owner, meta) && meta.deletion_timestamp.is_some()) {
             self.leaving.push(manifest.reference());
             return Ok(());
+        }
+        if !is_ours(owner, meta) {
+            return Err(Taken { reference: manifest.reference() });
         }
         let resource = manifest.resource.clone();
         match manifest.making {
@@ -220,6 +220,16 @@ pub(super) fn is_ours(owner: &Owner, meta: &ObjectMeta) -> bool {
             && labelled(label::MANAGED_BY, label::STACK)
             && labelled(label::COMPONENT, owner.component)
             && labelled(label::INSTANCE, &owner.reference.name))
+}
+
+/// Whether an object belongs to an earlier custom resource of the same kind and name: garbage collection will take it.
+pub(super) fn is_predecessors(owner: &Owner, meta: &ObjectMeta) -> bool {
+    meta.owner_references.iter().flatten().any(|reference| {
+        reference.api_version == owner.reference.api_version
+            && reference.kind == owner.reference.kind
+            && reference.name == owner.reference.name
+            && reference.uid != owner.reference.uid
+    })
 }
 
 fn owns(owner: &Owner, meta: &ObjectMeta) -> bool {

@@ -124,10 +124,17 @@ impl Watches {
         });
         let mut events = futures::stream::select_all(streams.collect::<Vec<_>>());
         let warm: HashMap<_, _> = namespaces.iter().map(|namespace| (namespace.clone(), self.warming())).collect();
+        // The runner of passes waits until the store calls itself ready, which it does after a list of all namespaces at once.
+        // There is none of that kind here; `warm` says the same.
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
         self.tasks.spawn(async move {
             let mut seen = HashMap::new();
             let mut listed: HashMap<Option<String>, HashSet<String>> = HashMap::new();
             while let Some((namespace, event)) = events.next().await {
+                if let Event::InitApply(object) = &event {
+                    listed.entry(namespace.clone()).or_default().extend(object.meta().uid.clone());
+                }
                 // Each namespace lists for itself, so its list must not replace the whole store.
                 let gone = match event {
                     Event::Init => {
@@ -135,11 +142,12 @@ impl Watches {
                         continue;
                     }
                     Event::Apply(object) | Event::InitApply(object) => {
-                        listed.entry(namespace).or_default().extend(object.meta().uid.clone());
-                        if is_news(&mut seen, &object) {
-                            herald.tell(ObjectRef::from_obj(&object));
-                        }
+                        let (reference, is_news) = (ObjectRef::from_obj(&object), is_news(&mut seen, &object));
+                        // First the store, then the news: a pass may begin at once, and must not see what was there before.
                         writer.apply_watcher_event(&Event::Apply(object));
+                        if is_news {
+                            herald.tell(reference);
+                        }
                         continue;
                     }
                     Event::Delete(object) => vec![Arc::new(object)],
@@ -215,18 +223,20 @@ impl Watches {
                 let stream = events(self.api::<K>(namespace.as_deref()), config.clone());
                 let mut stream = stream.map(|event| event.modify(|object| object.managed_fields_mut().clear())).boxed();
                 let warm = self.warming();
-                let (herald, objects) = (herald.clone(), objects.clone());
+                let (herald, objects, namespace) = (herald.clone(), objects.clone(), namespace.clone());
                 self.tasks.spawn(async move {
                     while let Some(event) = stream.next().await {
                         writer.apply_watcher_event(&event);
                         match event {
-                            Event::Apply(source) | Event::InitApply(source) | Event::Delete(source) => {
-                                herald.tell_namespace(&source, &objects);
+                            Event::Apply(source) | Event::Delete(source) => {
+                                herald.tell_namespace(source.namespace().as_deref(), &objects);
                             }
+                            // A list is in the store only now, and what it lacks has gone.
                             Event::InitDone => {
                                 warm.send_replace(true);
+                                herald.tell_namespace(namespace.as_deref(), &objects);
                             }
-                            Event::Init => {}
+                            Event::Init | Event::InitApply(_) => {}
                         }
                     }
                 });
@@ -278,10 +288,13 @@ impl<C: Component> Herald<C> {
         }
     }
 
-    fn tell_namespace(&self, source: &impl ResourceExt, objects: &Store<DeserializeGuard<C::Kind>>) {
-        let namespace = source.namespace();
-        for object in objects.state().iter().filter(|object| object.meta().namespace == namespace) {
-            self.tell(ObjectRef::from_obj(&**object));
+    /// Tells all objects of a namespace, or of all.
+    fn tell_namespace(&self, namespace: Option<&str>, objects: &Store<DeserializeGuard<C::Kind>>) {
+        let there = |object: &DeserializeGuard<C::Kind>| {
+            namespace.is_none() || object.meta().namespace.as_deref() == namespace
+        };
+        for object in objects.state_filter(there) {
+            self.tell(ObjectRef::from_obj(&*object));
         }
     }
 }

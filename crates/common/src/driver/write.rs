@@ -7,7 +7,7 @@ use kube::{
 use rand::{Rng, distr::Alphanumeric};
 use serde_json::{Value, json};
 
-use super::plan::{Owner, Taken, Target, Write, is_ours};
+use super::plan::{Owner, Taken, Target, Write, is_ours, is_predecessors};
 use crate::cache::Packed;
 
 /// What a write came to.
@@ -54,6 +54,7 @@ async fn create(
             let name = object.metadata.name.unwrap_or_default();
             match api.get_opt(&name).await? {
                 None => Ok(Written::Overtaken),
+                Some(live) if is_predecessors(owner, &live.metadata) => Ok(Written::Going),
                 Some(live) if is_ours(owner, &live.metadata) => {
                     Ok(Written::Is { object: pack(&live)?, adopted: false })
                 }

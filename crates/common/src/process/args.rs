@@ -98,6 +98,7 @@ mod tests {
 
     use super::*;
 
+    /// Looks after something.
     #[derive(Debug, Parser)]
     struct Controller {
         #[command(flatten)]
@@ -145,7 +146,9 @@ mod tests {
     #[test]
     fn every_option_is_explained() {
         use clap::CommandFactory;
-        for option in Controller::command().get_arguments() {
+        let command = Controller::command();
+        assert_eq!(command.get_about().unwrap().to_string(), "Looks after something");
+        for option in command.get_arguments() {
             assert!(option.get_help().is_some(), "{option}");
         }
     }

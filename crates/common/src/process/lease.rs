@@ -129,7 +129,7 @@ impl Warnings {
     fn warn(&mut self, failure: &Failure) {
         let failure = failure.chain();
         if self.failure != failure {
-            tracing::warn!("the lease: {failure}");
+            tracing::warn!(failure, "the lease cannot be claimed for now");
             self.failure = failure;
         }
     }

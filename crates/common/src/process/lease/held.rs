@@ -54,7 +54,7 @@ impl Held {
             let mut keeper = Keeper { access, lease, renewed: claimed };
             let released = tokio::select! {
                 reason = keeper.keep() => {
-                    tracing::error!(%reason, "the lease is lost");
+                    tracing::error!(%reason, "the lease is lost: ending");
                     losing.send_replace(Some(reason));
                     return;
                 }
@@ -122,7 +122,7 @@ impl Keeper {
                 Ok(Ok(Renewal::Taken(holder))) => return Err(Lost::Taken { holder }),
                 Ok(Err(failure)) => {
                     cause = failure.chain();
-                    tracing::warn!("the lease: {cause}");
+                    tracing::warn!(cause, "the lease is not renewed yet");
                 }
                 Err(_) => continue,
             }
@@ -140,7 +140,7 @@ impl Keeper {
                 },
                 () = &mut deadline => return,
             };
-            tracing::warn!("the lease: {}", failure.chain());
+            tracing::warn!(cause = failure.chain(), "the lease is not released yet");
             tokio::select! {
                 () = tokio::time::sleep(jittered(RETRY)) => {}
                 () = &mut deadline => return,

@@ -1,0 +1,196 @@
+//! An API server in memory, to test controllers against: feature `test-kit`.
+//!
+//! It is as much of an API server as a controller can notice: versions, generations, UIDs, conflicts, watches, field
+//! ownership, preconditions, finalizers. It knows no kinds, so any resource can be kept in it, and nothing is
+//! defaulted or validated. Every request of the controller is recorded, and can be made to fail.
+//!
+//! # What is simpler than in a real one
+//!
+//! * Fields are owned as JSON pointers; lists are owned and replaced as a whole.
+//! * What deletions leave behind is collected when the test says so: [`FakeApi::collect_garbage`].
+//! * Old versions are never forgotten, pages are endless, namespaces need not exist, bookmarks are not sent.
+//! * What a server makes of an object (defaults, canonical quantities) is up to the test: [`FakeApi::admit`].
+
+// Test code: a test that uses it wrongly is to fail.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
+mod fields;
+mod server;
+mod store;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use http::Request;
+use kube::{Client, client::Body};
+use serde_json::Value;
+use tokio::{sync::watch, time::timeout};
+use tower::service_fn;
+
+use self::store::{Selector, Store};
+use crate::process::client::Verb;
+
+/// How long a test waits before it fails. Under paused time this costs nothing.
+const HANG: Duration = Duration::from_secs(3600);
+
+/// The server; clones are the same one.
+#[derive(Clone)]
+pub struct FakeApi {
+    state: Arc<Mutex<State>>,
+    /// Changes after each request, and each change of a fault.
+    turns: Arc<watch::Sender<u64>>,
+}
+
+#[derive(Default)]
+struct State {
+    store: Store,
+    calls: Vec<Recorded>,
+    faults: Vec<(Verb, String, u16)>,
+    held: Vec<String>,
+    terminating: Vec<String>,
+    admissions: Vec<(String, fn(&mut Value))>,
+}
+
+/// A request of the controller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// What was asked.
+    pub verb: Verb,
+    /// The plural resource, with the subresource where there is one: `secrets`, `pods/status`.
+    pub resource: String,
+    /// The namespace; empty where the request is about all of them.
+    pub namespace: String,
+    /// The object's name; empty for collections.
+    pub name: String,
+    /// What was sent, or null.
+    pub body: Value,
+}
+
+/// `create secrets/name`
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.verb, self.resource, self.name)
+    }
+}
+
+impl Default for FakeApi {
+    fn default() -> Self {
+        Self { state: Arc::default(), turns: Arc::new(watch::Sender::new(0)) }
+    }
+}
+
+impl FakeApi {
+    /// An empty server.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The client of the controller: its requests are recorded, and can be made to fail.
+    pub fn client(&self) -> Client {
+        self.client_of(true)
+    }
+
+    /// A client of everybody else: users, other controllers, the kubelet. Its requests are not recorded and do not fail.
+    pub fn others(&self) -> Client {
+        self.client_of(false)
+    }
+
+    fn client_of(&self, controller: bool) -> Client {
+        let api = self.clone();
+        let service = service_fn(move |request: Request<Body>| {
+            let api = api.clone();
+            async move { Ok::<_, Infallible>(api.answer(controller, request).await) }
+        });
+        Client::new(service, "default")
+    }
+
+    /// The controller's next request of that verb on that resource (`secrets`, `pods/status`) is refused with this code.
+    pub fn fail_next(&self, verb: Verb, resource: &str, code: u16) {
+        self.change(|state| state.faults.push((verb, resource.to_owned(), code)));
+    }
+
+    /// From now on watches of the resource tell nothing: they fall behind.
+    pub fn hold_watches(&self, resource: &str) {
+        self.change(|state| state.held.push(resource.to_owned()));
+    }
+
+    /// All watches tell what they have held back, and go on.
+    pub fn release_watches(&self) {
+        self.change(|state| state.held.clear());
+    }
+
+    /// From now on nothing can be made in the namespace.
+    pub fn terminate(&self, namespace: &str) {
+        self.change(|state| state.terminating.push(namespace.to_owned()));
+    }
+
+    /// From now on `change` is made to objects of the resource before they are stored, whoever writes them.
+    pub fn admit(&self, resource: &str, change: fn(&mut Value)) {
+        self.change(|state| state.admissions.push((resource.to_owned(), change)));
+    }
+
+    /// Deletes all objects whose owners have gone, and what these owned.
+    pub fn collect_garbage(&self) {
+        self.change(|state| state.store.collect_garbage());
+    }
+
+    /// An object as it is stored.
+    pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.state().store.find(resource, namespace, name).cloned()
+    }
+
+    /// All objects of a resource, as they are stored.
+    pub fn list(&self, resource: &str) -> Vec<Value> {
+        self.state().store.list(&Selector { resource: resource.to_owned(), ..Selector::default() })
+    }
+
+    /// The controller's requests until now, in order, apart from lists and watches.
+    pub fn calls(&self) -> Vec<Recorded> {
+        let reads = [Verb::List, Verb::Watch];
+        self.state().calls.iter().filter(|call| !reads.contains(&call.verb)).cloned().collect()
+    }
+
+    /// The controller's requests until now that may have changed something, apart from status and events: `create secrets/a`.
+    pub fn writes(&self) -> Vec<String> {
+        let writes = |call: &Recorded| {
+            call.verb.is_write() && !call.resource.ends_with("/status") && call.resource != "events"
+        };
+        self.calls().into_iter().filter(writes).map(|call| call.to_string()).collect()
+    }
+
+    /// Waits until `found` finds what it looks for; it is asked again after each request.
+    ///
+    /// # Panics
+    ///
+    /// After an hour, with `what` and the newest requests.
+    pub async fn until<T>(&self, what: &str, mut found: impl FnMut(&Self) -> Option<T>) -> T {
+        let mut turns = self.turns.subscribe();
+        let search = async {
+            loop {
+                if let Some(found) = found(self) {
+                    return found;
+                }
+                turns.changed().await.expect("the server is there");
+            }
+        };
+        if let Ok(found) = timeout(HANG, search).await {
+            return found;
+        }
+        let calls: Vec<_> = self.calls().iter().rev().take(20).map(ToString::to_string).collect();
+        panic!("waited in vain: {what}; the newest requests, newest first: {calls:#?}");
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.state());
+        self.turns.send_modify(|turn| *turn += 1);
+        changed
+    }
+}

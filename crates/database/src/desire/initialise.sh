@@ -1,0 +1,13 @@
+# Makes the data directory, once. A crash at any point leaves either nothing that counts, or all of it: the directory is
+# made beside its place and moved there when it is whole.
+set -eu
+if [ -s "$PGDATA/PG_VERSION" ]; then
+  echo "$PGDATA is initialised already"
+  exit 0
+fi
+rm -rf "$PGDATA.new"
+initdb --pgdata="$PGDATA.new" --username="$ADMINISTRATOR" --pwfile=/etc/administrator/password \
+  --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums
+echo "host all all all scram-sha-256" >> "$PGDATA.new/pg_hba.conf"
+sync
+mv "$PGDATA.new" "$PGDATA"

@@ -1,0 +1,99 @@
+//! A database that somebody else runs: what its Secret says, and what is wrong with it.
+
+use k8s_openapi::api::core::v1::Secret;
+use temporal_stack_common::{binding, component::Progress, condition::reason};
+
+use crate::{
+    names::{PASSWORD, PORT, USERNAME},
+    postgres::Address,
+};
+
+/// How to use a database: address, login, and the database's name.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// Where the server is.
+    pub(crate) address: Address,
+    /// The login.
+    pub(crate) username: String,
+    /// Its password.
+    pub(crate) password: String,
+    /// The database.
+    pub(crate) database: String,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {} at {}", self.username, self.database, self.address)
+    }
+}
+
+/// Reads the user's Secret; what is wrong with it is for the user to mend.
+pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Progress> {
+    let Some(secret) = secret else {
+        return Err(Progress::Stalled {
+            reason: reason::SECRET_MISSING,
+            message: format!(
+                "spec.provider.external.secretName: there is no Secret/{name}; make it with the keys host, port, username, password and database"
+            ),
+        });
+    };
+    let incomplete = |key: &str, wrong: &str| Progress::Stalled {
+        reason: reason::SECRET_INCOMPLETE,
+        message: format!("Secret/{name}, named in spec.provider.external.secretName: the key {key} {wrong}"),
+    };
+    let required = |key: &str| {
+        binding::text(secret, key).map(str::to_owned).ok_or_else(|| incomplete(key, "is absent or empty; set it"))
+    };
+    let port = match binding::text(secret, "port") {
+        None => PORT,
+        Some(text) => text.trim().parse().map_err(|_| incomplete("port", "is no port number; set it to 1 to 65535"))?,
+    };
+    Ok(Access {
+        address: Address { host: required("host")?, port },
+        username: required(USERNAME)?,
+        password: required(PASSWORD)?,
+        database: required("database")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+
+    use super::*;
+
+    fn secret(keys: &[(&str, &str)]) -> Secret {
+        let data = keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+        Secret { data: Some(data), ..Secret::default() }
+    }
+
+    fn message(result: Result<Access, Progress>) -> String {
+        match result {
+            Err(Progress::Stalled { message, .. }) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_complete_secret_needs_no_port() {
+        let access =
+            access("s", Some(&secret(&[("host", "h"), ("username", "u"), ("password", "p"), ("database", "d")])))
+                .unwrap();
+        assert_eq!(access.address, Address { host: "h".to_owned(), port: 5432 });
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert!(message(access("s", None)).contains("no Secret/s"));
+        let without_password = secret(&[("host", "h"), ("username", "u"), ("database", "d")]);
+        assert!(message(access("s", Some(&without_password))).contains("the key password is absent"));
+        let odd_port = secret(&[("host", "h"), ("port", "99999")]);
+        assert!(message(access("s", Some(&odd_port))).contains("the key port is no port number"));
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let keys = [("host", "h"), ("username", "u"), ("password", "s3cret"), ("database", "d")];
+        assert!(!format!("{:?}", access("s", Some(&secret(&keys)))).contains("s3cret"));
+    }
+}

@@ -1,0 +1,25 @@
+//! The controller of `PostgresDatabase`, as a process.
+
+use clap::Parser;
+use temporal_stack_common::{driver, process};
+use temporal_stack_database::{Database, Defaults};
+
+/// Keeps the `PostgresDatabase` objects of a cluster: makes servers, databases and logins, and uses them before it calls them
+/// Ready.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    process: process::Args,
+    #[command(flatten)]
+    defaults: Defaults,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    process::install_crypto();
+    let Arguments { process, defaults } = Arguments::parse();
+    let component = Database::new(defaults);
+    process::run(env!("CARGO_BIN_NAME"), process, |process| driver::run(component, process)).await?;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! How far the database has come, and whether it does what it is for.
+
+use kube::ResourceExt;
+use temporal_stack_common::{
+    api::PostgresDatabase,
+    component::{Progress, Verdict},
+    condition::{Reason, Statement, reason},
+};
+
+use crate::{
+    actions::still_used,
+    names::{self, ADMINISTRATOR},
+    observe::{Observed, Server, Source},
+    postgres::{self, Address, Failure},
+    settings,
+};
+
+/// The server runs and cannot be asked.
+const SERVER_SILENT: Reason = Reason::new("ServerSilent");
+/// The server does not know the controller's administrator.
+const ADMINISTRATOR_REFUSED: Reason = Reason::new("AdministratorRefused");
+/// The database or its login is being made.
+const PREPARING: Reason = Reason::new("Preparing");
+/// The login of the binding is refused.
+const LOGIN_REFUSED: Reason = Reason::new("LoginRefused");
+/// The database of the binding is not there.
+const DATABASE_MISSING: Reason = Reason::new("DatabaseMissing");
+/// A rotation waits.
+const OLD_LOGIN_IN_USE: Reason = Reason::new("OldLoginInUse");
+
+/// A rotation was asked for and waits.
+const ROTATION_PENDING: &str = "RotationPending";
+
+/// Settings that the controller decides.
+const OWN_PARAMETERS: [&str; 10] = [
+    "config_file",
+    "data_directory",
+    "external_pid_file",
+    "hba_file",
+    "ident_file",
+    "listen_addresses",
+    "password_encryption",
+    "port",
+    "unix_socket_directories",
+    "unix_socket_permissions",
+];
+
+/// Whether there is anything to wait for, or to ask of the user.
+pub(crate) fn progress(object: &PostgresDatabase, observed: &Observed) -> Progress {
+    if let Some(message) = invalid(object, observed) {
+        return Progress::Stalled { reason: reason::INVALID_SPEC, message };
+    }
+    if let Some(obstacle) = &observed.obstacle {
+        return obstacle.clone();
+    }
+    let Source::Embedded(embedded) = &observed.source else { return Progress::Settled };
+    let waiting = |reason, message: &str| Progress::Waiting { reason, message: message.to_owned() };
+    match &embedded.server {
+        Server::Absent => waiting(reason::CHILDREN_NOT_READY, "the server is starting"),
+        Server::Silent(Failure::Refused { .. }) => Progress::Stalled {
+            reason: ADMINISTRATOR_REFUSED,
+            message: format!(
+                "the server refuses the controller's administrator: the volume was initialised with another password than Secret/{} has; restore that Secret, or run ALTER ROLE {ADMINISTRATOR} PASSWORD with the Secret's password on the server",
+                names::administrator(object)
+            ),
+        },
+        Server::Silent(failure) => {
+            waiting(SERVER_SILENT, &format!("the pod is ready and the server cannot be asked: {failure}"))
+        }
+        Server::Known(_) if observed.active_login().is_none() || observed.bound.is_none() => {
+            waiting(PREPARING, "the database and its login are being made")
+        }
+        Server::Known(_) => Progress::Settled,
+    }
+}
+
+/// What the CRD's validation refuses too; an object can have got past it.
+fn invalid(object: &PostgresDatabase, observed: &Observed) -> Option<String> {
+    let name = object.name_any();
+    if name.len() > 35 {
+        return Some(format!(
+            "metadata.name has {} characters: Services and pods are named after it, so 35 are the most; make the object again with a shorter name",
+            name.len()
+        ));
+    }
+    let provider = &object.spec.provider;
+    if provider.postgres.is_some() && provider.external.is_some() {
+        return Some("spec.provider has both postgres and external: name one of them".to_owned());
+    }
+    let settings = &observed.settings;
+    if let Some(wrong) = settings::wrong_with_database(&settings.database) {
+        return Some(format!("spec.database {:?} {wrong}; give another name", settings.database));
+    }
+    if let Some((user, wrong)) = settings.user.as_ref().and_then(|user| Some((user, settings::wrong_with_user(user)?)))
+    {
+        return Some(format!("spec.username {user:?} {wrong}; give another name"));
+    }
+    let parameters = provider.postgres.iter().flat_map(|postgres| postgres.parameters.keys());
+    parameters
+        .into_iter()
+        .find(|key| OWN_PARAMETERS.contains(&key.as_str()))
+        .map(|key| format!("spec.provider.postgres.parameters.{key}: the controller decides this setting; remove it"))
+}
+
+/// Conditions beside those of the driver.
+pub(crate) fn statements(observed: &Observed) -> Vec<Statement> {
+    let Source::Embedded(embedded) = &observed.source else { return Vec::new() };
+    let mut statements = vec![observed.settings.honoured.clone()];
+    let waiting = embedded.newest().filter(|newest| still_used(observed, newest).is_some());
+    if let Some(newest) = waiting {
+        let message = format!(
+            "the next login is {}, and applications are still connected as it since the rotation before; it is taken when they have gone. Let them read the binding again",
+            newest.username
+        );
+        statements.push(Statement::holds(ROTATION_PENDING, OLD_LOGIN_IN_USE, message));
+    }
+    statements
+}
+
+/// Runs SQL as an application would: the binding's login, the binding's database, the binding's address.
+pub(crate) async fn verify(observed: &Observed) -> Verdict {
+    let failed = |reason, message: &str| Verdict::Failed { reason, message: message.to_owned() };
+    let (address, username, password, database) = match &observed.source {
+        Source::External(Some(access)) => {
+            (&access.address, &access.username, &access.password, access.database.as_str())
+        }
+        Source::Embedded(embedded) => match (&embedded.service, observed.active_login(), observed.active_database()) {
+            (Some(service), Some(login), Some(database)) => (service, &login.username, &login.password, database),
+            _ => return failed(PREPARING, "the database and its login are being made"),
+        },
+        Source::External(None) => return failed(PREPARING, "the Secret of the database is not usable"),
+    };
+    let is_external = matches!(observed.source, Source::External(_));
+    match answer(address, username, password, database).await {
+        Ok(()) => Verdict::Verified(format!("answers as {username} on {database}")),
+        Err(failure) => judge(&failure, is_external),
+    }
+}
+
+async fn answer(address: &Address, username: &str, password: &str, database: &str) -> Result<(), Failure> {
+    postgres::connect(address, username, password, database).await?.answers().await
+}
+
+/// What the user of a somebody else's database must mend is theirs to mend; on a server of our own it is on its way.
+fn judge(failure: &Failure, is_external: bool) -> Verdict {
+    let (reason, remedy) = match failure {
+        Failure::Refused { .. } => {
+            (LOGIN_REFUSED, "correct username and password in the Secret that spec.provider.external names")
+        }
+        Failure::NoDatabase { .. } => {
+            (DATABASE_MISSING, "make the database, or correct the key database of the Secret")
+        }
+        _ => (reason::VERIFICATION_FAILED, "look at the server, and at what is between it and the controller"),
+    };
+    if is_external {
+        let message = format!("{failure}; {remedy}");
+        if matches!(failure, Failure::Refused { .. } | Failure::NoDatabase { .. }) {
+            return Verdict::Stalled { reason, message };
+        }
+        return Verdict::Failed { reason, message };
+    }
+    Verdict::Failed { reason, message: format!("{failure}; it is tried again") }
+}

@@ -1,0 +1,129 @@
+//! The database controller in a process that ends before or after its n-th write to the API, as a machine that fails would.
+//!
+//! It ends with success when a pass has found nothing to do before it came to that write.
+
+use std::{
+    process::abort,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use clap::{Parser, ValueEnum};
+use futures::{FutureExt as _, future::BoxFuture};
+use http::{Method, Request};
+use kube::client::Body;
+use temporal_stack_common::{
+    driver,
+    process::{Process, Requests, Scope, client, install_crypto, log},
+};
+use temporal_stack_database::{Database, Defaults};
+use tower::{Service, layer::layer_fn};
+
+/// The database controller, which ends itself at a write.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The namespace to serve.
+    #[arg(long)]
+    namespace: String,
+    /// When to end.
+    #[arg(long, value_enum)]
+    end: End,
+    /// At which write, counted from 1.
+    #[arg(long)]
+    write: u32,
+    #[command(flatten)]
+    defaults: Defaults,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum End {
+    /// The write is not sent.
+    Before,
+    /// The write has been answered, and nobody has seen the answer.
+    After,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    install_crypto();
+    let arguments = Arguments::parse();
+    log::init("info", log::Format::Json)?;
+    let requests = Requests::default();
+    let fault = Fault { end: arguments.end, at: arguments.write, seen: Arc::default() };
+    let layer = layer_fn(|inner| Faulty { inner, fault: fault.clone() });
+    let client = client::builder(client::config(None).await?, &requests)?.with_layer(&layer).build();
+    let scope = Scope::Namespaces(vec![arguments.namespace]);
+    let (process, control) = Process::new(driver::name::<Database>(), client, scope, requests);
+    let settled = settled(process.clone());
+    let controller = driver::run(Database::new(arguments.defaults), process);
+    control.lead();
+    tokio::select! {
+        ended = controller => ended?,
+        () = settled => {}
+    }
+    Ok(())
+}
+
+/// Resolves when a pass has found nothing to do.
+async fn settled(process: Process) {
+    let mut turns = tokio::time::interval(Duration::from_millis(20));
+    let unchanged = "passes_total{result=\"unchanged\"}";
+    loop {
+        turns.tick().await;
+        if process.metrics.encode().is_ok_and(|text| text.contains(unchanged)) {
+            return;
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Fault {
+    end: End,
+    at: u32,
+    seen: Arc<AtomicU32>,
+}
+
+#[derive(Clone, Debug)]
+struct Faulty<S> {
+    inner: S,
+    fault: Fault,
+}
+
+impl<S> Service<Request<Body>> for Faulty<S>
+where
+    S: Service<Request<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Fault { end, at, seen } = &self.fault;
+        let is_write = *request.method() != Method::GET;
+        let ends = is_write && seen.fetch_add(1, Ordering::SeqCst) + 1 == *at;
+        if ends {
+            eprintln!("{{\"message\": \"ending {end:?} {} {}\"}}", request.method(), request.uri().path());
+        }
+        if ends && *end == End::Before {
+            abort();
+        }
+        let answer = self.inner.call(request);
+        async move {
+            let answer = answer.await;
+            if ends {
+                abort();
+            }
+            answer
+        }
+        .boxed()
+    }
+}

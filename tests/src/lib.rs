@@ -1,0 +1,27 @@
+//! The behaviour of the whole, seen from outside: helpers of the tests on a real API server and on a real node.
+//!
+//! ```text
+//!   cargo xtask test ── starts ──▶ API server, controller manager (and a node) ◀── a client ── Cluster
+//!                    ── runs ────▶ the test
+//!                                   with_namespace(|space| …)      a namespace of its own, dumped when the test fails
+//!                                     Controller::start(&space)    the real binary, with exactly the generated rules
+//!                                     space.until(…)               waits by watch, never by the clock
+//! ```
+//!
+//! A test is a user: it writes custom resources, reads conditions and children, and asks the controller for nothing but its
+//! metrics and its log. Times are printed, not asserted; [`HANG`] only keeps a test from waiting for ever.
+
+pub mod cluster;
+pub mod controller;
+pub mod database;
+mod dump;
+pub mod prepare;
+pub mod secrets;
+pub mod snapshot;
+pub mod space;
+pub mod wait;
+
+pub use cluster::Cluster;
+pub use controller::{Controller, Identity, Requests};
+pub use space::{Space, with_namespace};
+pub use wait::{HANG, until, until_gone};

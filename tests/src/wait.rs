@@ -1,0 +1,92 @@
+//! Waiting by watch: nothing here sleeps, and whoever waits too long is shown what was there instead.
+
+use std::{fmt::Debug, pin::pin, time::Duration};
+
+use anyhow::{Result, bail};
+use futures::StreamExt as _;
+use k8s_openapi::api::events::v1::Event;
+use kube::{
+    Api, Resource,
+    runtime::{WatchStreamExt as _, watcher},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+
+use crate::Space;
+
+/// How long a test waits for anything: a limit that only a hang reaches.
+pub const HANG: Duration = Duration::from_secs(120);
+
+/// Waits until an object is as `wanted` says, and returns it. `what` is named when it never becomes so.
+pub async fn until<K>(api: &Api<K>, name: &str, what: &str, wanted: impl Fn(&K) -> bool) -> Result<K>
+where
+    K: Resource + Clone + Debug + Serialize + DeserializeOwned + Send + 'static,
+{
+    let mut last = None;
+    let found = timeout(HANG, async {
+        let mut states = pin!(watcher::watch_object(api.clone(), name).default_backoff());
+        while let Some(state) = states.next().await {
+            // An error is a watch that broke, as watches do; it is begun again.
+            let Ok(state) = state else { continue };
+            last = state;
+            if let Some(object) = last.as_ref().filter(|object| wanted(object)) {
+                return Some(object.clone());
+            }
+        }
+        None
+    });
+    match found.await {
+        Ok(Some(object)) => Ok(object),
+        _ => bail!("waited {HANG:?} for {name} to have {what}; last seen:\n{}", shown(last.as_ref())),
+    }
+}
+
+/// Waits until an object has gone.
+pub async fn until_gone<K>(api: &Api<K>, name: &str) -> Result<()>
+where
+    K: Resource + Clone + Debug + Serialize + DeserializeOwned + Send + 'static,
+{
+    let mut last = None;
+    let gone = timeout(HANG, async {
+        let mut states = pin!(watcher::watch_object(api.clone(), name).default_backoff());
+        while let Some(state) = states.next().await {
+            match state {
+                Ok(None) => return,
+                Ok(state) => last = state,
+                Err(_) => {}
+            }
+        }
+    });
+    if gone.await.is_err() {
+        bail!("waited {HANG:?} for {name} to go; last seen:\n{}", shown(last.as_ref()));
+    }
+    Ok(())
+}
+
+/// The conditions if there are any, else the whole object; never the data of a Secret.
+fn shown<K: Resource + Serialize>(object: Option<&K>) -> String {
+    let Some(object) = object else { return "nothing of that name".to_owned() };
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    if let Some(conditions) = value.pointer("/status/conditions") {
+        return format!("{conditions:#}");
+    }
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("data");
+    }
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    format!("{value:#}")
+}
+
+/// The note of the first event with this reason.
+pub(crate) async fn event(space: &Space, reason: &str) -> Result<String> {
+    let config = watcher::Config::default().fields(&format!("reason={reason}"));
+    let mut events = pin!(watcher::watcher(space.api::<Event>(), config).default_backoff().applied_objects());
+    while let Some(event) = events.next().await {
+        if let Ok(event) = event {
+            return Ok(event.note.unwrap_or_default());
+        }
+    }
+    bail!("the watch of events ended")
+}
