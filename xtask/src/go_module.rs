@@ -103,7 +103,8 @@ impl GoModule {
 
     /// A key that changes with anything the programs are made of.
     fn key(&self, step: &Step) -> Result<String> {
-        let version = go(step)?.current_dir(&self.folder).args(["env", "GOVERSION", "GOARCH"]).read()?;
+        let version = go(step)?.current_dir(&self.folder).args(["env", "GOVERSION", "GOARCH"]).read();
+        let version = version.context("Go 1.21 or newer is needed: it fetches the version that go.mod names")?;
         let mut key = Key::default().with(version).with(self.linker_flags());
         for file in ["go.mod", "go.sum"] {
             let path = self.folder.join(file);

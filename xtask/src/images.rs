@@ -73,14 +73,8 @@ pub struct Arguments {
 
 /// Runs `cargo xtask images`: builds and prints each image's reference and archive.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let packages = machine::missing(NEEDED);
-    if !packages.is_empty() {
-        machine::agree(&[format!("install Debian packages: {}", packages.join(" "))], arguments.yes)?;
-    }
+    agree(arguments.yes)?;
     let mut steps = Steps::new("images")?;
-    if !packages.is_empty() {
-        steps.run("install packages", |step| machine::install(step, &packages))?;
-    }
     if arguments.fresh {
         steps.run("forget the built images", |_| store::forget())?;
     }
@@ -95,6 +89,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for image in images {
         println!("{} {}", image.reference, image.archive.display());
     }
+    Ok(())
+}
+
+/// Installs what building images needs, after asking.
+pub fn agree(yes: bool) -> Result<()> {
+    let packages = machine::missing(NEEDED);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    machine::agree(&[format!("install Debian packages: {}", packages.join(" "))], yes)?;
+    let mut steps = Steps::new("image-tools")?;
+    steps.run("install packages for images", |step| machine::install(step, &packages))?;
+    steps.finish();
     Ok(())
 }
 

@@ -1,26 +1,53 @@
-//! kubectl, pointed at one of the local clusters.
+//! kubectl, pointed at one cluster.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
 
 use crate::cluster::Cluster;
 use crate::control_plane::Programs;
 use crate::step::{LoggedCommand, Step};
+use crate::{machine, place};
 
-/// kubectl with a kubeconfig.
+/// kubectl with the cluster that it is pointed at.
 #[derive(Debug, Clone)]
 pub struct Kubectl {
     program: PathBuf,
-    kubeconfig: PathBuf,
+    cluster: Vec<OsString>,
 }
 
 impl Kubectl {
     /// kubectl as the administrator of a local cluster.
     pub fn new(cluster: &Cluster, programs: &Programs) -> Self {
-        Self { program: programs.kubernetes.join("kubectl"), kubeconfig: cluster.kubeconfig() }
+        Self { program: programs.kubernetes.join("kubectl"), cluster: administrator(cluster) }
+    }
+
+    /// kubectl with a context of the user's own kubeconfig, or as the administrator of the local node.
+    pub fn of(context: Option<&str>) -> Result<Self> {
+        let built = Some(place::cache()?.join("bin/kubectl")).filter(|program| program.is_file());
+        let program = machine::find("kubectl").or(built);
+        let program =
+            program.context("kubectl is not installed; install it, or run `cargo xtask node up`, which builds one")?;
+        let cluster = match context {
+            Some(context) => vec!["--context".into(), context.into()],
+            None => administrator(&Cluster::node()?),
+        };
+        Ok(Self { program, cluster })
     }
 
     /// A kubectl command.
     pub fn command(&self, step: &Step) -> LoggedCommand {
-        step.command(&self.program).arg("--kubeconfig").arg(&self.kubeconfig)
+        step.command(&self.program).args(&self.cluster)
     }
+
+    /// Applies manifests, taking over fields that others have set.
+    pub fn apply(&self, step: &Step, manifests: impl Into<Vec<u8>>) -> Result<String> {
+        let apply = self.command(step).args(["apply", "--server-side", "--force-conflicts", "--field-manager=xtask"]);
+        apply.arg("--filename=-").input(manifests).read()
+    }
+}
+
+fn administrator(cluster: &Cluster) -> Vec<OsString> {
+    vec!["--kubeconfig".into(), cluster.kubeconfig().into()]
 }

@@ -5,8 +5,11 @@
 
 pub mod certificates;
 pub mod cluster;
+pub mod codegen;
 pub mod command;
 pub mod control_plane;
+pub mod controllers;
+pub mod deploy;
 pub mod go_module;
 pub mod images;
 pub mod key;
@@ -15,5 +18,6 @@ pub mod machine;
 pub mod node;
 pub mod place;
 pub mod process;
+pub mod stack;
 pub mod step;
 pub mod wait;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{images, node, step};
+use xtask::{codegen, deploy, images, node, stack, step};
 
 /// The project's own tasks.
 #[derive(Debug, Parser)]
@@ -15,17 +15,32 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes the manifests and tables that follow from the types.
+    Codegen(codegen::Arguments),
+    /// Brings controllers into a cluster.
+    Deploy(deploy::Arguments),
+    /// Takes the stack down; its data stay unless told otherwise.
+    Down(stack::Down),
     /// Builds container images, from Debian packages and the programs of this workspace.
     Images(images::Arguments),
     /// The local Kubernetes: a node of this machine, or a control plane alone.
     #[command(subcommand)]
     Node(node::Command),
+    /// Says what there is of the stack.
+    Status(deploy::Where),
+    /// Brings up the whole stack, on a local node or on any cluster, and ends when all of it is Ready.
+    Up(stack::Up),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Codegen(arguments) => codegen::run(&arguments),
+        Command::Deploy(arguments) => deploy::run(&arguments),
+        Command::Down(arguments) => stack::down(&arguments),
         Command::Images(arguments) => images::run(&arguments),
         Command::Node(command) => node::run(&command),
+        Command::Status(arguments) => stack::status(&arguments),
+        Command::Up(arguments) => stack::up(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

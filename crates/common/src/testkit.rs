@@ -156,9 +156,8 @@ impl FakeApi {
 
     /// The controller's requests until now that may have changed something, apart from status and events: `create secrets/a`.
     pub fn writes(&self) -> Vec<String> {
-        let writes = |call: &Recorded| {
-            call.verb.is_write() && !call.resource.ends_with("/status") && call.resource != "events"
-        };
+        let writes =
+            |call: &Recorded| call.verb.is_write() && !call.resource.ends_with("/status") && call.resource != "events";
         self.calls().into_iter().filter(writes).map(|call| call.to_string()).collect()
     }
 

@@ -3,6 +3,8 @@
 mod secret;
 mod service;
 mod stateful_set;
+#[cfg(test)]
+mod snapshot;
 mod volume_claim;
 
 use k8s_openapi::api::core::v1::Secret;

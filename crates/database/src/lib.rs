@@ -63,7 +63,7 @@ pub struct Defaults {
         long,
         env = "RELATED_IMAGE_POSTGRES",
         value_name = "IMAGE",
-        default_value = "docker.io/library/postgres:17.6"
+        default_value = "postgres:17.6"
     )]
     pub postgres_image: String,
 }

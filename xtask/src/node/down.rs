@@ -41,7 +41,7 @@ pub fn down(delete_data: bool) -> Result<()> {
     })?;
     steps.run("clear the ground", |step| {
         leftovers::sweep(step, &cluster)?;
-        let left = leftovers::leftovers(step, &cluster)?;
+        let left = leftovers::find(step, &cluster)?;
         if !left.is_empty() {
             bail!("still there: {}", left.join("; "));
         }

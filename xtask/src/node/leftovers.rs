@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::cluster::Cluster;
 use crate::node::{cgroups, mounts, network};
 use crate::process::{self, Process};
-use crate::step::Step;
+use crate::step::{Step, Steps};
 
 /// The programs that tell another Kubernetes.
 const OF_ANOTHER: &[&str] = &["kubelet", "kube-proxy", "k3s", "k3s-server", "k0s", "rke2"];
@@ -20,8 +20,14 @@ const CNI_RESULTS: &str = "/var/lib/cni/results";
 const DEVICE_PLUGINS: &str = "/var/lib/kubelet/device-plugins";
 const LOG_LINKS: &str = "/var/log/containers";
 
-/// What there is of the node beyond the data it keeps: processes, mounts, links, rules, control groups.
-pub fn leftovers(step: &Step, cluster: &Cluster) -> Result<Vec<String>> {
+/// What there is of the node beyond the data it keeps, in words; nothing after a `down`.
+pub fn leftovers() -> Result<Vec<String>> {
+    let cluster = Cluster::node()?;
+    Steps::quiet("node-leftovers", |step| find(step, &cluster))
+}
+
+/// The processes, mounts, links, rules, control groups and files that there are of a node, in words.
+pub fn find(step: &Step, cluster: &Cluster) -> Result<Vec<String>> {
     let mut left: Vec<String> = processes(cluster)
         .iter()
         .map(|process| format!("process {} ({})", process.pid, process.args().first().cloned().unwrap_or_default()))

@@ -25,7 +25,8 @@ const NEEDED: &[Needed] = &[
     Needed { program: "ip", package: "iproute2" },
     Needed { program: "mount", package: "mount" },
     Needed { program: "buildah", package: "buildah" },
-    Needed { program: "busybox", package: "busybox-static" },
+    // By its list of files: the other package's program has the same name, and is not static.
+    Needed { program: "/var/lib/dpkg/info/busybox-static.list", package: "busybox-static" },
 ];
 const READY_WITHIN: Duration = Duration::from_secs(180);
 const MANIFESTS: &[&str] = &["coredns.yaml", "local-path-provisioner.yaml"];
@@ -122,7 +123,7 @@ fn clear(step: &mut Step, cluster: &Cluster) -> Result<()> {
         );
     }
     if containerd::daemon(cluster)?.process().is_none() && !leftovers::can_adopt(cluster) {
-        let left = leftovers::leftovers(step, cluster)?;
+        let left = leftovers::find(step, cluster)?;
         for what in &left {
             step.log(what);
         }

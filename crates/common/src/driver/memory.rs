@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rand::Rng;
+use rand::RngExt;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -32,8 +32,8 @@ pub(super) struct State {
     pub(super) waits: u32,
     /// The newest verdict, and what it was about.
     pub(super) verdict: Option<Judged>,
-    /// The newest status that was written, and the resource version that it was written over.
-    pub(super) written: Option<(Option<String>, Value)>,
+    /// The newest status that was written, and the resource version that has it.
+    pub(super) written: Option<(u64, Value)>,
     /// The generation of an unparsable object that has been reported.
     pub(super) reported_unparsable: Option<i64>,
 }

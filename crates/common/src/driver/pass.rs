@@ -228,10 +228,7 @@ impl<C: Component> Passes<C> {
                 Written::Is { object: made, adopted } => {
                     if adopted {
                         let note = format!("{what}: it was kept from an earlier object of this name");
-                        self.reporter
-                            .note(object, "Adopted", "Adopt", note)
-                            .await
-                            .map_err(Error::api("record an event"))?;
+                        self.reporter.note(object, "Adopted", "Adopt", note).await;
                     }
                     self.cache.put(kind, *made);
                 }
@@ -294,10 +291,7 @@ impl<C: Component> Passes<C> {
         match Api::<Pod>::namespaced(self.client.clone(), &instance.namespace).delete(&name, &params).await {
             Ok(_) => {
                 let note = format!("Pod/{name} runs an outdated template and is restarted");
-                self.reporter
-                    .note(object, "Restarted", "Restart", note)
-                    .await
-                    .map_err(Error::api("record an event"))?;
+                self.reporter.note(object, "Restarted", "Restart", note).await;
             }
             Err(error) if is_conflict(&error) || is_not_found(&error) => {}
             Err(error) => return Err(Error::api(format!("delete Pod/{name}"))(error)),

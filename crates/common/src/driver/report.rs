@@ -1,6 +1,10 @@
 //! Status and events: the only place of the workspace that writes either.
 
-use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+use k8s_openapi::{
+    api::core::v1::ObjectReference,
+    apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
+    jiff::Timestamp,
+};
 use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, Patch, PatchParams},
@@ -8,7 +12,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{memory::Memory, write::is_not_found};
+use super::{
+    memory::Memory,
+    write::{is_conflict, is_not_found},
+};
 use crate::{
     api::Status,
     component::{Facts, Kind},
@@ -79,7 +86,7 @@ impl Reporter {
         if self.write(object, memory, &next).await?
             && let Some(event) = changed
         {
-            self.publish(object, event).await?;
+            self.publish(object, event).await;
         }
         Ok(())
     }
@@ -105,7 +112,7 @@ impl Reporter {
         if self.write(object, memory, &next).await?
             && let Some(event) = changed
         {
-            self.publish(object, event).await?;
+            self.publish(object, event).await;
         }
         Ok(())
     }
@@ -127,71 +134,91 @@ impl Reporter {
         let outcome = Outcome::Stalled(reason::UNPARSABLE, message);
         let conditions = dated(outcome.statements(), &[], generation, Timestamp::now());
         let status = json!({"observedGeneration": generation, "conditions": conditions});
-        let (namespace, name) =
-            (error.metadata.namespace.clone().unwrap_or_default(), error.metadata.name.clone().unwrap_or_default());
-        self.patch::<K>(&namespace, &name, &status).await?;
+        match self.patch::<K>(&error.metadata, &status).await {
+            Err(error) if !is_not_found(&error) && !is_conflict(&error) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
         memory.with(|state| state.reported_unparsable = generation.or(Some(0)));
         Ok(())
     }
 
     /// Records something that happened, beside the transitions of Ready.
-    pub(super) async fn note<K: Kind>(&self, object: &K, reason: &str, action: &str, note: String) -> kube::Result<()> {
-        self.publish(object, event(EventType::Normal, reason, action, note)).await
+    pub(super) async fn note<K: Kind>(&self, object: &K, reason: &str, action: &str, note: String) {
+        self.publish(object, event(EventType::Normal, reason, action, note)).await;
     }
 
     /// `true` if the status was written.
     async fn write<K: Kind>(&self, object: &K, memory: &Memory, next: &Value) -> kube::Result<bool> {
-        let version = object.resource_version();
-        let known = memory.with(|state| match &state.written {
-            Some((over, status)) if *over == version => Some(status.clone()),
-            _ => None,
-        });
-        let known = match known {
+        let known = match unseen(object, memory) {
             Some(known) => known,
             None => serde_json::to_value(object.status()).map_err(kube::Error::SerdeError)?,
         };
-        if known == *next {
+        if same(&known, next) {
             return Ok(false);
         }
-        let namespace = object.namespace().unwrap_or_default();
-        match self.patch::<K>(&namespace, &object.name_any(), next).await {
-            Ok(()) => {
-                memory.with(|state| state.written = Some((version, next.clone())));
+        match self.patch::<K>(object.meta(), next).await {
+            Ok(version) => {
+                memory.with(|state| state.written = version.map(|version| (version, next.clone())));
                 Ok(true)
             }
-            Err(error) if is_not_found(&error) => Ok(false),
+            // It has gone, or another one has its name.
+            Err(error) if is_not_found(&error) || is_conflict(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    async fn patch<K: Kind>(&self, namespace: &str, name: &str, status: &Value) -> kube::Result<()> {
+    /// Returns the version of the object that has this status.
+    async fn patch<K: Kind>(&self, meta: &ObjectMeta, status: &Value) -> kube::Result<Option<u64>> {
+        let (namespace, name) =
+            (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
         let resource = kube::api::ApiResource::erase::<K>(&());
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource);
         let patch = json!({
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            "metadata": {"name": name},
+            "metadata": {"name": name, "uid": meta.uid},
             "status": status,
         });
-        api.patch_status(name, &PatchParams::apply(self.component).force(), &Patch::Apply(patch)).await?;
-        Ok(())
+        let patched = api.patch_status(name, &PatchParams::apply(self.component).force(), &Patch::Apply(patch)).await?;
+        Ok(version(&patched.metadata))
     }
 
-    async fn publish<K: Kind>(&self, object: &K, event: Event) -> kube::Result<()> {
+    /// Events are a courtesy: one that cannot be recorded fails no pass.
+    async fn publish<K: Kind>(&self, object: &K, event: Event) {
         let reference: ObjectReference = object.object_ref(&());
-        self.recorder.publish(&event, &reference).await
+        if let Err(error) = self.recorder.publish(&event, &reference).await {
+            tracing::warn!(%error, reason = event.reason, "could not record an event");
+        }
     }
 }
 
 /// The conditions as they were written last, even if the watch has not shown them yet.
 fn known_conditions<K: Kind>(object: &K, memory: &Memory) -> Vec<Condition> {
-    let version = object.resource_version();
-    memory
-        .with(|state| match &state.written {
-            Some((over, status)) if *over == version => serde_json::from_value(status["conditions"].clone()).ok(),
-            _ => None,
-        })
+    unseen(object, memory)
+        .and_then(|status| serde_json::from_value(status["conditions"].clone()).ok())
         .unwrap_or_else(|| object.status().map(|status| status.conditions().to_vec()).unwrap_or_default())
+}
+
+/// The status that was written last, if the object is older than that.
+fn unseen<K: Kind>(object: &K, memory: &Memory) -> Option<Value> {
+    let seen = version(object.meta())?;
+    memory.with(|state| state.written.as_ref().filter(|(version, _)| seen < *version).map(|(_, status)| status.clone()))
+}
+
+fn version(meta: &ObjectMeta) -> Option<u64> {
+    meta.resource_version.as_deref()?.parse().ok()
+}
+
+/// Whether two statuses say the same. The API server decides in which order it keeps conditions.
+fn same(one: &Value, other: &Value) -> bool {
+    let sorted = |status: &Value| {
+        let mut status = status.clone();
+        if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+            conditions.sort_by_key(|condition| condition["type"].to_string());
+        }
+        status
+    };
+    one == other || sorted(one) == sorted(other)
 }
 
 /// One event for each transition of Ready: a new status, or a new reason.

@@ -290,9 +290,8 @@ impl<C: Component> Herald<C> {
 
     /// Tells all objects of a namespace, or of all.
     fn tell_namespace(&self, namespace: Option<&str>, objects: &Store<DeserializeGuard<C::Kind>>) {
-        let there = |object: &DeserializeGuard<C::Kind>| {
-            namespace.is_none() || object.meta().namespace.as_deref() == namespace
-        };
+        let there =
+            |object: &DeserializeGuard<C::Kind>| namespace.is_none() || object.meta().namespace.as_deref() == namespace;
         for object in objects.state_filter(there) {
             self.tell(ObjectRef::from_obj(&*object));
         }

@@ -86,7 +86,8 @@ fn store(object: &mut Value, mut entries: Vec<Value>) {
 
 fn entry(writer: Writer<'_>, operation: &str, pointers: &Pointers) -> Value {
     let fields: Map<_, _> = pointers.iter().map(|pointer| (pointer.clone(), json!({}))).collect();
-    let mut entry = json!({"manager": writer.manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields});
+    let mut entry =
+        json!({"manager": writer.manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields});
     if let Some(subresource) = writer.subresource {
         entry["subresource"] = json!(subresource);
     }

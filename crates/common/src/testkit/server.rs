@@ -188,7 +188,9 @@ impl State {
                 let left = self.store.get(&key).cloned();
                 Ok(left.unwrap_or_else(|| json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})))
             }
-            Verb::Watch | Verb::Update | Verb::DeleteCollection => Err(Refusal(405, "MethodNotAllowed", asked.verb.to_string())),
+            Verb::Watch | Verb::Update | Verb::DeleteCollection => {
+                Err(Refusal(405, "MethodNotAllowed", asked.verb.to_string()))
+            }
         }
     }
 
@@ -228,7 +230,9 @@ impl State {
         stored["status"] = if asked.subresource.is_some() { next["status"].clone() } else { live["status"].clone() };
         let (was, is) = (&live["metadata"], &next["metadata"]);
         stored["metadata"]["managedFields"] = is["managedFields"].clone();
-        for field in ["uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "name", "namespace"] {
+        for field in
+            ["uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "name", "namespace"]
+        {
             stored["metadata"][field] = was[field].clone();
         }
         self.store(asked, stored)

@@ -55,7 +55,11 @@ impl Store {
     }
 
     pub(super) fn list(&self, selector: &Selector) -> Vec<Value> {
-        self.objects.iter().filter(|(key, object)| selector.takes(key, object)).map(|(_, object)| object.clone()).collect()
+        self.objects
+            .iter()
+            .filter(|(key, object)| selector.takes(key, object))
+            .map(|(_, object)| object.clone())
+            .collect()
     }
 
     /// Stores an object in its next version; nothing happens if it is as it was.

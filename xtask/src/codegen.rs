@@ -1,0 +1,122 @@
+//! `cargo xtask codegen [--check]`: what is written from the types, so that it cannot say anything else.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use temporal_stack_common::driver;
+
+use crate::controllers::{self, Controller, NAMESPACE};
+use crate::place;
+
+mod fields;
+
+const HEADER: &str = "# Written by `cargo xtask codegen`; edit the types instead.\n";
+
+/// The arguments of `cargo xtask codegen`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Change nothing; fail when a file is not what would be written.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Writes or checks the generated files.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let mut outdated = Vec::new();
+    for (path, wanted) in files()? {
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        if there == wanted {
+            continue;
+        }
+        if arguments.check {
+            outdated.push(path.display().to_string());
+            continue;
+        }
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&path, wanted).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("wrote {}", path.display());
+    }
+    if !outdated.is_empty() {
+        bail!("these files are not what the types say; run `cargo xtask codegen`: {}", outdated.join(", "));
+    }
+    Ok(())
+}
+
+/// All generated files and their content.
+fn files() -> Result<BTreeMap<PathBuf, String>> {
+    let root = place::workspace();
+    let mut files = BTreeMap::new();
+    for controller in controllers::ALL {
+        let crd = (controller.crd)();
+        let crd_file = format!("{}.yaml", crd.spec.names.plural);
+        let crds = root.join("deploy/crds").join(controller.name);
+        files.insert(crds.join("kustomization.yaml"), kustomization(&crd_file));
+        files.insert(crds.join(&crd_file), documents(&[yaml(&crd)?]));
+        let rbac = root.join("deploy/rbac").join(controller.name);
+        files.insert(rbac.join("kustomization.yaml"), kustomization("rbac.yaml"));
+        files.insert(rbac.join("rbac.yaml"), permissions(controller)?);
+        let page = root.join(format!("docs/kinds/{}.md", crd.spec.names.singular.clone().unwrap_or_default()));
+        if let Ok(text) = std::fs::read_to_string(&page) {
+            files.insert(page.clone(), fields::put(&text, &crd).with_context(|| page.display().to_string())?);
+        }
+    }
+    Ok(files)
+}
+
+fn kustomization(file: &str) -> String {
+    format!("{HEADER}resources:\n  - {file}\n")
+}
+
+/// A ServiceAccount with the controller's rules for the cluster, and those for its Lease where it lives.
+fn permissions(controller: &Controller) -> Result<String> {
+    let meta = |namespace: Option<&str>| ObjectMeta {
+        name: Some(controller.program.to_owned()),
+        namespace: namespace.map(str::to_owned),
+        labels: Some(BTreeMap::from([("app.kubernetes.io/part-of".to_owned(), "temporal-stack".to_owned())])),
+        ..ObjectMeta::default()
+    };
+    let subject = Subject {
+        kind: "ServiceAccount".to_owned(),
+        name: controller.program.to_owned(),
+        namespace: Some(NAMESPACE.to_owned()),
+        ..Subject::default()
+    };
+    let role_ref = |kind: &str| RoleRef {
+        api_group: "rbac.authorization.k8s.io".to_owned(),
+        kind: kind.to_owned(),
+        name: controller.program.to_owned(),
+    };
+    let rules: Vec<PolicyRule> = (controller.rules)();
+    Ok(documents(&[
+        yaml(&ServiceAccount { metadata: meta(Some(NAMESPACE)), ..ServiceAccount::default() })?,
+        yaml(&ClusterRole { metadata: meta(None), rules: Some(rules), ..ClusterRole::default() })?,
+        yaml(&ClusterRoleBinding {
+            metadata: meta(None),
+            role_ref: role_ref("ClusterRole"),
+            subjects: Some(vec![subject.clone()]),
+        })?,
+        yaml(&Role { metadata: meta(Some(NAMESPACE)), rules: Some(driver::lease_rules()) })?,
+        yaml(&RoleBinding {
+            metadata: meta(Some(NAMESPACE)),
+            role_ref: role_ref("Role"),
+            subjects: Some(vec![subject]),
+        })?,
+    ]))
+}
+
+fn documents(all: &[String]) -> String {
+    format!("{HEADER}{}", all.join("---\n"))
+}
+
+fn yaml(object: &impl Serialize) -> Result<String> {
+    // By way of JSON, so that all maps are in the same order as everywhere else.
+    let value = serde_json::to_value(object)?;
+    Ok(serde_saphyr::to_string(&value)?)
+}

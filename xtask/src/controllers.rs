@@ -1,0 +1,48 @@
+//! The controllers of the workspace: what is generated from each, and how it is called.
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+use temporal_stack_common::api::PostgresDatabase;
+use temporal_stack_common::driver;
+use temporal_stack_database::Database;
+
+/// The namespace that the controllers live in.
+pub const NAMESPACE: &str = "temporal-stack-system";
+
+/// One controller.
+#[derive(Debug, Clone, Copy)]
+pub struct Controller {
+    /// Its component's name: the folder of its manifests.
+    pub name: &'static str,
+    /// What its image, its Deployment and its ServiceAccount are called.
+    pub program: &'static str,
+    /// The kind that it owns.
+    pub crd: fn() -> CustomResourceDefinition,
+    /// What it must be permitted.
+    pub rules: fn() -> Vec<PolicyRule>,
+    /// Images that it gives to pods, by the variable that names the default.
+    pub images: &'static [(&'static str, &'static str)],
+}
+
+/// All controllers.
+pub const ALL: &[Controller] = &[Controller {
+    name: "database",
+    program: "database-controller",
+    crd: PostgresDatabase::crd,
+    rules: driver::rules::<Database>,
+    images: &[("RELATED_IMAGE_POSTGRES", "postgres")],
+}];
+
+/// The controllers of these names, or all when there are none.
+pub fn named(names: &[String]) -> anyhow::Result<Vec<&'static Controller>> {
+    if names.is_empty() {
+        return Ok(ALL.iter().collect());
+    }
+    let find = |name: &String| {
+        let known = || ALL.iter().map(|controller| controller.name).collect::<Vec<_>>().join(", ");
+        let found = ALL.iter().find(|controller| controller.name == name || controller.program == name);
+        found.ok_or_else(|| anyhow::anyhow!("there is no controller {name}; there are: {}", known()))
+    };
+    names.iter().map(find).collect()
+}

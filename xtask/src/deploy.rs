@@ -1,0 +1,143 @@
+//! `cargo xtask deploy`: the controllers into a cluster.
+//!
+//! On the local node the images are built here and imported; on another cluster the manifests are applied as they are, or
+//! with the registry that `--registry` names.
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use crate::controllers::{self, Controller, NAMESPACE};
+use crate::images::{self, Image};
+use crate::kubectl::Kubectl;
+use crate::step::{Step, Steps};
+use crate::{node, place};
+
+/// On the pod template: changes with the image, also where its tag stays.
+const IMAGE_KEY: &str = "temporal-stack.dev/image";
+
+/// Which cluster a command is about.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Where {
+    /// A context of your kubeconfig; the local node, when absent.
+    #[arg(long)]
+    pub context: Option<String>,
+}
+
+/// The arguments of `cargo xtask deploy`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Which controllers; all, when none is named.
+    controllers: Vec<String>,
+    #[command(flatten)]
+    cluster: Where,
+    /// Where a cluster with `--context` pulls the controllers' images from, for instance `registry.example.com/team`.
+    #[arg(long, requires = "context")]
+    registry: Option<String>,
+    /// The tag of the controllers' images, instead of the workspace's version; on the local node they are built with it.
+    #[arg(long)]
+    tag: Option<String>,
+    /// Do not ask before changing the machine.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Runs `cargo xtask deploy`.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let chosen = controllers::named(&arguments.controllers)?;
+    if arguments.cluster.context.is_none() {
+        images::agree(arguments.yes)?;
+    }
+    let kubectl = Kubectl::of(arguments.cluster.context.as_deref())?;
+    let mut steps = Steps::new("deploy")?;
+    let how = How { registry: arguments.registry.as_deref(), tag: arguments.tag.as_deref() };
+    deploy(&mut steps, &kubectl, arguments.cluster.context.is_none(), &chosen, &how)?;
+    steps.finish();
+    Ok(())
+}
+
+/// What differs from the manifests.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct How<'a> {
+    /// Where the controllers' images are pulled from.
+    pub registry: Option<&'a str>,
+    /// Their tag.
+    pub tag: Option<&'a str>,
+}
+
+/// Brings controllers into a cluster and waits until they are available.
+pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Controller], how: &How<'_>) -> Result<()> {
+    let mut built = Vec::new();
+    if local {
+        for controller in chosen {
+            built.push(images::controller(steps, controller.program, how.tag, None)?);
+            let products: Vec<&str> = controller.images.iter().map(|(_, image)| *image).collect();
+            built.extend(images::build(steps, &products)?);
+        }
+        steps.run("import images", |step| {
+            step.nothing_to_do();
+            for image in &built {
+                if node::import(step, &image.archive)? {
+                    step.changed();
+                }
+            }
+            Ok(())
+        })?;
+    }
+    for controller in chosen {
+        steps.run(&format!("deploy {}", controller.program), |step| {
+            let manifests = manifests(step, kubectl, controller, how, &built)?;
+            let said = kubectl.apply(step, manifests)?;
+            step.log(said);
+            let rollout = ["rollout", "status", "--timeout=180s", "--namespace", NAMESPACE, "deployment"];
+            kubectl.command(step).args(rollout).arg(controller.program).run()
+        })?;
+    }
+    Ok(())
+}
+
+/// The controller's manifests with the images that are to be used.
+fn manifests(
+    step: &Step,
+    kubectl: &Kubectl,
+    controller: &Controller,
+    how: &How<'_>,
+    built: &[Image],
+) -> Result<String> {
+    let folder = place::workspace().join("deploy/controllers").join(controller.name);
+    let text = kubectl.command(step).arg("kustomize").arg(folder).read()?;
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).context("kustomize wrote no YAML")?;
+    let mut list = Vec::new();
+    for mut object in objects {
+        if object["kind"] == "Deployment" {
+            set_images(&mut object, controller, how, built)?;
+        }
+        list.push(object);
+    }
+    Ok(json!({"apiVersion": "v1", "kind": "List", "items": list}).to_string())
+}
+
+fn set_images(deployment: &mut Value, controller: &Controller, how: &How<'_>, built: &[Image]) -> Result<()> {
+    let template = &mut deployment["spec"]["template"];
+    let container = &mut template["spec"]["containers"][0];
+    let find = |name: &str| built.iter().find(|image| image.reference.contains(&format!("/{name}:")));
+    if let Some(image) = find(controller.program) {
+        container["image"] = json!(image.reference);
+    } else {
+        let Some((name, tag)) = container["image"].as_str().and_then(|image| image.rsplit_once(':')) else {
+            bail!("the Deployment of {} names no image with a tag", controller.program);
+        };
+        let name = how.registry.map_or(name.to_owned(), |registry| format!("{registry}/{}", controller.program));
+        container["image"] = json!(format!("{name}:{}", how.tag.unwrap_or(tag)));
+    }
+    for variable in container["env"].as_array_mut().into_iter().flatten() {
+        let image =
+            controller.images.iter().find(|(name, _)| variable["name"] == *name).and_then(|(_, image)| find(image));
+        if let Some(image) = image {
+            variable["value"] = json!(image.reference);
+        }
+    }
+    if let Some(image) = find(controller.program) {
+        template["metadata"]["annotations"][IMAGE_KEY] = json!(image.key);
+    }
+    Ok(())
+}
