@@ -25,6 +25,11 @@ pub struct Arguments {
     check: bool,
 }
 
+/// Fails when a generated file is not what would be written.
+pub fn check() -> Result<()> {
+    run(&Arguments { check: true })
+}
+
 /// Writes or checks the generated files.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut outdated = Vec::new();

@@ -20,4 +20,5 @@ pub mod place;
 pub mod process;
 pub mod stack;
 pub mod step;
+pub mod test;
 pub mod wait;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, deploy, images, node, stack, step};
+use xtask::{codegen, deploy, images, node, stack, step, test};
 
 /// The project's own tasks.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Command {
     Node(node::Command),
     /// Says what there is of the stack.
     Status(deploy::Where),
+    /// Runs all tests: without a cluster, on an API server alone, on the local node.
+    Test(test::Arguments),
     /// Brings up the whole stack, on a local node or on any cluster, and ends when all of it is Ready.
     Up(stack::Up),
 }
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Images(arguments) => images::run(&arguments),
         Command::Node(command) => node::run(&command),
         Command::Status(arguments) => stack::status(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Up(arguments) => stack::up(&arguments),
     };
     match result {

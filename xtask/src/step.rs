@@ -57,7 +57,7 @@ impl Steps {
 
     /// Runs one step: shows it while it runs and says how long it took.
     pub fn run<T>(&mut self, name: &str, body: impl FnOnce(&mut Step) -> Result<T>) -> Result<T> {
-        let log = self.logs.join(format!("{}.log", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
+        let log = self.log_of(name);
         let bar = std::io::stderr().is_terminal().then(|| spinner(name, &log));
         let mut step = Step { log, bar, outcome: None };
         let started = Instant::now();
@@ -71,6 +71,11 @@ impl Steps {
         eprintln!("{name:<44} {:>7.1} s{outcome}", took.as_secs_f64());
         self.times.push((name.to_owned(), took));
         result.with_context(|| StepFailed { step: name.to_owned(), log: step.log })
+    }
+
+    /// Where the log of a step is.
+    pub fn log_of(&self, name: &str) -> PathBuf {
+        self.logs.join(format!("{}.log", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")))
     }
 
     /// Runs one step that says nothing of itself, for a command whose answer is what matters.

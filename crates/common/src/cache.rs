@@ -182,7 +182,6 @@ impl Cache {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let children = all.entry(instance).or_default().edit();
         if let Some(known) = children.get(&key)
-            && known.metadata.uid == object.metadata.uid
             && let (Some(known), Some(new)) = (known.version(), object.version())
             && new <= known
         {
@@ -195,14 +194,23 @@ impl Cache {
     /// Removes an object; `true` if it was there. One that was made anew under the same name stays.
     pub fn remove(&self, kind: &str, metadata: &ObjectMeta) -> bool {
         let Some((instance, key)) = key(kind, metadata) else { return false };
+        self.remove_if(&instance, &key, |known| known.metadata.uid == metadata.uid)
+    }
+
+    /// Removes an object of which the API server has said that it has gone; `true` if it was there.
+    pub fn forget(&self, instance: &Instance, kind: &str, name: &str) -> bool {
+        self.remove_if(instance, &(kind.into(), name.into()), |_| true)
+    }
+
+    fn remove_if(&self, instance: &Instance, key: &Key, condition: impl FnOnce(&Packed) -> bool) -> bool {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(children) = all.get_mut(&instance) else { return false };
-        if children.0.get(&key).is_none_or(|known| known.metadata.uid != metadata.uid) {
+        let Some(children) = all.get_mut(instance) else { return false };
+        if !children.0.get(key).is_some_and(|known| condition(known)) {
             return false;
         }
-        children.edit().remove(&key);
+        children.edit().remove(key);
         if children.0.is_empty() {
-            all.remove(&instance);
+            all.remove(instance);
         }
         true
     }
@@ -225,14 +233,26 @@ impl Cache {
                 gone
             }
             Event::Apply(object) => {
-                let instance = Instance::of(&object.metadata);
-                if self.put(kind, object) { instance.into_iter().collect() } else { Vec::new() }
+                let Some(instance) = Instance::of(&object.metadata) else { return self.hide(kind, &object.metadata) };
+                if self.put(kind, object) { vec![instance] } else { Vec::new() }
             }
             Event::Delete(object) => {
                 let instance = Instance::of(&object.metadata);
                 if self.remove(kind, &object.metadata) { instance.into_iter().collect() } else { Vec::new() }
             }
         }
+    }
+
+    /// Removes an object from which somebody has taken the label that says whose it is.
+    fn hide(&self, kind: &str, metadata: &ObjectMeta) -> Vec<Instance> {
+        let same = |known: &Packed| known.metadata.uid == metadata.uid;
+        let owners: Vec<Instance> = {
+            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let has = |children: &Children| children.iter().any(|(k, _, known)| k == kind && same(known));
+            all.iter().filter(|(_, children)| has(children)).map(|(instance, _)| instance.clone()).collect()
+        };
+        let key = (kind.into(), metadata.name.as_deref().unwrap_or_default().into());
+        owners.into_iter().filter(|owner| self.remove_if(owner, &key, same)).collect()
     }
 
     fn forget_unlisted(&self, kind: &str, listed: &Listed) -> Vec<Instance> {

@@ -4,10 +4,16 @@ use clap::Parser;
 use temporal_stack_common::{driver, process};
 use temporal_stack_database::{Database, Defaults};
 
+/// The version that the process says it is; a build can be given another one.
+const VERSION: &str = match option_env!("TEMPORAL_STACK_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Keeps the `PostgresDatabase` objects of a cluster: makes servers, databases and logins, and uses them before it calls them
 /// Ready.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version = VERSION)]
 struct Arguments {
     #[command(flatten)]
     process: process::Args,

@@ -1,5 +1,6 @@
 //! What a node leaves behind when it is killed, and its removal: the same for `down` and for a start after a crash.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -133,15 +134,19 @@ fn named_files(cluster: &Cluster) -> Vec<PathBuf> {
     let mut links = entries(Path::new(LOG_LINKS));
     links.retain(|link| fs::read_link(link).is_ok_and(|target| target.starts_with(&cluster.state)));
     files.extend(links);
-    let addresses =
-        entries(&bundles(cluster)).into_iter().filter_map(|pod| fs::read_to_string(pod.join("address")).ok());
-    let sockets = addresses.filter_map(|address| address.trim().strip_prefix("unix://").map(PathBuf::from));
-    let mut sockets: Vec<PathBuf> =
-        sockets.filter(|socket| socket.starts_with(SHIM_SOCKETS) && socket.exists()).collect();
-    sockets.sort_unstable();
-    sockets.dedup();
-    files.extend(sockets);
+    files.extend(dead_sockets(Path::new(SHIM_SOCKETS)));
     files
+}
+
+/// A shim's socket has a name that tells nothing; one that nobody listens on any more is of no use to anybody.
+fn dead_sockets(dir: &Path) -> Vec<PathBuf> {
+    let Ok(listening) = fs::read_to_string("/proc/net/unix") else {
+        return Vec::new();
+    };
+    let listening: BTreeSet<&str> = listening.lines().filter_map(|line| line.split(' ').next_back()).collect();
+    let mut sockets = entries(dir);
+    sockets.retain(|socket| socket.to_str().is_some_and(|socket| !listening.contains(socket)));
+    sockets
 }
 
 /// Where containerd notes which containers it runs.
@@ -161,4 +166,22 @@ fn cni_results() -> Vec<PathBuf> {
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
     fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_dead_once_nobody_listens() {
+        let dir = std::env::temp_dir().join(format!("xtask-sockets-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let listening = UnixListener::bind(dir.join("listening")).unwrap();
+        drop(UnixListener::bind(dir.join("dead")).unwrap());
+        assert_eq!(dead_sockets(&dir), [dir.join("dead")]);
+        drop(listening);
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -35,7 +35,7 @@ pub enum Rollout {
 pub struct Storage {
     /// Size of the volume, for instance `10Gi`. It can grow where the StorageClass allows expansion; it cannot shrink.
     #[serde(default = "Storage::default_size")]
-    #[x_kube(validation = ("isQuantity(self) && quantity(self).sign() > 0", "must be a quantity above zero, such as 10Gi"))]
+    #[x_kube(validation = ("type(self) == int ? self > 0 : isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))", "must be a quantity above zero, such as 10Gi"))]
     pub size: Quantity,
     /// Name of the StorageClass. Absent: the cluster's default class. It is used when the volume is made; a volume does
     /// not change its class.

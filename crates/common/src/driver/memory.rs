@@ -10,6 +10,7 @@ use rand::RngExt;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::plan::Answers;
 use crate::{component::Verdict, world::Reads};
 
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) failures: u32,
     /// Passes that had to wait one after the other.
     pub(super) waits: u32,
+    /// What the API server made of our intents.
+    pub(super) answers: Answers,
     /// The newest verdict, and what it was about.
     pub(super) verdict: Option<Judged>,
     /// The newest status that was written, and the resource version that has it.

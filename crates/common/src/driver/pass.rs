@@ -145,7 +145,7 @@ impl<C: Component> Passes<C> {
         let manifests = self.component.desire(object, &observed);
         let planned = match self.strangers(&manifests, owner, &world).await? {
             Some(taken) => Err(taken),
-            None => plan::plan(owner, &manifests, &children, &self.kept),
+            None => memory.with(|state| plan::plan(owner, &manifests, &children, &self.kept, &state.answers)),
         };
         let plan = match planned {
             Ok(plan) => plan,
@@ -219,6 +219,7 @@ impl<C: Component> Passes<C> {
         (plan, actions): (Plan, Vec<C::Action>),
         facts: Facts<<C::Kind as HasStatus>::Status>,
     ) -> Result<Next, C> {
+        let mut changed = !actions.is_empty();
         for step in &plan.writes {
             let kind = step.kind();
             let what = step.to_string();
@@ -230,10 +231,12 @@ impl<C: Component> Passes<C> {
                         let note = format!("{what}: it was kept from an earlier object of this name");
                         self.reporter.note(object, "Adopted", "Adopt", note).await;
                     }
-                    self.cache.put(kind, *made);
+                    memory.with(|state| state.answers.note(step, made.meta()));
+                    changed |= self.cache.put(kind, *made);
                 }
+                Written::Gone => changed |= self.cache.forget(instance, kind, step.name()),
                 Written::Taken(taken) => return self.end(object, memory, stalled_by(&taken), facts).await,
-                Written::Going | Written::Overtaken => {}
+                Written::Overtaken => {}
             }
         }
         for action in &actions {
@@ -246,8 +249,9 @@ impl<C: Component> Passes<C> {
         // What was just changed has not been used yet.
         memory.with(|state| state.verdict = None);
         let outcome = Outcome::Reconciling(reason::APPLYING, "changes were made; their effect is awaited".to_owned());
-        self.end(object, memory, outcome, facts).await?;
-        Ok(Next::Again)
+        let later = self.end(object, memory, outcome, facts).await?;
+        // Where the cache is behind, the same writes would be tried again and again: the watch calls when it has caught up.
+        Ok(if changed { Next::Again } else { later })
     }
 
     /// Restarts at most one pod, when all others are ready and the component says that it is safe. Says what it did or
@@ -273,7 +277,10 @@ impl<C: Component> Passes<C> {
         }
         if settle::is_ready(pod) {
             let pods = self.cache.children(instance).all::<Pod>();
-            if let Some(other) = pods.iter().find(|other| !settle::is_ready(other)) {
+            if let Some(short) = &outdated.short {
+                return Ok(Some(format!("Pod/{name} is restarted when {short}")));
+            }
+            if let Some(other) = pods.iter().find(|other| !settle::is_ready(other) && !settle::is_done(other)) {
                 return Ok(Some(format!("Pod/{name} is restarted when Pod/{} is ready", other.name_any())));
             }
             if let Gate::Closed(why) = self.component.restart_gate(object, observed) {

@@ -1,6 +1,9 @@
 //! Which writes make the cluster what was intended: decided here, without a client, and done in [`super::write`].
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, api::ApiResource};
@@ -44,18 +47,53 @@ impl Write {
             | Self::Delete { resource, .. } => &resource.kind,
         }
     }
+
+    /// The name of the object.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Create { object, .. } | Self::Apply { object, .. } => {
+                object["metadata"]["name"].as_str().unwrap_or_default()
+            }
+            Self::Own { name, .. } => name,
+            Self::Delete { target, .. } => &target.name,
+        }
+    }
 }
 
 impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (verb, name) = match self {
-            Self::Create { object, .. } => ("create", object["metadata"]["name"].as_str()),
-            Self::Apply { object, .. } => ("apply", object["metadata"]["name"].as_str()),
-            Self::Own { name, .. } => ("take over", Some(name.as_str())),
-            Self::Delete { target, .. } => ("delete", Some(target.name.as_str())),
+        let verb = match self {
+            Self::Create { .. } => "create",
+            Self::Apply { .. } => "apply",
+            Self::Own { .. } => "take over",
+            Self::Delete { .. } => "delete",
         };
-        write!(f, "{verb} {}/{}", self.kind(), name.unwrap_or_default())
+        write!(f, "{verb} {}/{}", self.kind(), self.name())
     }
+}
+
+/// What the API server answered to what was applied: which intent, and the version that it became. That version is what was
+/// intended, however differently the server writes it.
+#[derive(Debug, Default)]
+pub(super) struct Answers(HashMap<String, (Value, Option<String>)>);
+
+impl Answers {
+    /// Remembers the answer to a write.
+    pub(super) fn note(&mut self, write: &Write, answer: &ObjectMeta) {
+        if let Write::Apply { object, .. } = write {
+            let key = format!("{}/{}", write.kind(), write.name());
+            self.0.insert(key, (intent(object).clone(), answer.resource_version.clone()));
+        }
+    }
+
+    fn is_answer(&self, manifest: &Manifest, object: &Value, live: &ObjectMeta) -> bool {
+        let known = self.0.get(&manifest.reference());
+        known.is_some_and(|(asked, version)| asked == intent(object) && *version == live.resource_version)
+    }
+}
+
+fn intent(object: &Value) -> &Value {
+    &object["metadata"]["annotations"][annotation::INTENT]
 }
 
 /// An object that is to be deleted, and nothing that has taken its place or changed since.
@@ -87,12 +125,13 @@ pub(super) fn plan(
     manifests: &[Manifest],
     children: &Children,
     kept: &[ApiResource],
+    answers: &Answers,
 ) -> Result<Plan, Taken> {
     let mut plan = Plan::default();
     for manifest in manifests {
         match children.get(&manifest.resource.kind, manifest.name()) {
             None => plan.make(owner, manifest),
-            Some(live) => plan.keep(owner, manifest, live)?,
+            Some(live) => plan.keep(owner, manifest, live, answers)?,
         }
     }
     plan.prune(owner, manifests, children, kept);
@@ -113,9 +152,12 @@ impl Plan {
         });
     }
 
-    fn keep(&mut self, owner: &Owner, manifest: &Manifest, packed: &Packed) -> Result<(), Taken> {
+    fn keep(&mut self, owner: &Owner, manifest: &Manifest, packed: &Packed, answers: &Answers) -> Result<(), Taken> {
         let meta = packed.meta();
-        let live = packed.value();
+        let mut live = packed.value();
+        // Objects of a list do not say what they are.
+        live["apiVersion"] = json!(manifest.resource.api_version);
+        live["kind"] = json!(manifest.resource.kind);
         if is_predecessors(owner, meta) || (is_ours(owner, meta) && meta.deletion_timestamp.is_some()) {
             self.leaving.push(manifest.reference());
             return Ok(());
@@ -131,7 +173,7 @@ impl Plan {
                 let mut intent = stamped(owner, manifest);
                 if manifest.immutable.iter().any(|pointer| differs_at(pointer, &intent, &live)) {
                     self.writes.push(Write::Delete { resource, target: target(meta), orphan: true });
-                } else if difference(&intent, &live).is_some() {
+                } else if difference(&intent, &live).is_some() && !answers.is_answer(manifest, &intent, meta) {
                     // An object that has been replaced meanwhile is not the one that we compared with.
                     intent["metadata"]["uid"] = json!(meta.uid);
                     let posted = packed.was_posted_by(owner.component);
@@ -147,14 +189,16 @@ impl Plan {
     fn own(&mut self, owner: &Owner, manifest: &Manifest, meta: &ObjectMeta, live: &Value) {
         let mut wanted = json!({});
         mark(&mut wanted, owner, manifest.lifetime);
-        // Under Retain the reference must be absent, which containment alone does not see.
-        let references = wanted["metadata"].get("ownerReferences").cloned();
-        let owned =
-            live.pointer("/metadata/ownerReferences").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-        if difference(&wanted, live).is_none() && owned == references.is_some() {
+        // Under Retain our reference must be absent, which containment alone does not see; and a merge replaces the whole
+        // list, so those of others are named again.
+        let is_wanted = wanted["metadata"].get("ownerReferences").is_some();
+        let live_references = meta.owner_references.as_deref().unwrap_or_default();
+        let others = live_references.iter().filter(|reference| reference.uid != owner.reference.uid);
+        let references: Vec<_> = others.chain(Some(&owner.reference).filter(|_| is_wanted)).collect();
+        wanted["metadata"]["ownerReferences"] = json!(references);
+        if difference(&wanted, live).is_none() && references.len() == live_references.len() {
             return;
         }
-        wanted["metadata"]["ownerReferences"] = references.unwrap_or(Value::Null);
         wanted["metadata"]["resourceVersion"] = json!(meta.resource_version);
         let adopted = was_of_another(owner, live);
         self.writes.push(Write::Own {

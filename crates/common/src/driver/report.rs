@@ -6,7 +6,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client,
     api::{DynamicObject, Patch, PatchParams},
     runtime::events::{Event, EventType, Recorder},
 };

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{ConfigMap, Secret},
@@ -185,11 +185,24 @@ impl Watches {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         };
-        let mut stream = events(api, config).boxed();
+        let mut stream = attempts(api, config).boxed();
         let warm = self.warming();
         self.tasks.spawn(async move {
             let mut listed = Listed::within(namespace);
             while let Some(event) = stream.next().await {
+                let event = match event {
+                    Ok(event) => event,
+                    Err(error) => {
+                        // A kind that the cluster does not have is no reason not to start; it is picked up when it appears.
+                        if is_absent(&error) && !warm.send_replace(true) {
+                            tracing::warn!(
+                                "the cluster has no {}: its CustomResourceDefinition is missing",
+                                resource.kind
+                            );
+                        }
+                        continue;
+                    }
+                };
                 let done = matches!(event, Event::InitDone);
                 for instance in cache.take(&resource.kind, event, &mut listed) {
                     herald.tell(instance_ref::<C>(&instance));
@@ -261,11 +274,25 @@ fn events<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Event<K
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
+    attempts(api, config).filter_map(|event| std::future::ready(event.ok()))
+}
+
+/// The same, with the errors.
+fn attempts<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
     let what = api.resource_url().to_owned();
-    watcher(api, config).default_backoff().filter_map(move |event| {
-        let event = event.map_err(|error| tracing::warn!(%error, "the watch of {what} broke; it is begun again")).ok();
-        std::future::ready(event)
+    watcher(api, config).default_backoff().inspect_err(move |error| {
+        if !is_absent(error) {
+            tracing::warn!(%error, "the watch of {what} broke; it is begun again");
+        }
     })
+}
+
+/// Whether the cluster does not have the kind.
+fn is_absent(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
 }
 
 /// Passes news on while this process leads.

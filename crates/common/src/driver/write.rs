@@ -1,7 +1,8 @@
 //! Doing what a plan says: each write carries the preconditions that make it safe when the cache is behind.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt,
     api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
 };
 use rand::{RngExt, distr::Alphanumeric};
@@ -15,8 +16,8 @@ use crate::cache::Packed;
 pub(super) enum Written {
     /// The object as it is now; whether it belonged to an earlier object before is worth an event.
     Is { object: Box<Packed>, adopted: bool },
-    /// The object is being deleted, or has gone.
-    Going,
+    /// The object has gone.
+    Gone,
     /// It is somebody else's.
     Taken(Taken),
     /// Somebody was faster: the next pass will see what is there.
@@ -51,18 +52,32 @@ async fn create(
     match api.create(&params, &object).await {
         Ok(made) => Ok(Written::Is { object: pack(&made)?, adopted: false }),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
-            let name = object.metadata.name.unwrap_or_default();
+            let name = object.name_any();
             match api.get_opt(&name).await? {
                 None => Ok(Written::Overtaken),
-                Some(live) if is_predecessors(owner, &live.metadata) => Ok(Written::Going),
-                Some(live) if is_ours(owner, &live.metadata) => {
-                    Ok(Written::Is { object: pack(&live)?, adopted: false })
-                }
+                Some(live) if is_predecessors(owner, &live.metadata) => Ok(Written::Overtaken),
+                Some(live) if is_ours(owner, &live.metadata) => found(api, owner, &object.metadata, live).await,
                 Some(_) => Ok(Written::Taken(Taken { reference: format!("{}/{name}", resource.kind) })),
             }
         }
         Err(error) => Err(error),
     }
+}
+
+/// One of ours was there, which the cache did not have: it is behind, or somebody took the labels off, which come back.
+async fn found(
+    api: &Api<DynamicObject>,
+    owner: &Owner,
+    wanted: &ObjectMeta,
+    live: DynamicObject,
+) -> kube::Result<Written> {
+    let has = |(key, value): (&String, &String)| live.labels().get(key) == Some(value);
+    if wanted.labels.iter().flatten().all(has) {
+        return Ok(Written::Is { object: pack(&live)?, adopted: false });
+    }
+    let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
+    let metadata = json!({"labels": wanted.labels, "resourceVersion": live.metadata.resource_version});
+    overtaken(api.patch(&live.name_any(), &params, &Patch::Merge(json!({ "metadata": metadata }))).await, false)
 }
 
 async fn apply(
@@ -87,10 +102,17 @@ async fn take_over_posted_fields(api: &Api<DynamicObject>, owner: &Owner, name: 
     let Some(live) = api.get_opt(name).await? else { return Ok(false) };
     let version = live.metadata.resource_version.clone();
     let mut entries = live.metadata.managed_fields.unwrap_or_default();
-    for entry in &mut entries {
-        if entry.manager.as_deref() == Some(owner.component) && entry.subresource.is_none() {
-            entry.operation = Some("Apply".to_owned());
-        }
+    let is_ours = |entry: &ManagedFieldsEntry, operation| {
+        entry.manager.as_deref() == Some(owner.component)
+            && entry.subresource.is_none()
+            && entry.operation.as_deref() == Some(operation)
+    };
+    if entries.iter().any(|entry| is_ours(entry, "Apply")) {
+        // Two entries of one name would be read as one of them.
+        entries.retain(|entry| !is_ours(entry, "Update"));
+    }
+    for entry in entries.iter_mut().filter(|entry| is_ours(entry, "Update")) {
+        entry.operation = Some("Apply".to_owned());
     }
     let patch = json!({"metadata": {"resourceVersion": version, "managedFields": entries}});
     match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
@@ -107,8 +129,13 @@ async fn delete(api: &Api<DynamicObject>, target: &Target, orphan: bool) -> kube
         ..DeleteParams::default()
     };
     match api.delete(&target.name, &params).await {
-        Ok(_) => Ok(Written::Going),
-        Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(Written::Overtaken),
+        // Some kinds are answered with the object even when nothing is left of it.
+        Ok(answer) => match answer.left().filter(|left| left.metadata.deletion_timestamp.is_some()) {
+            Some(going) => Ok(Written::Is { object: pack(&going)?, adopted: false }),
+            None => Ok(Written::Gone),
+        },
+        Err(error) if is_not_found(&error) => Ok(Written::Gone),
+        Err(error) if is_conflict(&error) => Ok(Written::Overtaken),
         Err(error) => Err(error),
     }
 }

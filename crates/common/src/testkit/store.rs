@@ -107,10 +107,7 @@ impl Store {
 
     fn remove(&mut self, key: &Key) {
         self.version += 1;
-        let before = self.objects.remove(key).map(|mut object| {
-            object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-            object
-        });
+        let before = self.objects.remove(key);
         self.log.push(Change { version: self.version, key: key.clone(), before, after: None });
     }
 
@@ -145,13 +142,14 @@ impl Store {
         self.log.iter().filter(|change| change.version > version).find_map(|change| {
             let takes = |object: &&Value| selector.takes(&change.key, object);
             let (before, after) = (change.before.as_ref().filter(takes), change.after.as_ref().filter(takes));
-            let (kind, object) = match (before, after) {
-                (None, Some(after)) => ("ADDED", after),
-                (Some(_), Some(after)) => ("MODIFIED", after),
-                // One that is taken no more is told in its newest version.
-                (Some(before), None) => ("DELETED", change.after.as_ref().unwrap_or(before)),
+            let (kind, mut object) = match (before, after) {
+                (None, Some(after)) => ("ADDED", after.clone()),
+                (Some(_), Some(after)) => ("MODIFIED", after.clone()),
+                // Also of one that only the selector takes no more: it is told as it was while that took it.
+                (Some(before), None) => ("DELETED", before.clone()),
                 (None, None) => return None,
             };
+            object["metadata"]["resourceVersion"] = json!(change.version.to_string());
             Some((change.version, json!({"type": kind, "object": object})))
         })
     }

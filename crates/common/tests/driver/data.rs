@@ -1,0 +1,177 @@
+//! Data outlive their object: Secrets that are made once, kept, and adopted again.
+
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::json;
+use temporal_stack_common::{
+    api::{annotation, label},
+    process::client::Verb,
+};
+
+use crate::{
+    lamp::Lamp,
+    stage::{Stage, time_passes},
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_drawn_once_and_kept() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let key = stage.object("secrets", "x-key")["data"]["key"].clone();
+    assert_eq!(key.as_str().unwrap().len(), 44, "32 characters in base64");
+    stage.edit_spec("x", json!({"colour": "blue"})).await;
+    stage.until_ready("x").await;
+    assert_eq!(stage.object("secrets", "x-key")["data"]["key"], key);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_what_is_made_once_is_left_alone() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.edit::<Secret>("x-key", json!({"data": {"key": "dGhlaXJz"}})).await;
+    stage.look_again("x").await;
+    assert_eq!(stage.object("secrets", "x-key")["data"]["key"], "dGhlaXJz");
+    assert_eq!(stage.api.writes().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_objects_have_different_keys() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.ready("y", json!({})).await;
+    assert_ne!(stage.object("secrets", "x-key")["data"], stage.object("secrets", "y-key")["data"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_are_retained_and_adopted_by_the_next_object_of_the_name() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let key = stage.object("secrets", "x-key")["data"].clone();
+    stage.delete::<Lamp>("x").await;
+    stage.api.collect_garbage();
+    assert!(stage.object("configmaps", "x").is_null());
+    assert_eq!(stage.object("secrets", "x-key")["data"], key);
+
+    stage.ready("x", json!({})).await;
+    let secret = stage.object("secrets", "x-key");
+    assert_eq!(secret["data"], key);
+    assert_eq!(secret["metadata"]["annotations"][annotation::OWNER], stage.object("lamps", "x")["metadata"]["uid"]);
+    assert_eq!(stage.events("x").iter().filter(|event| *event == "Adopted").count(), 1, "{:?}", stage.events("x"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_behind_adopts_and_never_makes_a_second_key() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let api = stage.end().await;
+    let stage = Stage::with(api, temporal_stack_common::process::Scope::Cluster);
+    stage.until_ready("x").await;
+    let before = stage.api.calls().len();
+    // The cache loses the Secret, as one would that has not seen it yet.
+    let secret = stage.object("secrets", "x-key");
+    stage.edit::<Secret>("x-key", json!({"metadata": {"labels": {label::COMPONENT: null}}})).await;
+    stage.api.hold_watches("secrets");
+    let labels = secret["metadata"]["labels"].clone();
+    stage.edit::<Secret>("x-key", json!({"metadata": {"labels": labels}})).await;
+    stage.api.release_watches();
+    time_passes(30).await;
+    assert_eq!(stage.object("secrets", "x-key")["data"], secret["data"]);
+    assert_eq!(stage.reason("x").as_deref(), Some("Verified"));
+    assert!(stage.api.calls()[before..].iter().all(|call| call.verb != Verb::Delete));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_object_whose_watch_is_held_back_reads_what_the_conflict_is_about() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let key = stage.object("secrets", "x-key")["data"].clone();
+    stage.delete::<Lamp>("x").await;
+    stage.api.collect_garbage();
+    let api = stage.end().await;
+
+    // A leader that begins before there is anything to list, and hears of no Secret.
+    let labels = api.get("secrets", "a", "x-key").unwrap()["metadata"]["labels"].clone();
+    api.hold_watches("secrets");
+    let hidden = json!({"metadata": {"labels": {label::COMPONENT: null}}});
+    let shown = json!({"metadata": {"labels": labels}});
+    let secrets: kube::Api<Secret> = kube::Api::namespaced(api.others(), "a");
+    let patch =
+        async |patch| secrets.patch("x-key", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch)).await;
+    patch(hidden).await.unwrap();
+    let stage = Stage::with(api, temporal_stack_common::process::Scope::Cluster);
+    time_passes(1).await;
+    patch(shown).await.unwrap();
+    let before = stage.api.calls().len();
+
+    stage.make("x", json!({})).await;
+    stage.until_ready("x").await;
+    let about: Vec<_> =
+        stage.api.calls()[before..].iter().filter(|call| call.resource == "secrets").map(ToString::to_string).collect();
+    assert_eq!(about, ["create secrets/x-key", "get secrets/x-key", "patch secrets/x-key"]);
+    assert_eq!(stage.object("secrets", "x-key")["data"], key);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_of_somebody_else_is_left_alone_byte_for_byte() {
+    let stage = Stage::new();
+    stage.foreign_secret("x-key").await;
+    let before = stage.object("secrets", "x-key");
+    stage.make("x", json!({})).await;
+    stage.until_reason("x", "NameTaken").await;
+    time_passes(600).await;
+    assert_eq!(stage.object("secrets", "x-key"), before);
+    assert!(stage.object("configmaps", "x").is_null());
+    assert_eq!(stage.condition("x", "Stalled").unwrap()["status"], "True");
+    assert!(stage.condition("x", "Stalled").unwrap()["message"].as_str().unwrap().contains("Secret/x-key"));
+
+    stage.delete::<Secret>("x-key").await;
+    stage.until_ready("x").await;
+    assert_eq!(stage.condition("x", "Stalled"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deletion_policy_decides_whether_data_have_an_owner() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let owners = || stage.object("secrets", "x-key")["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len);
+    assert_eq!(owners(), 0);
+    stage.edit_spec("x", json!({"deletionPolicy": "Delete"})).await;
+    stage.until_ready("x").await;
+    assert_eq!(owners(), 1);
+    stage.edit_spec("x", json!({"deletionPolicy": "Retain"})).await;
+    stage.until_ready("x").await;
+    assert_eq!(owners(), 0);
+    stage.edit_spec("x", json!({"deletionPolicy": "Delete"})).await;
+    stage.until_ready("x").await;
+    stage.delete::<Lamp>("x").await;
+    stage.api.collect_garbage();
+    assert!(stage.object("secrets", "x-key").is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_somebody_else_adds_to_data_stays() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let theirs = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "theirs"});
+    stage.edit::<Secret>("x-key", json!({"metadata": {"ownerReferences": [theirs]}})).await;
+    for policy in ["Delete", "Retain"] {
+        stage.edit_spec("x", json!({"deletionPolicy": policy})).await;
+        stage.until_ready("x").await;
+        let owners = stage.object("secrets", "x-key")["metadata"]["ownerReferences"].clone();
+        assert!(owners.as_array().unwrap().contains(&theirs), "{policy}: {owners}");
+    }
+    let before = stage.api.writes().len();
+    time_passes(600).await;
+    assert_eq!(stage.api.writes().len(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_object_of_the_name_has_left_to_garbage_collection_is_waited_for() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.delete::<Lamp>("x").await;
+    stage.make("x", json!({})).await;
+    time_passes(30).await;
+    assert_eq!(stage.reason("x").as_deref(), Some("Applying"));
+    stage.api.collect_garbage();
+    stage.until_ready("x").await;
+}

@@ -1,0 +1,107 @@
+//! What fails, and what goes on.
+
+use serde_json::json;
+use temporal_stack_common::process::client::Verb;
+use tokio::time::Instant;
+
+use crate::stage::{Stage, time_passes};
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_request_is_reported_and_tried_again() {
+    let stage = Stage::new();
+    stage.api.fail_next(Verb::Create, "configmaps", 500);
+    stage.make("x", json!({})).await;
+    stage.until_reason("x", "ReconcileError").await;
+    let message = stage.condition("x", "Ready").unwrap()["message"].to_string();
+    assert!(message.contains("create ConfigMap/x"), "{message}");
+    stage.until_ready("x").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_product_that_does_not_listen_is_told_again() {
+    let stage = Stage::new();
+    stage.product().deaf.push("x".to_owned());
+    stage.make("x", json!({"say": "hi"})).await;
+    stage.until_reason("x", "ReconcileError").await;
+    let message = stage.condition("x", "Ready").unwrap()["message"].to_string();
+    assert!(message.contains("could not tell x hi: the product is deaf"), "{message}");
+    stage.product().deaf.clear();
+    stage.until_ready("x").await;
+    assert_eq!(stage.product().told, ["tell x hi"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_retried_less_and_less_often_while_other_objects_go_on() {
+    let stage = Stage::new();
+    stage.product().deaf.push("x".to_owned());
+    stage.make("x", json!({"say": "hi"})).await;
+    stage.until_reason("x", "ReconcileError").await;
+    let before = stage.product().passes;
+    time_passes(900).await;
+    // 2, 4, 8, … 256, 300 s, each up to a fifth less.
+    let passes = stage.product().passes - before;
+    assert!((8..=14).contains(&passes), "{passes} passes in a quarter of an hour");
+
+    let start = Instant::now();
+    stage.ready("y", json!({"say": "hi"})).await;
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_of_a_lasting_failure_is_written_once() {
+    let stage = Stage::new();
+    stage.product().deaf.push("x".to_owned());
+    stage.make("x", json!({"say": "hi"})).await;
+    stage.until_reason("x", "ReconcileError").await;
+    time_passes(10).await;
+    let before = stage.api.calls().len();
+    time_passes(1800).await;
+    assert_eq!(stage.api.calls()[before..], []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_does_not_parse_is_told_so_and_others_go_on() {
+    let stage = Stage::new();
+    stage.make("bad", json!({"replicas": "many"})).await;
+    stage.until_reason("bad", "Unparsable").await;
+    let stalled = stage.condition("bad", "Stalled").unwrap();
+    assert!(stalled["message"].as_str().unwrap().contains("many"), "{stalled}");
+    stage.ready("good", json!({})).await;
+    let before = stage.api.calls().len();
+    time_passes(1800).await;
+    assert_eq!(stage.api.calls()[before..], []);
+
+    stage.edit_spec("bad", json!({"replicas": 0})).await;
+    stage.until_ready("bad").await;
+    assert_eq!(stage.condition("bad", "Stalled"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_on_its_way_out_is_no_failure() {
+    let stage = Stage::new();
+    stage.api.hold_watches("lamps");
+    stage.make("x", json!({})).await;
+    stage.api.terminate("a");
+    stage.api.release_watches();
+    time_passes(1800).await;
+    let calls: Vec<_> = stage.api.calls().iter().map(ToString::to_string).collect();
+    assert_eq!(calls, ["create secrets/x-key"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_recorded_fails_nothing() {
+    let stage = Stage::new();
+    for _ in 0..3 {
+        stage.api.fail_next(Verb::Create, "events", 403);
+    }
+    stage.ready("x", json!({})).await;
+    assert_eq!(stage.events("x").iter().filter(|event| *event == "ReconcileError").count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_cannot_be_written_is_tried_again() {
+    let stage = Stage::new();
+    stage.api.fail_next(Verb::Patch, "lamps/status", 500);
+    stage.api.fail_next(Verb::Patch, "lamps/status", 500);
+    stage.ready("x", json!({})).await;
+}

@@ -1,0 +1,224 @@
+//! A component to test with: a ConfigMap, a Secret made once, a `StatefulSet`, and something that the product must be told.
+
+use std::sync::{Arc, Mutex};
+
+use k8s_openapi::{
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{ConfigMap, Pod, Secret},
+    },
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{CustomResource, ResourceExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use temporal_stack_common::{
+    api::{DeletionPolicy, Rollout, Status, annotation},
+    component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
+    condition::reason,
+    manifest::Manifest,
+    world::World,
+};
+
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(group = "test.dev", version = "v1", kind = "Lamp", namespaced, status = "LampStatus", derive = "PartialEq")]
+#[serde(rename_all = "camelCase", default)]
+pub struct LampSpec {
+    /// A value of the ConfigMap.
+    pub colour: String,
+    /// A value of the ConfigMap that may be absent.
+    pub shade: Option<String>,
+    /// Whether there is a second ConfigMap.
+    pub spare: bool,
+    /// What the product is to be told.
+    pub say: Option<String>,
+    /// An immutable field of the set.
+    pub service: String,
+    /// How many pods the set has.
+    pub replicas: i32,
+    /// What rolls the pods.
+    pub roll: String,
+    /// Memory of the pods.
+    pub memory: Option<String>,
+    /// What becomes of the Secret.
+    pub deletion_policy: DeletionPolicy,
+    /// When pods are restarted.
+    pub rollout: Rollout,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LampStatus {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    pub conditions: Vec<Condition>,
+}
+
+impl Status for LampStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
+        self.observed_generation = generation;
+        self.conditions = conditions;
+    }
+}
+
+/// The product, and what the test makes of it.
+#[derive(Debug)]
+pub struct Product {
+    /// What it has been told.
+    pub told: Vec<String>,
+    /// Names of objects for which telling fails.
+    pub deaf: Vec<String>,
+    /// What using it shows.
+    pub verdict: Verdict,
+    /// How often it was used.
+    pub used: usize,
+    /// How many passes have begun.
+    pub passes: usize,
+    /// Whether pods may be restarted.
+    pub gate: Gate,
+}
+
+#[derive(Clone, Debug)]
+pub struct Lamps(pub Arc<Mutex<Product>>);
+
+impl Default for Lamps {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Product {
+            told: Vec::new(),
+            deaf: Vec::new(),
+            verdict: Verdict::Verified("it shines".to_owned()),
+            used: 0,
+            passes: 0,
+            gate: Gate::Open,
+        })))
+    }
+}
+
+pub struct Observed {
+    told: Vec<String>,
+    /// What the user's ConfigMap says.
+    config: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the product is deaf")]
+    Deaf,
+    #[error("cannot read the configuration")]
+    Config(#[source] kube::Error),
+}
+
+fn from<K: DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).unwrap()
+}
+
+impl Component for Lamps {
+    type Kind = Lamp;
+    type Observed = Observed;
+    type Action = String;
+    type Error = Error;
+
+    const NAME: &'static str = "lamps";
+
+    fn children() -> Vec<Child> {
+        vec![
+            Child::kept::<ConfigMap>(),
+            Child::kept::<Secret>(),
+            Child::kept::<StatefulSet>(),
+            Child::restarted::<Pod>(),
+        ]
+    }
+
+    fn sources() -> Sources {
+        Sources { config_maps: &["lamp-config"], secrets: &[] }
+    }
+
+    async fn observe(&self, _lamp: &Lamp, world: &World<'_>) -> Result<Observed, Error> {
+        let config = world.config_map("lamp-config").await.map_err(Error::Config)?;
+        let mut product = self.0.lock().unwrap();
+        product.passes += 1;
+        let config = config.and_then(|config| config.data?.get("colour").cloned());
+        Ok(Observed { told: product.told.clone(), config })
+    }
+
+    fn desire(&self, lamp: &Lamp, observed: &Observed) -> Vec<Manifest> {
+        let (name, spec) = (lamp.name_any(), &lamp.spec);
+        let secret: Secret = from(json!({"metadata": {"name": format!("{name}-key")}}));
+        let mut data = json!({"colour": observed.config.as_ref().unwrap_or(&spec.colour)});
+        if let Some(shade) = &spec.shade {
+            data["shade"] = json!(shade);
+        }
+        let config: ConfigMap = from(json!({"metadata": {"name": name}, "data": data}));
+        let mut container = json!({"name": "lamp", "image": "lamp"});
+        if let Some(memory) = &spec.memory {
+            container["resources"] = json!({"limits": {"memory": memory}});
+        }
+        let set: StatefulSet = from(json!({
+            "metadata": {"name": name},
+            "spec": {
+                "replicas": spec.replicas,
+                "serviceName": spec.service,
+                "selector": {"matchLabels": {"lamp": name}},
+                "template": {
+                    "metadata": {"labels": {"lamp": name}, "annotations": {annotation::ROLL: spec.roll}},
+                    "spec": {"containers": [container]},
+                },
+            },
+        }));
+        let mut manifests = vec![
+            Manifest::new(&secret).once(&["key"]).data(spec.deletion_policy),
+            Manifest::new(&config),
+            Manifest::new(&set).remade_on(&["/spec/serviceName"]),
+        ];
+        if spec.spare {
+            let spare: ConfigMap = from(json!({"metadata": {"name": format!("{name}-spare")}, "data": {}}));
+            manifests.push(Manifest::new(&spare));
+        }
+        manifests
+    }
+
+    fn actions(&self, lamp: &Lamp, observed: &Observed) -> Vec<String> {
+        let said = lamp.spec.say.iter().map(|say| format!("tell {} {say}", lamp.name_any()));
+        said.filter(|said| !observed.told.contains(said)).collect()
+    }
+
+    fn progress(&self, lamp: &Lamp, _observed: &Observed) -> Progress {
+        match lamp.spec.colour.as_str() {
+            "invisible" => Progress::Stalled { reason: reason::INVALID_SPEC, message: "no such colour".to_owned() },
+            "dawn" => Progress::Waiting { reason: reason::SECRET_MISSING, message: "the sun must rise".to_owned() },
+            _ => Progress::Settled,
+        }
+    }
+
+    fn facts(&self, _lamp: &Lamp, _observed: &Observed) -> Facts<LampStatus> {
+        Facts { status: LampStatus::default(), statements: Vec::new() }
+    }
+
+    fn restart_gate(&self, _lamp: &Lamp, _observed: &Observed) -> Gate {
+        self.0.lock().unwrap().gate.clone()
+    }
+
+    fn rollout(&self, lamp: &Lamp) -> Rollout {
+        lamp.spec.rollout
+    }
+
+    async fn act(&self, lamp: &Lamp, _observed: &Observed, action: &String) -> Result<(), Error> {
+        let mut product = self.0.lock().unwrap();
+        if product.deaf.contains(&lamp.name_any()) {
+            return Err(Error::Deaf);
+        }
+        product.told.push(action.clone());
+        Ok(())
+    }
+
+    async fn verify(&self, _lamp: &Lamp, _observed: &Observed) -> Verdict {
+        let mut product = self.0.lock().unwrap();
+        product.used += 1;
+        product.verdict.clone()
+    }
+}

@@ -1,0 +1,14 @@
+//! What the driver promises, each promise by itself: a small component against an API server in memory, under paused time.
+
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod data;
+mod failures;
+#[allow(unreachable_pub)] // the derives of its kind write it so
+mod lamp;
+mod restarts;
+mod stage;
+mod status;
+mod watches;
+mod writes;

@@ -1,0 +1,234 @@
+//! The driver at work on an API server in memory, with everybody else that there is in a cluster.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, MutexGuard},
+    time::Duration,
+};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::{
+    Api, Resource,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use temporal_stack_common::{
+    api::{annotation, label},
+    driver,
+    manifest::hash,
+    process::{Control, Process, Requests, Scope},
+    testkit::FakeApi,
+};
+use tokio::task::JoinHandle;
+
+use crate::lamp::{Lamp, Lamps, Product};
+
+pub(crate) const NAMESPACE: &str = "a";
+
+pub(crate) struct Stage {
+    pub(crate) api: FakeApi,
+    pub(crate) lamps: Lamps,
+    control: Arc<Control>,
+    driver: JoinHandle<Result<(), Infallible>>,
+    namespace: &'static str,
+}
+
+impl Stage {
+    /// A driver that leads.
+    pub(crate) fn new() -> Self {
+        Self::with(FakeApi::new(), Scope::Cluster)
+    }
+
+    /// A driver that leads, on a server that is there already.
+    pub(crate) fn with(api: FakeApi, scope: Scope) -> Self {
+        let (stage, control) = Self::start(api, scope);
+        control.lead();
+        stage
+    }
+
+    /// A driver that does not lead yet.
+    pub(crate) fn standby(api: FakeApi) -> (Self, Arc<Control>) {
+        Self::start(api, Scope::Cluster)
+    }
+
+    fn start(api: FakeApi, scope: Scope) -> (Self, Arc<Control>) {
+        let lamps = Lamps::default();
+        let (process, control) = Process::new("lamps", api.client(), scope, Requests::default());
+        let control = Arc::new(control);
+        tokio::spawn(take_up_sets(api.clone()));
+        let driver = tokio::spawn(driver::run(lamps.clone(), process));
+        (Self { api, lamps, control: control.clone(), driver, namespace: NAMESPACE }, control)
+    }
+
+    pub(crate) fn within(mut self, namespace: &'static str) -> Self {
+        self.namespace = namespace;
+        self
+    }
+
+    /// Ends the driver, as a signal would.
+    pub(crate) async fn end(self) -> FakeApi {
+        self.control.end();
+        self.driver.await.unwrap().unwrap();
+        self.api
+    }
+
+    pub(crate) fn product(&self) -> MutexGuard<'_, Product> {
+        self.lamps.0.lock().unwrap()
+    }
+
+    pub(crate) fn others<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.api.others(), self.namespace)
+    }
+
+    /// Makes a lamp.
+    pub(crate) async fn make(&self, name: &str, spec: Value) {
+        let object = json!({"apiVersion": "test.dev/v1", "kind": "Lamp", "metadata": {"name": name}, "spec": spec});
+        let api = Api::<kube::api::DynamicObject>::namespaced_with(
+            self.api.others(),
+            self.namespace,
+            &kube::api::ApiResource::erase::<Lamp>(&()),
+        );
+        api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    }
+
+    /// Makes a lamp and waits until it is Ready.
+    pub(crate) async fn ready(&self, name: &str, spec: Value) {
+        self.make(name, spec).await;
+        self.until_ready(name).await;
+    }
+
+    pub(crate) async fn until_ready(&self, name: &str) {
+        self.until_reason(name, "Verified").await;
+    }
+
+    /// Waits until Ready has this reason, for the newest generation.
+    pub(crate) async fn until_reason(&self, name: &str, reason: &str) {
+        let what = format!("{name} {reason}");
+        self.api.until(&what, |_| (self.reason(name).as_deref() == Some(reason)).then_some(())).await;
+    }
+
+    /// The reason of Ready, if it is about the newest generation.
+    pub(crate) fn reason(&self, name: &str) -> Option<String> {
+        let ready = self.condition(name, "Ready")?;
+        let newest = ready["observedGeneration"] == self.object("lamps", name)["metadata"]["generation"];
+        newest.then(|| ready["reason"].as_str().unwrap().to_owned())
+    }
+
+    pub(crate) fn condition(&self, name: &str, kind: &str) -> Option<Value> {
+        let lamp = self.api.get("lamps", self.namespace, name)?;
+        lamp["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).cloned()
+    }
+
+    /// An object as it is; null if it is not there.
+    pub(crate) fn object(&self, resource: &str, name: &str) -> Value {
+        self.api.get(resource, self.namespace, name).unwrap_or_default()
+    }
+
+    /// Changes an object, as somebody else.
+    pub(crate) async fn edit<K>(&self, name: &str, change: Value)
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+        K: Clone + std::fmt::Debug + DeserializeOwned,
+    {
+        let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+        self.others::<K>().patch(name, &params, &Patch::Merge(change)).await.unwrap();
+    }
+
+    pub(crate) async fn edit_spec(&self, name: &str, change: Value) {
+        self.edit::<Lamp>(name, json!({ "spec": change })).await;
+    }
+
+    pub(crate) async fn delete<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+        K: Clone + std::fmt::Debug + DeserializeOwned,
+    {
+        self.others::<K>().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Makes the driver look at a lamp again, and waits until it has nothing to do at the moment.
+    pub(crate) async fn look_again(&self, name: &str) {
+        let passes = self.product().passes;
+        self.edit::<Lamp>(name, json!({"metadata": {"annotations": {"look": passes.to_string()}}})).await;
+        time_passes(10).await;
+        assert!(self.product().passes > passes, "the driver did not look");
+    }
+
+    /// A pod of a lamp's set as the set wants it now, ready.
+    pub(crate) async fn pod(&self, lamp: &str, index: usize) {
+        self.unready_pod(lamp, index).await;
+        self.pod_is(&format!("{lamp}-{index}"), "True").await;
+    }
+
+    /// The same, while it starts.
+    pub(crate) async fn unready_pod(&self, lamp: &str, index: usize) {
+        let set = self.object("statefulsets", lamp);
+        let roll = &set["spec"]["template"]["metadata"]["annotations"][annotation::ROLL];
+        let name = format!("{lamp}-{index}");
+        let pod = json!({
+            "metadata": {
+                "name": name,
+                "labels": {
+                    label::MANAGED_BY: label::STACK, label::COMPONENT: "lamps", label::INSTANCE: lamp,
+                    "controller-revision-hash": set["status"]["updateRevision"],
+                },
+                "annotations": {annotation::ROLL: roll},
+                "ownerReferences": [{
+                    "apiVersion": "apps/v1", "kind": "StatefulSet", "name": lamp, "uid": set["metadata"]["uid"],
+                }],
+            },
+        });
+        self.others::<Pod>().create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    }
+
+    pub(crate) async fn pod_is(&self, name: &str, ready: &str) {
+        let status = json!({"status": {"conditions": [{"type": "Ready", "status": ready}]}});
+        self.others::<Pod>().patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    }
+
+    /// The reasons of the events of a lamp, in order.
+    pub(crate) fn events(&self, name: &str) -> Vec<String> {
+        let mut events = self.api.list("events");
+        events.retain(|event| event["regarding"]["name"] == name);
+        events.sort_by_key(|event| event["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap());
+        events.iter().map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Somebody else's object.
+    pub(crate) async fn foreign_secret(&self, name: &str) {
+        let secret = json!({"metadata": {"name": name}, "stringData": {"key": "theirs"}});
+        self.others::<Secret>().create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
+    }
+
+    pub(crate) async fn config_map(&self, name: &str, data: Value) {
+        let map = json!({"metadata": {"name": name}, "data": data});
+        self.others::<ConfigMap>().create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
+    }
+}
+
+/// Lets this many seconds of paused time pass, in which everything that is due gets done.
+pub(crate) async fn time_passes(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+/// What the controller manager does: takes up each new generation of a set, and says that its pods are ready.
+async fn take_up_sets(api: FakeApi) {
+    loop {
+        let stale = |set: &Value| set["status"]["observedGeneration"] != set["metadata"]["generation"];
+        let set = api.until("a set to take up", |api| api.list("statefulsets").into_iter().find(stale)).await;
+        let (namespace, name) =
+            (set["metadata"]["namespace"].as_str().unwrap(), set["metadata"]["name"].as_str().unwrap());
+        let sets: Api<k8s_openapi::api::apps::v1::StatefulSet> = Api::namespaced(api.others(), namespace);
+        let status = json!({"status": {
+            "observedGeneration": set["metadata"]["generation"],
+            "replicas": set["spec"]["replicas"],
+            "readyReplicas": set["spec"]["replicas"],
+            "updateRevision": hash(&set["spec"]["template"]),
+        }});
+        let _ = sets.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await;
+    }
+}

@@ -1,0 +1,179 @@
+//! What is said of an object, when, and how often.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::json;
+use temporal_stack_common::{component::Verdict, condition::reason};
+
+use crate::{
+    lamp::Lamp,
+    stage::{Stage, time_passes},
+};
+
+fn failed() -> Verdict {
+    Verdict::Failed { reason: reason::VERIFICATION_FAILED, message: "it is dark".to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ready_comes_after_a_verdict_about_the_newest_state() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"colour": "red"})).await;
+    let used = stage.product().used;
+    assert!(used > 0);
+    stage.product().verdict = failed();
+    stage.edit_spec("x", json!({"colour": "blue"})).await;
+    stage.until_reason("x", "VerificationFailed").await;
+    assert!(stage.product().used > used);
+    let ready = stage.condition("x", "Ready").unwrap();
+    assert_eq!((&ready["status"], &ready["message"]), (&json!("False"), &json!("it is dark")));
+    assert_eq!(stage.condition("x", "Reconciling").unwrap()["reason"], "VerificationFailed");
+
+    stage.product().verdict = Verdict::Verified("it shines".to_owned());
+    stage.until_ready("x").await;
+    assert_eq!(stage.condition("x", "Reconciling"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_changed_something_does_not_say_ready() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let calls = stage.api.calls();
+    let said: Vec<_> = calls
+        .iter()
+        .filter(|call| call.resource == "lamps/status")
+        .map(|call| call.body["status"]["conditions"][0]["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(said.first(), Some(&"Applying"));
+    assert_eq!(said.last(), Some(&"Verified"));
+    let last_write = calls.iter().rposition(|call| call.resource == "statefulsets").unwrap();
+    assert!(
+        calls.iter().position(|call| call.body["status"]["conditions"][0]["status"] == "True").unwrap() > last_write
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_component_is_used_again_every_few_minutes() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    time_passes(30).await;
+    let used = stage.product().used;
+    time_passes(3 * 180).await;
+    assert_eq!(stage.product().used, used + 3);
+    stage.product().verdict = failed();
+    stage.until_reason("x", "VerificationFailed").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_is_given_anew_when_a_child_has_changed() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.look_again("x").await;
+    let used = stage.product().used;
+    stage.look_again("x").await;
+    assert_eq!(stage.product().used, used);
+    stage.edit::<ConfigMap>("x", json!({"data": {"theirs": "1"}})).await;
+    time_passes(10).await;
+    assert_eq!(stage.product().used, used + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_that_the_user_must_act_on_stalls() {
+    let stage = Stage::new();
+    stage.product().verdict = Verdict::Stalled { reason: reason::SECRET_INCOMPLETE, message: "no bulb".to_owned() };
+    stage.make("x", json!({})).await;
+    stage.until_reason("x", "SecretIncomplete").await;
+    assert_eq!(stage.condition("x", "Stalled").unwrap()["message"], "no bulb");
+    assert_eq!(stage.condition("x", "Reconciling"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_that_are_not_ready_are_named() {
+    let stage = Stage::new();
+    stage.api.admit("statefulsets", |set| {
+        if set["status"].is_object() {
+            set["status"]["readyReplicas"] = json!(1);
+        }
+    });
+    stage.make("x", json!({"replicas": 3})).await;
+    stage.until_reason("x", "ChildrenNotReady").await;
+    assert_eq!(stage.condition("x", "Ready").unwrap()["message"], "StatefulSet/x: 1 of 3 pods ready");
+    assert_eq!(stage.product().used, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_is_reported_as_such_and_what_can_be_made_is_made() {
+    let stage = Stage::new();
+    stage.make("x", json!({"colour": "dawn"})).await;
+    stage.until_reason("x", "SecretMissing").await;
+    assert_eq!(stage.condition("x", "Reconciling").unwrap()["message"], "the sun must rise");
+    assert_eq!(stage.api.writes().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_user_must_correct_stalls_before_anything_is_written() {
+    let stage = Stage::new();
+    stage.make("x", json!({"colour": "invisible"})).await;
+    stage.until_reason("x", "InvalidSpec").await;
+    assert_eq!(stage.api.writes(), [] as [&str; 0]);
+    stage.edit_spec("x", json!({"colour": "red"})).await;
+    stage.until_ready("x").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_transition_time_survives_and_so_does_the_status_that_somebody_overwrites() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let old = "2001-01-01T00:00:00Z";
+    let mut conditions = stage.object("lamps", "x")["status"]["conditions"].clone();
+    conditions[0]["lastTransitionTime"] = json!(old);
+    conditions[0]["message"] = json!("somebody was here");
+    stage
+        .others::<Lamp>()
+        .patch_status(
+            "x",
+            &kube::api::PatchParams::default(),
+            &kube::api::Patch::Merge(json!({"status": {"conditions": conditions}})),
+        )
+        .await
+        .unwrap();
+    stage.look_again("x").await;
+    let ready = stage.condition("x", "Ready").unwrap();
+    assert_eq!((&ready["lastTransitionTime"], &ready["message"]), (&json!(old), &json!("it shines")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_one_event_for_each_transition() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    assert_eq!(stage.events("x"), ["Applying", "Verified"]);
+    stage.look_again("x").await;
+    time_passes(1800).await;
+    assert_eq!(stage.events("x"), ["Applying", "Verified"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_is_not_written_twice_while_the_watch_is_behind() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.product().verdict = failed();
+    stage.api.hold_watches("lamps");
+    let before = stage.api.calls().len();
+    time_passes(600).await;
+    let calls: Vec<_> = stage.api.calls()[before..].iter().map(|call| call.resource.clone()).collect();
+    assert_eq!(calls, ["lamps/status", "events"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn conditions_that_the_server_keeps_in_another_order_say_the_same() {
+    let stage = Stage::new();
+    stage.api.admit("lamps", |lamp| {
+        if let Some(conditions) = lamp["status"]["conditions"].as_array_mut() {
+            conditions.reverse();
+        }
+    });
+    stage.make("x", json!({"colour": "dawn"})).await;
+    stage.until_reason("x", "SecretMissing").await;
+    stage.look_again("x").await;
+    let before = stage.api.calls().len();
+    time_passes(600).await;
+    assert_eq!(stage.api.calls()[before..], []);
+}

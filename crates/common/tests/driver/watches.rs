@@ -1,0 +1,98 @@
+//! What wakes the driver, and where it looks.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::json;
+use temporal_stack_common::{process::Scope, process::client::Verb, testkit::FakeApi};
+use tokio::time::Instant;
+
+use crate::{
+    lamp::Lamp,
+    stage::{Stage, time_passes},
+};
+
+fn two_namespaces() -> Scope {
+    Scope::Namespaces(vec!["a".to_owned(), "b".to_owned()])
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_of_several_namespaces_are_served_and_others_are_not() {
+    let api = FakeApi::new();
+    let here = Stage::with(api.clone(), two_namespaces());
+    here.ready("x", json!({"colour": "red"})).await;
+    let there = here.within("b");
+    there.ready("x", json!({"colour": "blue"})).await;
+    assert_eq!(there.object("configmaps", "x")["data"]["colour"], "blue");
+    assert_eq!(api.get("configmaps", "a", "x").unwrap()["data"]["colour"], "red");
+    let elsewhere = there.within("c");
+    elsewhere.make("x", json!({})).await;
+    time_passes(600).await;
+    assert!(elsewhere.object("configmaps", "x").is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_goes_in_one_namespace_leaves_that_of_the_same_name_in_another() {
+    let api = FakeApi::new();
+    let here = Stage::with(api.clone(), two_namespaces());
+    here.ready("x", json!({})).await;
+    let there = here.within("b");
+    there.ready("x", json!({})).await;
+    there.delete::<Lamp>("x").await;
+    api.collect_garbage();
+    let here = there.within("a");
+    here.edit_spec("x", json!({"colour": "blue"})).await;
+    here.until_ready("x").await;
+    assert!(api.get("configmaps", "b", "x").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_is_acted_on_at_once() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let start = Instant::now();
+    for colour in ["red", "green", "blue"] {
+        stage.edit_spec("x", json!({"colour": colour})).await;
+        stage.until_ready("x").await;
+        assert_eq!(stage.object("configmaps", "x")["data"]["colour"], colour);
+    }
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_users_configuration_is_acted_on_when_it_comes_changes_and_goes() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"colour": "red"})).await;
+    let colour = || stage.object("configmaps", "x")["data"]["colour"].clone();
+    stage.config_map("lamp-config", json!({"colour": "gold"})).await;
+    time_passes(10).await;
+    assert_eq!(colour(), "gold");
+    stage.edit::<ConfigMap>("lamp-config", json!({"data": {"colour": "pink"}})).await;
+    time_passes(10).await;
+    assert_eq!(colour(), "pink");
+    stage.delete::<ConfigMap>("lamp-config").await;
+    time_passes(10).await;
+    assert_eq!(colour(), "red");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_changes_nothing_and_knows_all_when_it_leads() {
+    let (stage, control) = Stage::standby(FakeApi::new());
+    stage.make("x", json!({})).await;
+    time_passes(600).await;
+    assert_eq!(stage.api.calls(), []);
+    control.lead();
+    stage.until_ready("x").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_the_cluster_does_not_have_does_not_keep_the_controller_from_starting() {
+    let api = FakeApi::new();
+    for _ in 0..3 {
+        api.fail_next(Verb::List, "statefulsets", 404);
+    }
+    let stage = Stage::with(api, Scope::Cluster);
+    stage.make("x", json!({})).await;
+    let start = Instant::now();
+    stage.api.until("the first write", |api| (!api.writes().is_empty()).then_some(())).await;
+    assert!(start.elapsed().as_millis() < 500, "{:?}", start.elapsed());
+    stage.until_ready("x").await;
+}

@@ -1,0 +1,230 @@
+//! What is applied, when, and what is not.
+
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::ConfigMap};
+use serde_json::json;
+use temporal_stack_common::api::{annotation, label};
+
+use crate::{
+    lamp::Lamp,
+    stage::{NAMESPACE, Stage, time_passes},
+};
+
+#[tokio::test(start_paused = true)]
+async fn children_are_made_in_the_order_of_the_manifests() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"spare": true})).await;
+    let made = ["create secrets/x-key", "create configmaps/x", "create statefulsets/x", "create configmaps/x-spare"];
+    assert_eq!(stage.api.writes(), made);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_over_an_unchanged_object_makes_no_request() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.look_again("x").await;
+    let before = stage.api.calls().len();
+    stage.look_again("x").await;
+    time_passes(1800).await;
+    assert_eq!(stage.api.calls()[before..], []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_finds_nothing_to_do() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"memory": "1Gi"})).await;
+    let api = stage.end().await;
+    let before = api.calls().len();
+    let stage = Stage::with(api, temporal_stack_common::process::Scope::Cluster);
+    time_passes(60).await;
+    assert!(stage.product().used > 0);
+    assert_eq!(stage.api.calls()[before..], []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_is_no_longer_intended_disappears() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"colour": "red", "shade": "dark"})).await;
+    assert_eq!(stage.object("configmaps", "x")["data"], json!({"colour": "red", "shade": "dark"}));
+    stage.edit_spec("x", json!({"shade": null})).await;
+    stage.until_ready("x").await;
+    assert_eq!(stage.object("configmaps", "x")["data"], json!({"colour": "red"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_edit_of_ours_is_undone_and_theirs_is_left_alone() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"colour": "red"})).await;
+    let before = stage.api.writes().len();
+    stage.edit::<ConfigMap>("x", json!({"data": {"colour": "blue", "theirs": "1"}})).await;
+    time_passes(600).await;
+    assert_eq!(stage.object("configmaps", "x")["data"], json!({"colour": "red", "theirs": "1"}));
+    // The posted fields become applied ones, then they are applied.
+    assert_eq!(stage.api.writes()[before..], ["patch configmaps/x", "patch configmaps/x"]);
+
+    stage.edit::<ConfigMap>("x", json!({"data": {"theirs": "2"}})).await;
+    time_passes(600).await;
+    assert_eq!(stage.object("configmaps", "x")["data"]["theirs"], "2");
+    assert_eq!(stage.api.writes().len(), before + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quantity_that_the_server_writes_differently_is_applied_once() {
+    let stage = Stage::new();
+    stage.api.admit("statefulsets", |set| {
+        let memory = &mut set["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"];
+        if memory == "2048Mi" {
+            *memory = json!("2Gi");
+        }
+    });
+    stage.ready("x", json!({"memory": "2048Mi"})).await;
+    stage.look_again("x").await;
+    assert_eq!(stage.api.writes().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_else_the_server_rewrites_is_applied_once_too() {
+    let stage = Stage::new();
+    stage.api.admit("configmaps", |map| map["data"]["colour"] = json!("normalised"));
+    stage.ready("x", json!({"colour": "red"})).await;
+    time_passes(600).await;
+    // Made, found to differ, applied (which takes over what was posted), and left at that.
+    let map: Vec<_> = stage.api.writes().into_iter().filter(|write| write.ends_with("configmaps/x")).collect();
+    assert_eq!(map, ["create configmaps/x", "patch configmaps/x", "patch configmaps/x"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_no_longer_wanted_is_deleted() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"spare": true})).await;
+    stage.edit_spec("x", json!({"spare": false})).await;
+    stage.until_ready("x").await;
+    assert!(stage.object("configmaps", "x-spare").is_null());
+    assert_eq!(stage.api.writes().last().unwrap(), "delete configmaps/x-spare");
+    let body = stage.api.calls().into_iter().rfind(|call| call.verb.as_str() == "delete").unwrap().body;
+    assert!(body["preconditions"]["uid"].is_string() && body["preconditions"]["resourceVersion"].is_string(), "{body}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_looks_like_a_child_but_is_somebody_elses_is_not_deleted() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.config_map("theirs", json!({})).await;
+    let labels = json!({label::MANAGED_BY: label::STACK, label::COMPONENT: "lamps", label::INSTANCE: "x"});
+    stage.edit::<ConfigMap>("theirs", json!({"metadata": {"labels": labels}})).await;
+    stage.look_again("x").await;
+    assert!(stage.object("configmaps", "theirs").is_object());
+    assert_eq!(stage.api.writes().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_somebody_deletes_is_made_again() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.delete::<ConfigMap>("x").await;
+    stage.api.until("the ConfigMap", |api| api.get("configmaps", NAMESPACE, "x")).await;
+    stage.until_ready("x").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_that_somebody_takes_off_a_child_come_back() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let before = stage.api.calls().len();
+    stage.edit::<ConfigMap>("x", json!({"metadata": {"labels": {label::INSTANCE: null}}})).await;
+    time_passes(60).await;
+    assert_eq!(stage.object("configmaps", "x")["metadata"]["labels"][label::INSTANCE], "x");
+    assert_eq!(stage.reason("x").as_deref(), Some("Verified"));
+    assert!(stage.api.calls().len() < before + 12, "{:#?}", &stage.api.calls()[before..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_immutable_field_is_changed_by_making_the_object_again_without_its_dependents() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"service": "one", "replicas": 1})).await;
+    stage.pod("x", 0).await;
+    let before = stage.api.writes().len();
+    stage.edit_spec("x", json!({"service": "two"})).await;
+    stage
+        .api
+        .until("the new set", |api| {
+            let set = api.get("statefulsets", NAMESPACE, "x")?;
+            (set["spec"]["serviceName"] == "two").then_some(())
+        })
+        .await;
+    time_passes(30).await;
+    assert_eq!(stage.api.writes()[before..], ["delete statefulsets/x", "create statefulsets/x"]);
+    assert!(stage.object("pods", "x-0").is_object());
+    assert_eq!(stage.object("pods", "x-0")["metadata"]["ownerReferences"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_is_asked_for_once_even_if_the_watch_is_behind() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"spare": true})).await;
+    stage.api.hold_watches("configmaps");
+    let before = stage.api.writes().len();
+    stage.edit_spec("x", json!({"spare": false})).await;
+    time_passes(600).await;
+    assert_eq!(stage.api.writes()[before..], ["delete configmaps/x-spare"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_the_cache_is_too_old_for_is_not_repeated_in_haste() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"spare": true})).await;
+    stage.api.hold_watches("configmaps");
+    stage.edit::<ConfigMap>("x-spare", json!({"data": {"theirs": "1"}})).await;
+    let before = stage.api.writes().len();
+    stage.edit_spec("x", json!({"spare": false})).await;
+    time_passes(60).await;
+    assert!(stage.api.writes().len() < before + 12, "{:?}", stage.api.writes());
+    stage.api.release_watches();
+    stage.until_ready("x").await;
+    assert!(stage.object("configmaps", "x-spare").is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_on_its_way_out_is_waited_for_and_made_again() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.edit::<StatefulSet>("x", json!({"metadata": {"finalizers": ["somebody/waits"]}})).await;
+    time_passes(30).await;
+    stage.delete::<StatefulSet>("x").await;
+    stage.until_reason("x", "Applying").await;
+    assert!(stage.condition("x", "Ready").unwrap()["message"].as_str().unwrap().contains("StatefulSet/x"));
+    stage.edit::<StatefulSet>("x", json!({"metadata": {"finalizers": []}})).await;
+    stage.until_ready("x").await;
+    assert_eq!(stage.api.writes().last().unwrap(), "create statefulsets/x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_for_an_object_that_is_being_deleted() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    stage.edit::<Lamp>("x", json!({"metadata": {"finalizers": ["somebody/waits"]}})).await;
+    stage.delete::<Lamp>("x").await;
+    let before = stage.api.calls().len();
+    stage.edit_spec("x", json!({"colour": "blue"})).await;
+    stage.delete::<ConfigMap>("x").await;
+    time_passes(600).await;
+    assert_eq!(stage.api.calls()[before..], []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_object_is_reported_on_and_otherwise_left_alone() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"colour": "red"})).await;
+    let before = stage.api.writes().len();
+    let paused =
+        json!({"metadata": {"annotations": {annotation::PAUSED: "true"}}, "spec": {"colour": "blue", "say": "hi"}});
+    stage.edit::<Lamp>("x", paused).await;
+    stage.until_reason("x", "Paused").await;
+    time_passes(1800).await;
+    assert_eq!(stage.api.writes()[before..], [] as [&str; 0]);
+    assert_eq!(stage.product().told, [] as [&str; 0]);
+    assert_eq!(stage.condition("x", "Paused").unwrap()["status"], "True");
+    stage.edit::<Lamp>("x", json!({"metadata": {"annotations": {annotation::PAUSED: null}}})).await;
+    stage.until_ready("x").await;
+    assert_eq!(stage.object("configmaps", "x")["data"]["colour"], "blue");
+    assert_eq!(stage.product().told, ["tell x hi"]);
+}

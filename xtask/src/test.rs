@@ -1,0 +1,167 @@
+//! `cargo xtask test`: all levels, from formatting to a node that was killed, and the machine as it was before.
+//!
+//! ```text
+//! format, lints, generated files ─▶ tests that need no cluster ─▶ API server alone ─▶ node: the seed, then the rest ─▶ node down
+//! ```
+//!
+//! The local clusters of the tests have a state directory of their own, so that the data of a node that is used stay.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::step::{LoggedCommand, Step, Steps};
+use crate::{codegen, place};
+
+/// The variables that tell tests where their cluster is; crate `e2e` reads them.
+const API_KUBECONFIG: &str = "TEMPORAL_STACK_API_KUBECONFIG";
+const NODE_KUBECONFIG: &str = "TEMPORAL_STACK_NODE_KUBECONFIG";
+const XTASK: &str = "TEMPORAL_STACK_XTASK";
+const NODE_DIR: &str = "TEMPORAL_STACK_NODE_DIR";
+const FULL: &str = "TEMPORAL_STACK_TEST_FULL";
+
+/// The arguments of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Larger matrices and counts, too, and the checks that need tools from outside.
+    #[arg(long)]
+    full: bool,
+    /// Do not ask before installing packages or changing the network.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Runs all tests; ends with the test runners' own closing lines.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let mut run = Run::new(arguments)?;
+    run.without_a_cluster()?;
+    let result = run.on_the_api_server().and_then(|()| run.on_the_node());
+    // The node goes, whatever the tests said.
+    let gone = run.xtask(&["down", "--delete-data"]);
+    run.steps.finish();
+    for line in &run.closing {
+        println!("{line}");
+    }
+    result.and(gone)
+}
+
+struct Run<'a> {
+    arguments: &'a Arguments,
+    steps: Steps,
+    node_dir: PathBuf,
+    closing: Vec<String>,
+}
+
+impl<'a> Run<'a> {
+    fn new(arguments: &'a Arguments) -> Result<Self> {
+        let mut node_dir = place::node()?.into_os_string();
+        node_dir.push("-test");
+        let steps = Steps::new("test")?;
+        Ok(Self { arguments, steps, node_dir: node_dir.into(), closing: Vec::new() })
+    }
+
+    fn without_a_cluster(&mut self) -> Result<()> {
+        self.steps.run("format", |step| cargo(step).args(["fmt", "--all", "--check"]).run())?;
+        self.steps.run("lints", |step| {
+            let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny=warnings"];
+            cargo(step).args(clippy).run()
+        })?;
+        self.steps.run("generated files", |_| codegen::check())?;
+        if self.arguments.full {
+            self.steps.run("documentation", |step| {
+                cargo(step).env("RUSTDOCFLAGS", "--deny=warnings").args(["doc", "--workspace", "--no-deps"]).run()
+            })?;
+            self.steps.run("licences, sources, duplicates", deny)?;
+        }
+        self.tests("tests without a cluster", &["--workspace", "--exclude=e2e", "--all-features"], &[])
+    }
+
+    fn on_the_api_server(&mut self) -> Result<()> {
+        self.xtask(&["node", "up", "--control-plane"])?;
+        self.steps.run("build the controllers for tests", |step| {
+            cargo(step).args(["build", "--workspace", "--all-features", "--bins", "--tests"]).run()
+        })?;
+        let kubeconfig = self.node_dir.join("control-plane/admin.kubeconfig");
+        let result = self.tests(
+            "tests on the API server",
+            &["--package=e2e", "--all-features", "--test=api"],
+            &[(API_KUBECONFIG, kubeconfig.into())],
+        );
+        result.and(self.xtask(&["node", "down", "--control-plane"]))
+    }
+
+    fn on_the_node(&mut self) -> Result<()> {
+        // A run that was killed may have left its node.
+        self.xtask(&["down", "--delete-data"])?;
+        self.xtask(&["up"])?;
+        let environment = [
+            (NODE_KUBECONFIG, self.node_dir.join("node/admin.kubeconfig").into()),
+            (XTASK, env::current_exe().context("the path of xtask is unknown")?.into()),
+        ];
+        let seed = ["--package=e2e", "--all-features", "--test=seed", "--", "--test-threads=1"];
+        self.tests("tests of the seed on the node", &seed, &environment)?;
+        self.tests("tests on the node", &["--package=e2e", "--all-features", "--test=node"], &environment)
+    }
+
+    /// Runs cargo's tests; keeps their closing lines, and prints everything when they fail.
+    fn tests(&mut self, name: &str, arguments: &[&str], environment: &[(&str, OsString)]) -> Result<()> {
+        let node_dir = self.node_dir.clone();
+        let full = self.arguments.full;
+        let log = self.steps.log_of(name);
+        let result = self.steps.run(name, |step| {
+            let mut command = cargo(step).arg("test").args(arguments).env(NODE_DIR, node_dir);
+            for (key, value) in environment {
+                command = command.env(key, value);
+            }
+            if full {
+                command = command.env(FULL, "1");
+            }
+            command.run()
+        });
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        if result.is_err() {
+            println!("{text}");
+        }
+        let of_runner = |line: &&str| line.starts_with("test result:") && !line.contains(" 0 passed; 0 failed");
+        for line in text.lines().filter(of_runner) {
+            println!("{line}");
+            self.closing.push(line.to_owned());
+        }
+        result
+    }
+
+    /// Runs another command of this program, on the clusters of the tests; it prints its own steps.
+    fn xtask(&self, arguments: &[&str]) -> Result<()> {
+        let program = env::current_exe().context("the path of xtask is unknown")?;
+        let mut command = Command::new(program);
+        command.args(arguments).env(NODE_DIR, &self.node_dir);
+        if self.arguments.yes && arguments.contains(&"up") {
+            command.arg("--yes");
+        }
+        let status = command.status().context("could not start xtask")?;
+        if !status.success() {
+            bail!("`cargo xtask {}` failed", arguments.join(" "));
+        }
+        Ok(())
+    }
+}
+
+fn cargo(step: &Step) -> LoggedCommand {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    step.command(cargo).current_dir(place::workspace())
+}
+
+/// `cargo deny`, installed into the cache on first use. Its list of advisories is not fetched: what is yanked is.
+fn deny(step: &mut Step) -> Result<()> {
+    let root = place::cache()?.join("tools");
+    let program = root.join("bin/cargo-deny");
+    if !program.is_file() {
+        step.note("installing cargo-deny");
+        cargo(step).args(["install", "--locked", "--root"]).arg(&root).arg("cargo-deny").run()?;
+    }
+    let checks = ["--all-features", "check", "bans", "licenses", "sources"];
+    step.command(program).current_dir(place::workspace()).args(checks).run()
+}
