@@ -11,17 +11,26 @@
 //! A test is a user: it writes custom resources, reads conditions and children, and asks the controller for nothing but its
 //! metrics and its log. Times are printed, not asserted; [`HANG`] only keeps a test from waiting for ever.
 
+pub mod application;
 pub mod cluster;
 pub mod controller;
 pub mod database;
 mod dump;
+pub mod existing;
+pub mod host;
 pub mod prepare;
+pub mod program;
 pub mod secrets;
 pub mod snapshot;
 pub mod space;
+pub mod sql;
+pub mod stopwatch;
 pub mod wait;
 
 pub use cluster::Cluster;
 pub use controller::{Controller, Identity, Requests};
+pub use existing::in_default;
 pub use space::{Space, with_namespace};
+pub use sql::{Binding, Session};
+pub use stopwatch::Stopwatch;
 pub use wait::{HANG, until, until_gone};

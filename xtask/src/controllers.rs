@@ -1,9 +1,13 @@
 //! The controllers of the workspace: what is generated from each, and how it is called.
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
+use kube::api::ApiResource;
+use serde_json::{Value, json};
 use temporal_stack_common::api::PostgresDatabase;
+use temporal_stack_common::component::{Child, Component};
 use temporal_stack_common::driver;
 use temporal_stack_database::Database;
 
@@ -23,6 +27,12 @@ pub struct Controller {
     pub rules: fn() -> Vec<PolicyRule>,
     /// Images that it gives to pods, by the variable that names the default.
     pub images: &'static [(&'static str, &'static str)],
+    /// The spec of an object to measure it with.
+    pub sample: fn() -> Value,
+    /// The kind of child that it is there for.
+    pub workload: fn() -> ApiResource,
+    /// The kinds that it makes.
+    pub kept: fn() -> Vec<ApiResource>,
 }
 
 /// All controllers.
@@ -32,7 +42,14 @@ pub const ALL: &[Controller] = &[Controller {
     crd: PostgresDatabase::crd,
     rules: driver::rules::<Database>,
     images: &[("RELATED_IMAGE_POSTGRES", "postgres")],
+    sample: || json!({}),
+    workload: || ApiResource::erase::<StatefulSet>(&()),
+    kept: kept::<Database>,
 }];
+
+fn kept<C: Component>() -> Vec<ApiResource> {
+    C::children().into_iter().filter(Child::is_kept).map(|child| child.resource).collect()
+}
 
 /// The controllers of these names, or all when there are none.
 pub fn named(names: &[String]) -> anyhow::Result<Vec<&'static Controller>> {

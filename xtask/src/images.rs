@@ -117,6 +117,12 @@ pub fn build<N: AsRef<str>>(steps: &mut Steps, names: &[N]) -> Result<Vec<Image>
     recipes.iter().map(image).collect()
 }
 
+/// Builds the program of one controller, as it is in its image.
+pub fn program(steps: &mut Steps, name: &str) -> Result<PathBuf> {
+    let recipe = find(name)?;
+    programs::build(steps, &[recipe])?.remove(name).with_context(|| format!("{name} is no program of this workspace"))
+}
+
 /// Builds one controller's image with another tag than the workspace's version, or of another program than cargo
 /// builds now, or both: two versions of a controller, for tests of upgrades.
 pub fn controller(steps: &mut Steps, name: &str, tag: Option<&str>, program: Option<&Path>) -> Result<Image> {

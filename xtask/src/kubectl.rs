@@ -1,7 +1,7 @@
 //! kubectl, pointed at one cluster.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -34,6 +34,11 @@ impl Kubectl {
             None => administrator(&Cluster::node()?),
         };
         Ok(Self { program, cluster })
+    }
+
+    /// kubectl with a kubeconfig.
+    pub fn with_kubeconfig(kubeconfig: &Path) -> Result<Self> {
+        Ok(Self { cluster: vec!["--kubeconfig".into(), kubeconfig.into()], ..Self::of(None)? })
     }
 
     /// A kubectl command.

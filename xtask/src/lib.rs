@@ -3,6 +3,7 @@
 //! A command is a run of [steps](step); it finds its directories in [`place`], changes the machine through [`machine`]
 //! only, and leaves running what [`process`] can tell from everything else.
 
+pub mod bench;
 pub mod certificates;
 pub mod cluster;
 pub mod codegen;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, deploy, images, node, stack, step, test};
+use xtask::{bench, codegen, deploy, images, node, stack, step, test};
 
 /// The project's own tasks.
 #[derive(Debug, Parser)]
@@ -15,6 +15,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measures a controller on an API server alone.
+    Bench(bench::Arguments),
     /// Writes the manifests and tables that follow from the types.
     Codegen(codegen::Arguments),
     /// Brings controllers into a cluster.
@@ -36,6 +38,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Codegen(arguments) => codegen::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Down(arguments) => stack::down(&arguments),

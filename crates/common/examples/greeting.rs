@@ -101,7 +101,7 @@ impl Component for Greetings {
 }
 
 #[derive(Parser)]
-struct Args {
+struct Arguments {
     /// Prints the `CustomResourceDefinition` and ends.
     #[arg(long)]
     crd: bool,
@@ -115,7 +115,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     install_crypto();
-    let args = Args::parse();
+    let args = Arguments::parse();
     if args.crd {
         println!("{}", serde_json::to_string_pretty(&Greeting::crd())?);
     } else if args.rbac {
@@ -124,7 +124,7 @@ async fn main() -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&ClusterRole { metadata, rules, ..ClusterRole::default() })?);
     } else {
         let greetings = |process: Process| driver::run(Greetings(process.client.clone()), process);
-        process::run(Greetings::NAME, args.process, greetings).await?;
+        process::run(Greetings::NAME, env!("CARGO_PKG_VERSION"), args.process, greetings).await?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@
 //! Reads are at the front, writes at the end, and everything worth arguing about is in the middle, where a fixture and an
 //! assertion are enough for a test.
 
-use std::{fmt::Display, future::Future};
+use std::{fmt::Display, future::Future, time::Duration};
 
 use k8s_openapi::{NamespaceResourceScope, api::rbac::v1::PolicyRule};
 use kube::{Resource, api::ApiResource, core::object::HasStatus};
@@ -105,6 +105,11 @@ pub trait Component: Send + Sync + 'static {
     /// When pods are restarted for a newer controller's sake.
     fn rollout(&self, _object: &Self::Kind) -> Rollout {
         Rollout::default()
+    }
+
+    /// How soon to look again although the object is Ready: for something that is awaited and that no watch shows.
+    fn look_again(&self, _object: &Self::Kind, _observed: &Self::Observed) -> Option<Duration> {
+        None
     }
 
     /// Tells the product one thing.

@@ -1,7 +1,7 @@
 //! The life of a controller's process, from its arguments to its end.
 //!
 //! ```text
-//!  run(name, args, controller)
+//!  run(name, version, args, controller)
 //!   │ log, signals, client (counted), /live /ready /metrics
 //!   ▼
 //!  controller(process) ── warms its caches ── ready.set() ── leadership().await ── passes ── shutdown() ── drains ── returns
@@ -145,12 +145,17 @@ impl Process {
     }
 }
 
-/// Runs the controller `name` until it returns, is told to end, or loses its Lease.
+/// Runs the controller `name`, whose program is of that `version`, until it returns, is told to end, or loses its Lease.
 ///
 /// # Errors
 ///
 /// Each variant of [`Error`] says when; an end that a signal asked for and that stayed within the drain timeout is none.
-pub async fn run<F, E>(name: &'static str, args: Args, controller: impl FnOnce(Process) -> F) -> Result<(), Error>
+pub async fn run<F, E>(
+    name: &'static str,
+    version: &'static str,
+    args: Args,
+    controller: impl FnOnce(Process) -> F,
+) -> Result<(), Error>
 where
     F: Future<Output = Result<(), E>>,
     E: Into<BoxError>,
@@ -173,7 +178,7 @@ where
         signals,
         drain_timeout: args.drain_timeout,
     };
-    tracing::info!(name, version = env!("CARGO_PKG_VERSION"), scope = ?process.scope, "starting");
+    tracing::info!(name, version, scope = ?process.scope, "starting");
     // Boxed, because everything that a controller does is in it.
     let controller = Box::pin(controller(process));
     let controller = async { controller.await.map_err(Into::into) };

@@ -34,6 +34,8 @@ mod progress;
 mod settings;
 mod volume;
 
+use std::time::Duration;
+
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{PersistentVolumeClaim, Pod, Secret, Service},
@@ -155,6 +157,11 @@ impl Component for Database {
 
     fn rollout(&self, object: &PostgresDatabase) -> Rollout {
         object.spec.rollout
+    }
+
+    fn look_again(&self, _object: &PostgresDatabase, observed: &Observed) -> Option<Duration> {
+        // Kubernetes does not tell when an application closes its last session.
+        progress::rotation_waits(observed).then_some(Duration::from_secs(5))
     }
 
     async fn act(&self, _object: &PostgresDatabase, observed: &Observed, action: &Action) -> Result<(), Error> {

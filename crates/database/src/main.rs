@@ -26,6 +26,6 @@ async fn main() -> anyhow::Result<()> {
     process::install_crypto();
     let Arguments { process, defaults } = Arguments::parse();
     let component = Database::new(defaults);
-    process::run(env!("CARGO_BIN_NAME"), process, |process| driver::run(component, process)).await?;
+    process::run(env!("CARGO_BIN_NAME"), VERSION, process, |process| driver::run(component, process)).await?;
     Ok(())
 }

@@ -60,8 +60,9 @@ pub(crate) fn progress(object: &PostgresDatabase, observed: &Observed) -> Progre
         Server::Silent(Failure::Refused { .. }) => Progress::Stalled {
             reason: ADMINISTRATOR_REFUSED,
             message: format!(
-                "the server refuses the controller's administrator: the volume was initialised with another password than Secret/{} has; restore that Secret, or run ALTER ROLE {ADMINISTRATOR} PASSWORD with the Secret's password on the server",
-                names::administrator(object)
+                "the server refuses the controller's administrator: the volume was initialised with another password than Secret/{} has; restore that Secret, or set the server's to the Secret's: kubectl exec {}-0 -- psql -U {ADMINISTRATOR} -d postgres -c \"ALTER ROLE {ADMINISTRATOR} PASSWORD '…'\"",
+                names::administrator(object),
+                names::server(object)
             ),
         },
         Server::Silent(failure) => {
@@ -102,12 +103,17 @@ fn invalid(object: &PostgresDatabase, observed: &Observed) -> Option<String> {
         .map(|key| format!("spec.provider.postgres.parameters.{key}: the controller decides this setting; remove it"))
 }
 
+/// Whether a rotation waits for applications to leave the login whose turn it is.
+pub(crate) fn rotation_waits(observed: &Observed) -> bool {
+    let Source::Embedded(embedded) = &observed.source else { return false };
+    embedded.newest().is_some_and(|newest| still_used(observed, newest).is_some())
+}
+
 /// Conditions beside those of the driver.
 pub(crate) fn statements(observed: &Observed) -> Vec<Statement> {
     let Source::Embedded(embedded) = &observed.source else { return Vec::new() };
     let mut statements = vec![observed.settings.honoured.clone()];
-    let waiting = embedded.newest().filter(|newest| still_used(observed, newest).is_some());
-    if let Some(newest) = waiting {
+    if let Some(newest) = embedded.newest().filter(|_| rotation_waits(observed)) {
         let message = format!(
             "the next login is {}, and applications are still connected as it since the rotation before; it is taken when they have gone. Let them read the binding again",
             newest.username

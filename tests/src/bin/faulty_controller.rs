@@ -57,7 +57,7 @@ async fn main() -> anyhow::Result<()> {
     let layer = layer_fn(|inner| Faulty { inner, fault: fault.clone() });
     let client = client::builder(client::config(None).await?, &requests)?.with_layer(&layer).build();
     let scope = Scope::Namespaces(vec![arguments.namespace]);
-    let (process, control) = Process::new(driver::name::<Database>(), client, scope, requests);
+    let (process, control) = Process::new("database-controller", client, scope, requests);
     let settled = settled(process.clone());
     let controller = driver::run(Database::new(arguments.defaults), process);
     control.lead();

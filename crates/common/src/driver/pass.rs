@@ -187,7 +187,12 @@ impl<C: Component> Passes<C> {
             Verdict::Failed { reason, message } => Outcome::Reconciling(reason, message),
             Verdict::Stalled { reason, message } => Outcome::Stalled(reason, message),
         };
-        self.end(object, memory, outcome, facts).await
+        let ready = matches!(outcome, Outcome::Ready(_));
+        let next = self.end(object, memory, outcome, facts).await?;
+        Ok(match (next, self.component.look_again(object, &observed)) {
+            (Next::After(later), Some(sooner)) if ready => Next::After(later.min(sooner)),
+            (next, _) => next,
+        })
     }
 
     /// An object that another controller is to make, and that is there without our labels: somebody else's.

@@ -97,7 +97,16 @@ pub fn trouble(pod: &Pod) -> Option<String> {
             }
         }
     }
-    None
+    let unready = status.container_statuses.iter().flatten().find(|container| {
+        let runs = container.state.as_ref().is_some_and(|state| state.running.is_some());
+        runs && container.started == Some(true) && !container.ready
+    });
+    unready.map(|container| {
+        format!(
+            "Pod/{name}: container {} runs and does not pass its readiness probe; see kubectl describe pod {name}",
+            container.name
+        )
+    })
 }
 
 /// Whether the pod says of itself that it is ready, and is not on its way out.

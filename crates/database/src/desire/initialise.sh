@@ -6,8 +6,10 @@ if [ -s "$PGDATA/PG_VERSION" ]; then
   exit 0
 fi
 rm -rf "$PGDATA.new"
+# Local is this pod alone, where who may run a program may read the data anyway; it is the way back in when the
+# administrator's Secret is lost.
 initdb --pgdata="$PGDATA.new" --username="$ADMINISTRATOR" --pwfile=/etc/administrator/password \
-  --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums
+  --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums
 echo "host all all all scram-sha-256" >> "$PGDATA.new/pg_hba.conf"
 sync
 mv "$PGDATA.new" "$PGDATA"

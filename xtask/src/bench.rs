@@ -1,0 +1,140 @@
+//! `cargo xtask bench <controller>`: how a controller does on an API server alone.
+//!
+//! No node, so pods never become ready: what is measured is the controller and the API server, not the product. All of it
+//! belongs to the driver, so every component gets it for the line in [`crate::controllers`].
+
+// Counts of a benchmark are far below 2^52.
+#![allow(clippy::cast_precision_loss)]
+
+mod fleet;
+mod subject;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::controllers::{self, Controller};
+use crate::kubectl::Kubectl;
+use crate::node::control_plane_only;
+use crate::step::{LoggedCommand, Steps};
+use crate::{images, place};
+use fleet::Fleet;
+use subject::Subject;
+
+/// The arguments of `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Which controller.
+    controller: String,
+    /// How many of its objects.
+    #[arg(long, default_value_t = 200)]
+    objects: usize,
+    /// How many Secrets that are none of its business, at the end.
+    #[arg(long, default_value_t = 10_000)]
+    foreign_secrets: usize,
+    /// How many seconds to count requests while nothing changes.
+    #[arg(long, default_value_t = 60)]
+    idle: u64,
+    /// Do not ask before installing packages.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Runs the benchmark and prints what it measured as a table.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let chosen = controllers::named(std::slice::from_ref(&arguments.controller))?;
+    let controller = *chosen.first().context("no controller is named")?;
+    control_plane_only::up(arguments.yes)?;
+    let runtime = tokio::runtime::Runtime::new().context("could not start a runtime")?;
+    let measured = runtime.block_on(measure(arguments, controller));
+    control_plane_only::down()?;
+    println!("{}", measured?);
+    Ok(())
+}
+
+async fn measure(arguments: &Arguments, controller: &Controller) -> Result<String> {
+    let count = arguments.objects;
+    let mut steps = Steps::new("bench")?;
+    let program = images::program(&mut steps, controller.program)?;
+    let crd = place::workspace().join("deploy/crds").join(controller.name);
+    let kubeconfig = crate::cluster::Cluster::control_plane()?.kubeconfig();
+    steps.run("install the kind", |step| {
+        let kubectl = Kubectl::with_kubeconfig(&kubeconfig)?;
+        let apply: LoggedCommand = kubectl.command(step).args(["apply", "--kustomize"]).arg(crd);
+        apply.run()
+    })?;
+    let fleet = Fleet::new(&kubeconfig, controller).await?;
+    fleet.prepare().await?;
+
+    let subject = Subject::start(&program, &kubeconfig).await?;
+    let idle_memory = subject.memory().await?;
+    let before = subject.requests().await?;
+    let began = Instant::now();
+    fleet.make_objects(count).await?;
+    let objects_made = began.elapsed();
+    fleet.until_workloads(count).await?;
+    let workloads_made = began.elapsed();
+    let after = subject.until_quiet().await?;
+    let memory = subject.memory().await?;
+
+    let quiet = subject.idle(Duration::from_secs(arguments.idle)).await?;
+    fleet.make_foreign_secrets(arguments.foreign_secrets).await?;
+    subject.until_quiet().await?;
+    let memory_with_secrets = subject.memory().await?;
+    drop(subject);
+
+    // A new process looks at every object once, and finds nothing to do.
+    let began = Instant::now();
+    let again = Subject::start(&program, &kubeconfig).await?;
+    let passes = again.until_passes(count).await?;
+    let looked = began.elapsed();
+    let writes = again.writes().await?;
+    drop(again);
+
+    let (kinds, limit) = fleet.limit(count).await?;
+    if writes > 0 {
+        bail!("a new process wrote {writes} times although nothing had changed");
+    }
+    let per_object = |requests: u64| requests as f64 / count as f64;
+    let rate = |time: Duration| count as f64 / time.as_secs_f64();
+    let mut rows = vec![
+        ("objects".to_owned(), count.to_string()),
+        ("objects made by the bench, per second".to_owned(), format!("{:.1}", rate(objects_made))),
+        ("objects until all workloads exist, per second".to_owned(), format!("{:.1}", rate(workloads_made))),
+        (format!("the same {kinds} children by a plain client, objects per second"), format!("{:.1}", rate(limit))),
+        ("requests per object made".to_owned(), format!("{:.2}", per_object(after.total() - before.total()))),
+        ("requests per object and minute, nothing changing".to_owned(), format!("{:.3}", per_object(quiet.total()) * 60.0 / arguments.idle.max(1) as f64)),
+        ("unchanged passes per second, one process, at its start".to_owned(), format!("{:.0}", passes as f64 / looked.as_secs_f64())),
+        ("writes in those passes".to_owned(), writes.to_string()),
+        ("resident memory at 0 objects, MB".to_owned(), megabytes(idle_memory)),
+        (format!("resident memory at {count} objects, MB"), megabytes(memory)),
+        (format!("… and {} foreign Secrets, MB", arguments.foreign_secrets), megabytes(memory_with_secrets)),
+    ];
+    for (call, number) in after.minus(&before) {
+        rows.push((format!("requests: {call}"), format!("{:.2} per object", per_object(number))));
+    }
+    steps.finish();
+    Ok(table(&rows))
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
+}
+
+fn table(rows: &[(String, String)]) -> String {
+    let lines = rows.iter().map(|(name, value)| format!("| {name} | {value} |"));
+    ["| | |", "|---|---|"].into_iter().map(str::to_owned).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// A custom resource of a controller with that name.
+fn sample(controller: &Controller, name: &str) -> Value {
+    let crd = (controller.crd)();
+    let version = crd.spec.versions.first().map(|version| version.name.clone()).unwrap_or_default();
+    serde_json::json!({
+        "apiVersion": format!("{}/{version}", crd.spec.group),
+        "kind": crd.spec.names.kind,
+        "metadata": {"name": name},
+        "spec": (controller.sample)(),
+    })
+}
