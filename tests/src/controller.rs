@@ -175,7 +175,10 @@ fn binary(program: &str) -> Result<PathBuf> {
     let folder = test.ancestors().nth(2).unwrap_or(Path::new(""));
     let path = folder.join(program);
     if !path.exists() {
-        bail!("there is no {}: `cargo xtask test` builds it, and so does `cargo build --workspace --bins`", path.display());
+        bail!(
+            "there is no {}: `cargo xtask test` builds it, and so does `cargo build --workspace --bins`",
+            path.display()
+        );
     }
     Ok(path)
 }

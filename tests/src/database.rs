@@ -89,7 +89,8 @@ impl Space {
     /// Waits until all is made that can be made without a node: only the pod is missing.
     pub async fn waits_for_its_pod(&self) -> Result<PostgresDatabase> {
         until(&self.databases(), NAME, "nothing to wait for but its pod", |object| {
-            condition_of(object, condition::RECONCILING).is_some_and(|condition| condition.message.contains("0 of 1 pods ready"))
+            condition_of(object, condition::RECONCILING)
+                .is_some_and(|condition| condition.message.contains("0 of 1 pods ready"))
         })
         .await
     }
@@ -99,7 +100,11 @@ impl Space {
         let stalled = self.condition(condition::STALLED, "True", reason).await?;
         assert_told(&stalled, told)?;
         let object = self.databases().get(NAME).await?;
-        ensure!(says(&object, condition::READY, "False", reason), "Ready says something else than Stalled: {:?}", object.status);
+        ensure!(
+            says(&object, condition::READY, "False", reason),
+            "Ready says something else than Stalled: {:?}",
+            object.status
+        );
         Ok(stalled)
     }
 

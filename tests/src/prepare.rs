@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use k8s_openapi::{
-    api::storage::v1::StorageClass,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::storage::v1::StorageClass, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{Api, Client, CustomResourceExt as _, ResourceExt as _};
 use serde_json::json;

@@ -42,7 +42,9 @@ impl SecretRecord {
             let mut events = pin!(events);
             while let Some(event) = events.next().await {
                 match event {
-                    Ok(Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) => note(&writes, &secret),
+                    Ok(Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) => {
+                        note(&writes, &secret)
+                    }
                     Ok(Event::InitDone) => {
                         let _ = established.take().map(|established| established.send(()));
                     }

@@ -9,7 +9,7 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, ObjectMeta, PostParams},
 };
-use rand::{Rng as _, distr::Alphanumeric};
+use rand::{RngExt as _, distr::Alphanumeric};
 
 use crate::{Cluster, cluster::shared_folder, dump};
 
@@ -35,8 +35,10 @@ impl Space {
         let shared = shared_folder(&client).await?;
         let suffix: String = rand::rng().sample_iter(Alphanumeric).take(8).map(char::from).collect();
         let name = format!("e2e-{}", suffix.to_lowercase());
-        let namespace =
-            Namespace { metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
+        let namespace = Namespace {
+            metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
         let made = Api::all(client.clone())
             .create(&PostParams::default(), &namespace)
             .await

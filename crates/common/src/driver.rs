@@ -23,7 +23,7 @@
 //! # Assumptions
 //!
 //! All children carry the three labels that the driver stamps, and pods get them through their template. Somebody who takes
-//! the labels off a child hides it; it is then found again by name, and left alone as somebody else's.
+//! the labels off a child hides it; it is then found again by name, and has them back if it is ours.
 
 mod memory;
 mod metrics;

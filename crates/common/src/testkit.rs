@@ -52,8 +52,10 @@ struct State {
     faults: Vec<(Verb, String, u16)>,
     held: Vec<String>,
     terminating: Vec<String>,
-    admissions: Vec<(String, fn(&mut Value))>,
+    admissions: Vec<(String, Admission)>,
 }
+
+type Admission = fn(&mut Value);
 
 /// A request of the controller.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,7 +131,7 @@ impl FakeApi {
     }
 
     /// From now on `change` is made to objects of the resource before they are stored, whoever writes them.
-    pub fn admit(&self, resource: &str, change: fn(&mut Value)) {
+    pub fn admit(&self, resource: &str, change: Admission) {
         self.change(|state| state.admissions.push((resource.to_owned(), change)));
     }
 

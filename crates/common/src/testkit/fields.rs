@@ -66,7 +66,9 @@ pub(super) fn update(live: &Value, next: &mut Value, writer: Writer<'_>) {
         return;
     }
     for entry in &mut entries {
-        changed.iter().for_each(|pointer| disown(entry, pointer));
+        for pointer in &changed {
+            disown(entry, pointer);
+        }
     }
     let had = entries.iter().find(|entry| is_of(entry, writer, "Update")).map(owned).unwrap_or_default();
     entries.retain(|entry| !is_of(entry, writer, "Update"));

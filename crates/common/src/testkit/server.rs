@@ -169,7 +169,7 @@ impl State {
                 let next = fields::apply(&from, &asked.body, asked.writer(), force)
                     .map_err(|message| Refusal(409, "Conflict", message))?;
                 match live {
-                    Some(live) => Ok(self.replace(asked, &live, next)),
+                    Some(live) => Ok(self.replace(asked, &live, &next)),
                     None => self.make(asked, next),
                 }
             }
@@ -179,7 +179,7 @@ impl State {
                 let mut next = live.clone();
                 merge(&mut next, &asked.body);
                 fields::update(&live, &mut next, asked.writer());
-                Ok(self.replace(asked, &live, next))
+                Ok(self.replace(asked, &live, &next))
             }
             Verb::Delete => {
                 let live = live.ok_or_else(missing)?;
@@ -225,7 +225,7 @@ impl State {
     }
 
     /// Stores what a write through this door may change.
-    fn replace(&mut self, asked: &Asked, live: &Value, next: Value) -> Value {
+    fn replace(&mut self, asked: &Asked, live: &Value, next: &Value) -> Value {
         let mut stored = if asked.subresource.is_some() { live.clone() } else { next.clone() };
         stored["status"] = if asked.subresource.is_some() { next["status"].clone() } else { live["status"].clone() };
         let (was, is) = (&live["metadata"], &next["metadata"]);

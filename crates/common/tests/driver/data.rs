@@ -175,3 +175,31 @@ async fn what_an_earlier_object_of_the_name_has_left_to_garbage_collection_is_wa
     stage.api.collect_garbage();
     stage.until_ready("x").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_claim_that_somebody_else_makes_is_adjusted_when_it_comes_and_stays() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"claim": "x-volume"})).await;
+    assert!(stage.object("persistentvolumeclaims", "x-volume").is_null());
+    let labels = json!({
+        label::MANAGED_BY: label::STACK, label::COMPONENT: "lamps", label::INSTANCE: "x", label::DATA: "true",
+    });
+    stage.claim("x-volume", labels).await;
+    time_passes(10).await;
+    assert_eq!(stage.object("persistentvolumeclaims", "x-volume")["metadata"]["annotations"]["lamp"], "on");
+    stage.edit_spec("x", json!({"claim": null})).await;
+    stage.until_ready("x").await;
+    assert!(stage.object("persistentvolumeclaims", "x-volume").is_object());
+    assert_eq!(stage.api.writes().last().unwrap(), "patch persistentvolumeclaims/x-volume");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_claim_without_our_labels_is_somebody_elses() {
+    let stage = Stage::new();
+    stage.claim("x-volume", json!({})).await;
+    let before = stage.object("persistentvolumeclaims", "x-volume");
+    stage.make("x", json!({"claim": "x-volume"})).await;
+    stage.until_reason("x", "NameTaken").await;
+    assert_eq!(stage.object("persistentvolumeclaims", "x-volume"), before);
+    assert_eq!(stage.api.writes(), [] as [&str; 0]);
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
-        core::v1::{ConfigMap, Pod, Secret},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret},
     },
     apimachinery::pkg::apis::meta::v1::Condition,
 };
@@ -31,6 +31,10 @@ pub struct LampSpec {
     pub shade: Option<String>,
     /// Whether there is a second ConfigMap.
     pub spare: bool,
+    /// Whether there must be no ConfigMap of the first version any more.
+    pub tidy: bool,
+    /// A volume claim that somebody else makes.
+    pub claim: Option<String>,
     /// What the product is to be told.
     pub say: Option<String>,
     /// An immutable field of the set.
@@ -130,6 +134,7 @@ impl Component for Lamps {
             Child::kept::<ConfigMap>(),
             Child::kept::<Secret>(),
             Child::kept::<StatefulSet>(),
+            Child::adjusted::<PersistentVolumeClaim>(),
             Child::restarted::<Pod>(),
         ]
     }
@@ -178,6 +183,14 @@ impl Component for Lamps {
         if spec.spare {
             let spare: ConfigMap = from(json!({"metadata": {"name": format!("{name}-spare")}, "data": {}}));
             manifests.push(Manifest::new(&spare));
+        }
+        if spec.tidy {
+            manifests.push(Manifest::absent::<ConfigMap>(&format!("{name}-spare")));
+        }
+        if let Some(claim) = &spec.claim {
+            let claim: PersistentVolumeClaim =
+                from(json!({"metadata": {"name": claim, "annotations": {"lamp": "on"}}}));
+            manifests.push(Manifest::new(&claim).existing().data(spec.deletion_policy));
         }
         manifests
     }

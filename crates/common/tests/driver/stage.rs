@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
 use kube::{
     Api, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -202,6 +202,13 @@ impl Stage {
     pub(crate) async fn foreign_secret(&self, name: &str) {
         let secret = json!({"metadata": {"name": name}, "stringData": {"key": "theirs"}});
         self.others::<Secret>().create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
+    }
+
+    /// A volume claim, as the controller of sets makes them.
+    pub(crate) async fn claim(&self, name: &str, labels: Value) {
+        let claim = json!({"metadata": {"name": name, "labels": labels}});
+        let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
+        self.others::<PersistentVolumeClaim>().create(&PostParams::default(), &claim).await.unwrap();
     }
 
     pub(crate) async fn config_map(&self, name: &str, data: Value) {

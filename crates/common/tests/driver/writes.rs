@@ -105,6 +105,17 @@ async fn a_child_that_is_no_longer_wanted_is_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_must_not_be_there_is_deleted_in_its_turn() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"spare": true})).await;
+    stage.edit_spec("x", json!({"spare": false, "tidy": true})).await;
+    stage.until_ready("x").await;
+    assert!(stage.object("configmaps", "x-spare").is_null());
+    let deleted = stage.api.writes().into_iter().filter(|write| write.starts_with("delete")).collect::<Vec<_>>();
+    assert_eq!(deleted, ["delete configmaps/x-spare"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_looks_like_a_child_but_is_somebody_elses_is_not_deleted() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;

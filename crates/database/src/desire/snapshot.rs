@@ -17,7 +17,7 @@ use crate::{
     settings::Settings,
 };
 
-fn object(spec: serde_json::Value) -> PostgresDatabase {
+fn object(spec: &serde_json::Value) -> PostgresDatabase {
     serde_json::from_value(json!({
         "apiVersion": "temporal-stack.dev/v1alpha1",
         "kind": "PostgresDatabase",
@@ -93,14 +93,14 @@ fn yaml(manifests: &[Manifest]) -> String {
 
 #[test]
 fn an_empty_spec_makes_a_whole_server_and_draws_its_secrets() {
-    let object = object(json!({}));
+    let object = object(&json!({}));
     let observed = observed(&object, Vec::new(), None, Server::Absent);
     insta::assert_snapshot!(yaml(&manifests(&object, &observed)));
 }
 
 #[test]
 fn everything_that_can_be_said_of_a_server_is_in_its_manifests() {
-    let object = object(json!({
+    let object = object(&json!({
         "provider": {"postgres": {
             "image": "example/postgres:16",
             "storage": {"size": "20Gi", "storageClassName": "fast"},
@@ -116,7 +116,7 @@ fn everything_that_can_be_said_of_a_server_is_in_its_manifests() {
 
 #[test]
 fn a_rotation_reaches_the_server_before_the_binding_and_the_old_secret_goes_last() {
-    let object = object(json!({}));
+    let object = object(&json!({}));
     let (first, second) = (login(1, "temporal_a"), login(2, "temporal_b"));
     let both = || vec![first.clone(), second.clone()];
     let summary = |bound: &Login, server| {
@@ -139,7 +139,7 @@ fn a_rotation_reaches_the_server_before_the_binding_and_the_old_secret_goes_last
 
 #[test]
 fn somebody_elses_database_needs_a_binding_only() {
-    let object = object(json!({"provider": {"external": {"secretName": "theirs"}}}));
+    let object = object(&json!({"provider": {"external": {"secretName": "theirs"}}}));
     let access = Access {
         address: Address { host: "db.example.com".to_owned(), port: 6432 },
         username: "app".to_owned(),
