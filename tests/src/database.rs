@@ -119,3 +119,19 @@ impl Space {
 pub fn uid(object: &PostgresDatabase) -> String {
     object.uid().unwrap_or_default()
 }
+
+/// What the children of the database are called.
+pub mod child {
+    /// The `StatefulSet`, and the Service for clients.
+    pub const SERVER: &str = "temporal-postgresdatabase";
+    /// The volume claim.
+    pub const VOLUME: &str = "data-temporal-postgresdatabase-0";
+    /// The administrator's Secret.
+    pub const ADMINISTRATOR: &str = "temporal-postgresdatabase-administrator";
+    /// The Secret of the first login.
+    pub const FIRST_LOGIN: &str = "temporal-postgresdatabase-login-1";
+    /// The Secret of the second login.
+    pub const SECOND_LOGIN: &str = "temporal-postgresdatabase-login-2";
+    /// The binding.
+    pub const BINDING: &str = "temporal-postgresdatabase-binding";
+}

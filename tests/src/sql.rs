@@ -5,10 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use temporal_stack_common::binding::text;
-use tokio::{
-    task::JoinHandle,
-    time::{interval, timeout},
-};
+use tokio::time::{interval, timeout};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use crate::{HANG, Space, database::NAME, until};
@@ -58,21 +55,14 @@ impl Binding {
 /// A session; it ends when it is dropped.
 pub struct Session {
     client: Client,
-    connection: JoinHandle<()>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
 }
 
 impl Session {
     async fn open(config: &Config) -> Result<Self> {
         let (client, connection) = config.connect(NoTls).await?;
-        // What ends a connection is told to whoever uses it next.
-        let connection = tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { client, connection })
+        // It takes leave of the server when the client is dropped; what ends it before is told to whoever uses it next.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Self { client })
     }
 
     /// Runs statements, and returns the first column of all rows.

@@ -3,6 +3,8 @@
 //! On the local node the images are built here and imported; on another cluster the manifests are applied as they are, or
 //! with the registry that `--registry` names.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
@@ -36,6 +38,9 @@ pub struct Arguments {
     /// The tag of the controllers' images, instead of the workspace's version; on the local node they are built with it.
     #[arg(long)]
     tag: Option<String>,
+    /// The program of the one controller that is named, instead of the one that cargo builds; on the local node only.
+    #[arg(long, requires = "controllers", conflicts_with = "context", value_name = "FILE")]
+    program: Option<PathBuf>,
     /// Do not ask before changing the machine.
     #[arg(long, short)]
     yes: bool,
@@ -44,12 +49,19 @@ pub struct Arguments {
 /// Runs `cargo xtask deploy`.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let chosen = controllers::named(&arguments.controllers)?;
+    if arguments.program.is_some() && chosen.len() != 1 {
+        bail!("--program is for one controller: name it alone");
+    }
     if arguments.cluster.context.is_none() {
         images::agree(arguments.yes)?;
     }
     let kubectl = Kubectl::of(arguments.cluster.context.as_deref())?;
     let mut steps = Steps::new("deploy")?;
-    let how = How { registry: arguments.registry.as_deref(), tag: arguments.tag.as_deref() };
+    let how = How {
+        registry: arguments.registry.as_deref(),
+        tag: arguments.tag.as_deref(),
+        program: arguments.program.as_deref(),
+    };
     deploy(&mut steps, &kubectl, arguments.cluster.context.is_none(), &chosen, &how)?;
     steps.finish();
     Ok(())
@@ -62,6 +74,8 @@ pub struct How<'a> {
     pub registry: Option<&'a str>,
     /// Their tag.
     pub tag: Option<&'a str>,
+    /// The program of the one controller that is chosen.
+    pub program: Option<&'a Path>,
 }
 
 /// Brings controllers into a cluster and waits until they are available.
@@ -69,7 +83,7 @@ pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Cont
     let mut built = Vec::new();
     if local {
         for controller in chosen {
-            built.push(images::controller(steps, controller.program, how.tag, None)?);
+            built.push(images::controller(steps, controller.program, how.tag, how.program)?);
             let products: Vec<&str> = controller.images.iter().map(|(_, image)| *image).collect();
             built.extend(images::build(steps, &products)?);
         }

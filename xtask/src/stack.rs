@@ -54,7 +54,7 @@ pub fn up(arguments: &Up) -> Result<()> {
     let kubectl = Kubectl::of(arguments.cluster.context.as_deref())?;
     let mut steps = Steps::new("up")?;
     let all: Vec<_> = controllers::ALL.iter().collect();
-    let how = How { registry: arguments.registry.as_deref(), tag: None };
+    let how = How { registry: arguments.registry.as_deref(), ..How::default() };
     deploy::deploy(&mut steps, &kubectl, local, &all, &how)?;
     let namespace = arguments.namespace.as_str();
     steps.run("configuration", |step| configuration(step, &kubectl, namespace))?;

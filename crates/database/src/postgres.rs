@@ -5,13 +5,13 @@
 //! Passwords go out as SCRAM verifiers only, so a server that logs every statement logs no password. Sessions of the
 //! administrator look at `pg_catalog` alone, so nobody else's objects can pass for the catalogue's.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use postgres_protocol::{
     escape::{escape_identifier, escape_literal},
     password::scram_sha_256,
 };
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 
 use crate::names::{ADMINISTRATOR, owner_role};
@@ -78,16 +78,11 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// A session that ends when it is dropped.
+/// A session that ends when it is dropped: with a word to the server, so that its log has no complaint.
 pub(crate) struct Session {
     client: Client,
-    connection: JoinHandle<()>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
+    /// Dropped with the session, and tells the connection so.
+    _open: oneshot::Sender<()>,
 }
 
 /// Opens a session.
@@ -122,12 +117,19 @@ pub(crate) async fn connect(
     let late = |_| Failure::Unreachable { address: address.to_string(), source: None };
     let connected = tokio::time::timeout(PATIENCE, config.connect(NoTls)).await.map_err(late)?;
     let (client, connection) = connected.map_err(refused)?;
-    let connection = tokio::spawn(async move {
-        if let Err(error) = connection.await {
+    let (open, dropped) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            // It takes leave once the client has gone; a server that hangs is not waited for.
+            _ = dropped => tokio::time::timeout(PATIENCE, connection).await.unwrap_or(Ok(())),
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "a session ended");
         }
     });
-    Ok(Session { client, connection })
+    Ok(Session { client, _open: open })
 }
 
 /// Whether a login is accepted.

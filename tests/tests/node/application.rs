@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::{
     sync::watch,
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_postgres::NoTls;
@@ -130,9 +130,7 @@ async fn follow(
 
 async fn once(binding: &Binding, address: IpAddr) -> Result<()> {
     let (client, connection) = sql::config(binding, address)?.connect(NoTls).await?;
-    let connection: JoinHandle<()> = tokio::spawn(async move { drop(connection.await) });
-    let answer = client.simple_query("select 1").await;
-    connection.abort();
-    answer?;
+    tokio::spawn(async move { drop(connection.await) });
+    client.simple_query("select 1").await?;
     Ok(())
 }

@@ -231,10 +231,12 @@ pub(super) fn stamped(owner: &Owner, manifest: &Manifest) -> Value {
     let lifetime = manifest.lifetime;
     mark(&mut object, owner, lifetime);
     if manifest.making == Making::Existing {
-        // Whoever made it decides when it goes.
+        // Whoever made it decides when it goes. And it has no hash: one that is made right needs no write at all, and a
+        // write beside those of its makers would only get in their way.
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("ownerReferences");
         }
+        return object;
     }
     let intent = hash(&object);
     object["metadata"]["annotations"][annotation::INTENT] = json!(intent);

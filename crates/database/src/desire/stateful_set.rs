@@ -90,13 +90,19 @@ pub(super) fn server(object: &PostgresDatabase, embedded: &Embedded, defaults: &
     }
 }
 
-/// The claim carries the labels of data, so that it is known as ours when it outlives everything else.
+/// The claim carries the labels of data and its owner, so that it is known as ours when it outlives everything else, and
+/// so that nobody has to write to it while the scheduler and the provisioner do.
 fn claim_template(object: &PostgresDatabase, embedded: &Embedded) -> PersistentVolumeClaim {
     let storage = &embedded.provider.storage;
     let mut labels = selector(object);
     labels.insert(label::DATA.to_owned(), "true".to_owned());
     PersistentVolumeClaim {
-        metadata: ObjectMeta { name: Some("data".to_owned()), labels: Some(labels), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some("data".to_owned()),
+            labels: Some(labels),
+            annotations: object.uid().map(|uid| BTreeMap::from([(annotation::OWNER.to_owned(), uid)])),
+            ..ObjectMeta::default()
+        },
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
             storage_class_name: storage.storage_class_name.clone(),

@@ -1,0 +1,136 @@
+//! What is ours stays as intended; what is theirs stays as it is.
+
+use anyhow::{Result, ensure};
+use e2e::{
+    Space,
+    database::{
+        child::{BINDING, SERVER},
+        external,
+    },
+    until,
+};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{Secret, Service},
+    },
+};
+use kube::{
+    Api, Resource, ResourceExt as _,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{
+    step::{complete, made, quiet, server_of},
+    with_controller,
+};
+
+/// Edits an object as `kubectl edit` does: somebody else's field manager, no force.
+async fn edit<K>(api: &Api<K>, name: &str, patch: Value) -> Result<K>
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+    Ok(api.patch(name, &params, &Patch::Strategic(patch)).await?)
+}
+
+#[tokio::test]
+async fn a_field_removed_from_the_spec_disappears() {
+    with_controller(async |space, controller| {
+        let mut spec = e2e::database::embedded();
+        spec["provider"]["postgres"]["parameters"] = json!({"work_mem": "8MB", "max_connections": "50"});
+        spec["provider"]["postgres"]["resources"] = json!({"limits": {"cpu": "2"}, "requests": {"cpu": "0.5"}});
+        space.create(&spec).await?;
+        complete(space, controller).await?;
+        let sets = space.api::<StatefulSet>();
+        let server = server_of(&sets.get(SERVER).await?);
+        ensure!(
+            server["command"].to_string().contains("work_mem=8MB") && server["resources"]["limits"]["cpu"] == "2",
+            "{server:#}"
+        );
+
+        let less = json!({"parameters": {"work_mem": null}, "resources": {"limits": {"cpu": null}}});
+        space.patch(&json!({"spec": {"provider": {"postgres": less}}})).await?;
+        let set = until(&sets, SERVER, "lost what was removed", |set| {
+            let server = server_of(set);
+            !server["command"].to_string().contains("work_mem") && server["resources"]["limits"]["cpu"].is_null()
+        })
+        .await?;
+        let server = server_of(&set);
+        ensure!(server["command"].to_string().contains("max_connections=50"), "{server:#}");
+        ensure!(server["resources"]["requests"]["cpu"] == "500m", "{server:#}");
+        quiet(space, controller).await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left() {
+    with_controller(async |space, controller| {
+        made(space, controller).await?;
+        let (sets, services) = (space.api::<StatefulSet>(), space.api::<Service>());
+        let image = server_of(&sets.get(SERVER).await?)["image"].clone();
+
+        let sidecar = json!({"name": "sidecar", "image": "registry.invalid/sidecar:1"});
+        let pod = json!({"containers": [{"name": "postgres", "image": "registry.invalid/other:1"}, sidecar]});
+        let theirs = json!({"annotations": {"example.com/theirs": "yes"}, "labels": {"example.com/theirs": "yes"}});
+        edit(&sets, SERVER, json!({"metadata": theirs, "spec": {"template": {"spec": pod}}})).await?;
+        let ports = json!([{"port": 5432, "$patch": "delete"}, {"port": 5433, "name": "tcp-postgresql", "targetPort": "postgresql"}]);
+        edit(&services, SERVER, json!({"metadata": theirs, "spec": {"ports": ports}})).await?;
+
+        let set = until(&sets, SERVER, "its image back", |set| server_of(set)["image"] == image).await?;
+        let service = until(&services, SERVER, "its port back", |service| {
+            let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref());
+            ports.is_some_and(|ports| ports.iter().any(|port| port.port == 5432))
+        })
+        .await?;
+        for meta in [set.meta(), service.meta()] {
+            let labels = meta.labels.clone().unwrap_or_default();
+            let annotations = meta.annotations.clone().unwrap_or_default();
+            ensure!(labels.contains_key("example.com/theirs"), "their label has gone: {labels:?}");
+            ensure!(annotations.contains_key("example.com/theirs"), "their annotation has gone: {annotations:?}");
+        }
+        quiet(space, controller).await?;
+        let set = serde_json::to_value(sets.get(SERVER).await?)?;
+        ensure!(set["spec"]["template"]["spec"]["containers"].to_string().contains("sidecar"), "their sidecar has gone: {set:#}");
+        let events: Vec<String> = services.get(SERVER).await?.spec.and_then(|spec| spec.ports).into_iter().flatten().map(|port| port.port.to_string()).collect();
+        println!("ports of the Service after the edit: {}", events.join(", "));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_foreign_edit_of_the_binding_is_undone() {
+    with_controller(async |space, controller| {
+        foreign_database(space).await?;
+        space.create(&external("theirs")).await?;
+        let secrets = space.api::<Secret>();
+        let host = |host: &str| {
+            let host = ByteString(host.as_bytes().to_vec());
+            move |secret: &Secret| secret.data.as_ref().is_some_and(|data| data.get("host") == Some(&host))
+        };
+        let made = until(&secrets, BINDING, "the host", host("127.0.0.1")).await?;
+        edit(&secrets, BINDING, json!({"stringData": {"host": "elsewhere", "theirs": "too"}})).await?;
+        let mended = until(&secrets, BINDING, "its host back", host("127.0.0.1")).await?;
+        ensure!(mended.uid() == made.uid(), "the binding was made again");
+        ensure!(mended.data.is_some_and(|data| data.contains_key("theirs")), "their key has gone");
+        quiet(space, controller).await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// A Secret of a database at which nobody answers.
+async fn foreign_database(space: &Space) -> Result<()> {
+    let secret = json!({
+        "metadata": {"name": "theirs"},
+        "stringData": {"host": "127.0.0.1", "port": "1", "username": "u", "password": "p", "database": "d"},
+    });
+    space.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    Ok(())
+}
