@@ -87,7 +87,8 @@ impl<'a> Run<'a> {
         let kubeconfig = self.node_dir.join("control-plane/admin.kubeconfig");
         let result = self.tests(
             "tests on the API server",
-            &["--package=e2e", "--all-features", "--test=api"],
+            // The second looks at what all controllers of the first have been permitted and have used.
+            &["--package=e2e", "--all-features", "--test=api", "--test=permissions"],
             &[(API_KUBECONFIG, kubeconfig.into())],
         );
         result.and(self.xtask(&["node", "down", "--control-plane"]))

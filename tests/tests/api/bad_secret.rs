@@ -1,1 +1,91 @@
-//! To come.
+//! Secrets of users that are missing, lack a key, or lead nowhere.
+
+use anyhow::{Result, ensure};
+use e2e::{
+    Space,
+    database::{assert_told, child::BINDING, embedded, external},
+    snapshot::children,
+    until,
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::{
+    step::{complete, quiet},
+    with_controller,
+};
+
+/// Writes the user's Secret, with the label that has an edit acted on at once.
+async fn write(space: &Space, name: &str, keys: &Value) -> Result<()> {
+    let secret = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": {"temporal-stack.dev/config": "true"}},
+        "stringData": keys,
+    });
+    space.api::<Secret>().patch(name, &PatchParams::apply("user").force(), &Patch::Apply(secret)).await?;
+    Ok(())
+}
+
+fn complete_keys() -> Value {
+    json!({"host": "127.0.0.1", "port": "1", "username": "u", "password": "s3cret", "database": "d"})
+}
+
+#[tokio::test]
+async fn an_external_secret_is_asked_for_key_by_key_until_it_is_complete() {
+    const FIELD: &str = "spec.provider.external.secretName";
+    with_controller(async |space, controller| {
+        space.create(&external("theirs")).await?;
+        space.stalled("SecretMissing", &[FIELD, "no Secret/theirs", "host, port, username, password and database"]).await?;
+        for key in ["host", "username", "password", "database"] {
+            let mut keys = complete_keys();
+            keys.as_object_mut().map(|keys| keys.remove(key));
+            write(space, "theirs", &keys).await?;
+            let what = format!("Stalled about the key {key}");
+            let about = format!("key {key} is absent or empty; set it");
+            let object = until(&space.databases(), e2e::database::NAME, &what, |object| {
+                e2e::database::condition_of(object, "Stalled").is_some_and(|stalled| stalled.message.contains(&about))
+            })
+            .await?;
+            let stalled = e2e::database::condition_of(&object, "Stalled").cloned();
+            let stalled = stalled.ok_or_else(|| anyhow::anyhow!("it was stalled"))?;
+            ensure!(stalled.reason == "SecretIncomplete", "{stalled:?}");
+            assert_told(&stalled, &[FIELD, "Secret/theirs"])?;
+        }
+        let mut keys = complete_keys();
+        keys["port"] = json!("99999");
+        write(space, "theirs", &keys).await?;
+        until(&space.databases(), e2e::database::NAME, "Stalled about the port", |object| {
+            e2e::database::condition_of(object, "Stalled").is_some_and(|stalled| stalled.message.contains("1 to 65535"))
+        })
+        .await?;
+        ensure!(children(space).await?.is_empty(), "something was made");
+
+        write(space, "theirs", &complete_keys()).await?;
+        let reconciling = space.condition("Reconciling", "True", "VerificationFailed").await?;
+        assert_told(&reconciling, &["127.0.0.1"])?;
+        ensure!(!reconciling.message.contains("s3cret"), "the password is told: {}", reconciling.message);
+        until(&space.api::<Secret>(), BINDING, "been made", |_| true).await?;
+        quiet(space, controller).await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_that_the_spec_refers_to_is_asked_for() {
+    with_controller(async |space, controller| {
+        let mut spec = embedded();
+        spec["username"] = json!("app");
+        spec["password"] = json!({"secretName": "word"});
+        space.create(&spec).await?;
+        space.stalled("SecretMissing", &["spec.password.secretName", "no Secret/word", "key password"]).await?;
+        write(space, "word", &json!({"other": "x"})).await?;
+        space.stalled("SecretIncomplete", &["spec.password", "key password of Secret/word", "set it"]).await?;
+        ensure!(children(space).await?.is_empty(), "something was made");
+        write(space, "word", &json!({"password": "s3cret"})).await?;
+        complete(space, controller).await.map(drop)
+    })
+    .await;
+}

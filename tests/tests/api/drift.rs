@@ -74,18 +74,18 @@ async fn a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left(
         made(space, controller).await?;
         let (sets, services) = (space.api::<StatefulSet>(), space.api::<Service>());
         let image = server_of(&sets.get(SERVER).await?)["image"].clone();
+        let selector = services.get(SERVER).await?.spec.and_then(|spec| spec.selector);
 
         let sidecar = json!({"name": "sidecar", "image": "registry.invalid/sidecar:1"});
         let pod = json!({"containers": [{"name": "postgres", "image": "registry.invalid/other:1"}, sidecar]});
         let theirs = json!({"annotations": {"example.com/theirs": "yes"}, "labels": {"example.com/theirs": "yes"}});
         edit(&sets, SERVER, json!({"metadata": theirs, "spec": {"template": {"spec": pod}}})).await?;
-        let ports = json!([{"port": 5432, "$patch": "delete"}, {"port": 5433, "name": "tcp-postgresql", "targetPort": "postgresql"}]);
-        edit(&services, SERVER, json!({"metadata": theirs, "spec": {"ports": ports}})).await?;
+        let astray = json!({"app.kubernetes.io/name": "nothing"});
+        edit(&services, SERVER, json!({"metadata": theirs, "spec": {"selector": astray}})).await?;
 
         let set = until(&sets, SERVER, "its image back", |set| server_of(set)["image"] == image).await?;
-        let service = until(&services, SERVER, "its port back", |service| {
-            let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref());
-            ports.is_some_and(|ports| ports.iter().any(|port| port.port == 5432))
+        let service = until(&services, SERVER, "its selector back", |service| {
+            service.spec.as_ref().is_some_and(|spec| spec.selector == selector)
         })
         .await?;
         for meta in [set.meta(), service.meta()] {
@@ -96,9 +96,29 @@ async fn a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left(
         }
         quiet(space, controller).await?;
         let set = serde_json::to_value(sets.get(SERVER).await?)?;
-        ensure!(set["spec"]["template"]["spec"]["containers"].to_string().contains("sidecar"), "their sidecar has gone: {set:#}");
-        let events: Vec<String> = services.get(SERVER).await?.spec.and_then(|spec| spec.ports).into_iter().flatten().map(|port| port.port.to_string()).collect();
-        println!("ports of the Service after the edit: {}", events.join(", "));
+        let containers = set["spec"]["template"]["spec"]["containers"].to_string();
+        ensure!(containers.contains("sidecar"), "their sidecar has gone: {containers}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_foreign_edit_of_a_services_port_is_undone() {
+    with_controller(async |space, controller| {
+        made(space, controller).await?;
+        let services = space.api::<Service>();
+        let ports = json!([
+            {"port": 5432, "$patch": "delete"},
+            {"port": 5433, "name": "tcp-postgresql", "targetPort": "postgresql"},
+        ]);
+        edit(&services, SERVER, json!({"spec": {"ports": ports}})).await?;
+        until(&services, SERVER, "its port back", |service| {
+            let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref());
+            ports.is_some_and(|ports| ports.iter().any(|port| port.port == 5432))
+        })
+        .await?;
+        quiet(space, controller).await?;
         Ok(())
     })
     .await;

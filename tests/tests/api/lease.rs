@@ -28,6 +28,7 @@ async fn an_edit_right_after_the_leader_was_told_to_end_is_acted_on_by_the_other
 
         let started = Instant::now();
         leader.terminate()?;
+        leader.log.line("ending: waiting for the passes that run").await?;
         space.patch(&json!({"spec": {"provider": {"postgres": {"parameters": {"work_mem": "32MB"}}}}})).await?;
         let sets = space.api::<StatefulSet>();
         until(&sets, SERVER, "the parameter", |set| server_of(set)["command"].to_string().contains("work_mem=32MB"))

@@ -1,6 +1,6 @@
 //! A pass that finds nothing to do sends nothing.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 
 use crate::{
     step::{look, made, quiet},

@@ -1,1 +1,171 @@
-//! To come.
+//! Volumes that cannot be had, cannot shrink, cannot grow, or can.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{
+    Controller, Space,
+    database::{
+        child::{SERVER, VOLUME},
+        embedded,
+    },
+    prepare::{FIXED, GROWS},
+    snapshot::{children, versions},
+    until,
+};
+use k8s_openapi::{
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{PersistentVolume, PersistentVolumeClaim, Pod},
+    },
+    apimachinery::pkg::api::resource::Quantity,
+};
+use kube::{Api, ResourceExt as _, api::PostParams};
+use serde_json::{Value, json};
+
+use crate::{
+    step::{complete, quiet},
+    with_controller,
+};
+
+const CLASS: &str = "spec.provider.postgres.storage.storageClassName";
+const SIZE: &str = "spec.provider.postgres.storage.size";
+
+fn with_class(class: Option<&str>) -> Value {
+    let mut spec = embedded();
+    spec["provider"]["postgres"]["storage"]["storageClassName"] = json!(class);
+    spec
+}
+
+async fn resize(space: &Space, size: &str) -> Result<()> {
+    space.patch(&json!({"spec": {"provider": {"postgres": {"storage": {"size": size}}}}})).await.map(drop)
+}
+
+/// Gives the claim a volume, as a driver would.
+async fn bind(space: &Space) -> Result<()> {
+    let claims = space.api::<PersistentVolumeClaim>();
+    let claim = claims.get(VOLUME).await?;
+    let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.clone());
+    let volume = json!({
+        "metadata": {
+            "name": space.name,
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Namespace", "name": space.name, "uid": space.uid}],
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "1Gi"},
+            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": space.name, "name": VOLUME, "uid": claim.uid()},
+            "hostPath": {"path": "/nowhere"},
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": class,
+        },
+    });
+    let volume: PersistentVolume = serde_json::from_value(volume)?;
+    Api::all(space.client.clone()).create(&PostParams::default(), &volume).await.context("could not make a volume")?;
+    until(&claims, VOLUME, "been bound", |claim| {
+        claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound"))
+    })
+    .await?;
+    Ok(())
+}
+
+async fn size_of_claim(space: &Space) -> Result<Option<Quantity>> {
+    let claim = space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
+    Ok(claim.spec.and_then(|spec| spec.resources?.requests?.get("storage").cloned()))
+}
+
+/// Asks for a size that cannot be: it is said, nothing is touched, and taking it back is enough.
+async fn cannot_be(space: &Space, controller: &Controller, size: &str, reason: &str, told: &[&str]) -> Result<()> {
+    let before = versions(&children(space).await?);
+    let claim = space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
+    resize(space, size).await?;
+    space.stalled(reason, told).await?;
+    quiet(space, controller).await?;
+    ensure!(versions(&children(space).await?) == before, "children have changed");
+    let after = space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
+    ensure!(after.spec == claim.spec && after.uid() == claim.uid(), "the claim has changed");
+    resize(space, "1Gi").await?;
+    space.waits_for_its_pod().await.map(drop)
+}
+
+#[tokio::test]
+async fn without_a_class_and_without_a_default_one_it_says_which_field_to_set() {
+    with_controller(async |space, controller| {
+        space.create(&with_class(None)).await?;
+        space.stalled("NoStorageClass", &[CLASS, "no default StorageClass", "set the field"]).await?;
+        ensure!(children(space).await?.is_empty(), "something was made");
+        space.patch(&json!({"spec": with_class(Some(GROWS))})).await?;
+        complete(space, controller).await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_class_that_is_not_there_is_named_with_those_that_are() {
+    with_controller(async |space, _| {
+        space.create(&with_class(Some("missing"))).await?;
+        space.stalled("StorageClassMissing", &[CLASS, "no StorageClass missing", GROWS, FIXED]).await?;
+        ensure!(children(space).await?.is_empty(), "something was made");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_volume_does_not_shrink() {
+    with_controller(async |space, controller| {
+        space.create(&embedded()).await?;
+        complete(space, controller).await?;
+        bind(space).await?;
+        cannot_be(space, controller, "512Mi", "VolumeCannotShrink", &[SIZE, VOLUME, "512Mi", "1Gi or more"]).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_volume_does_not_grow_where_its_class_does_not_allow_it() {
+    with_controller(async |space, controller| {
+        space.create(&with_class(Some(FIXED))).await?;
+        complete(space, controller).await?;
+        bind(space).await?;
+        let told = [SIZE, VOLUME, FIXED, "2Gi", "set the field back to 1Gi"];
+        cannot_be(space, controller, "2Gi", "VolumeCannotGrow", &told).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_volume_does_not_change_its_class() {
+    with_controller(async |space, controller| {
+        space.create(&embedded()).await?;
+        complete(space, controller).await?;
+        let before = versions(&children(space).await?);
+        space.patch(&json!({"spec": with_class(Some(FIXED))})).await?;
+        space.stalled("InvalidSpec", &[CLASS, FIXED, GROWS, "set the field back"]).await?;
+        ensure!(versions(&children(space).await?) == before, "children have changed");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_volume_grows_under_its_running_pod() {
+    with_controller(async |space, controller| {
+        space.create(&embedded()).await?;
+        complete(space, controller).await?;
+        bind(space).await?;
+        let (sets, pods) = (space.api::<StatefulSet>(), space.api::<Pod>());
+        let pod = format!("{SERVER}-0");
+        let (set, before) = (sets.get(SERVER).await?.uid(), pods.get(&pod).await?.uid());
+        resize(space, "2Gi").await?;
+        let remade = until(&sets, SERVER, "been made again with its pod", |remade| {
+            let adopted = remade.status.as_ref().is_some_and(|status| status.replicas == 1);
+            remade.uid() != set && adopted
+        })
+        .await?;
+        ensure!(size_of_claim(space).await? == Some(Quantity("2Gi".to_owned())), "the claim has not grown");
+        let template = serde_json::to_value(&remade)?["spec"]["volumeClaimTemplates"][0]["spec"].clone();
+        ensure!(template["resources"]["requests"]["storage"] == "2Gi", "the template has not grown: {template}");
+        ensure!(pods.get(&pod).await?.uid() == before, "the pod was made again");
+        complete(space, controller).await.map(drop)
+    })
+    .await;
+}

@@ -64,11 +64,14 @@ impl<E: std::error::Error + 'static> Error<E> {
         move |source| Self::Api { step, source }
     }
 
-    /// The error and its causes, as one line.
+    /// The error and its causes, as one line; of an answer of the API server what it says, without its whole anatomy.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
+            if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+                return format!("{text}: {}", status.message);
+            }
             let next = error.to_string();
             if !text.ends_with(&next) {
                 text = format!("{text}: {next}");

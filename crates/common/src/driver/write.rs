@@ -88,18 +88,33 @@ async fn apply(
     adopted: bool,
 ) -> kube::Result<Written> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    if posted && !take_over_posted_fields(api, owner, name).await? {
+    if posted && !take_over_posted_fields(api, owner, name, &object["metadata"]["uid"]).await? {
         return Ok(Written::Overtaken);
     }
     let params = PatchParams::apply(owner.component).force();
-    overtaken(api.patch(name, &params, &Patch::Apply(object)).await, adopted)
+    match api.patch(name, &params, &Patch::Apply(object)).await {
+        // An apply merges lists by key: where somebody changed the key itself (the port of a Service), ours comes to stand
+        // beside theirs, and the two may be impossible together. A merge patch replaces the whole list.
+        Err(kube::Error::Api(status)) if status.is_invalid() => {
+            let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
+            overtaken(api.patch(name, &params, &Patch::Merge(object)).await, adopted)
+        }
+        result => overtaken(result, adopted),
+    }
 }
 
 /// An object that was made by POST has its fields under an `Update` entry of ours, beside which an apply makes a second entry:
 /// fields that are no longer applied would stay. So the entry is turned into an `Apply` entry first, once in the
-/// object's life. `false` if the object has changed meanwhile.
-async fn take_over_posted_fields(api: &Api<DynamicObject>, owner: &Owner, name: &str) -> kube::Result<bool> {
-    let Some(live) = api.get_opt(name).await? else { return Ok(false) };
+/// object's life. `false` if the object has changed meanwhile, or is another one.
+async fn take_over_posted_fields(
+    api: &Api<DynamicObject>,
+    owner: &Owner,
+    name: &str,
+    uid: &Value,
+) -> kube::Result<bool> {
+    let Some(live) = api.get_opt(name).await?.filter(|live| live.metadata.uid.as_deref() == uid.as_str()) else {
+        return Ok(false);
+    };
     let version = live.metadata.resource_version.clone();
     let mut entries = live.metadata.managed_fields.unwrap_or_default();
     let is_ours = |entry: &ManagedFieldsEntry, operation| {

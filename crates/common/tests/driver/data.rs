@@ -145,6 +145,16 @@ async fn the_deletion_policy_decides_whether_data_have_an_owner() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn data_that_are_no_longer_wanted_are_not_deleted_while_their_object_is_there() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"deletionPolicy": "Delete"})).await;
+    stage.edit_spec("x", json!({"keyless": true})).await;
+    stage.until_ready("x").await;
+    time_passes(600).await;
+    assert!(stage.object("secrets", "x-key").is_object());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_owner_that_somebody_else_adds_to_data_stays() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;

@@ -31,6 +31,8 @@ pub struct LampSpec {
     pub shade: Option<String>,
     /// Whether there is a second ConfigMap.
     pub spare: bool,
+    /// Whether the Secret is not wanted.
+    pub keyless: bool,
     /// Whether there must be no ConfigMap of the first version any more.
     pub tidy: bool,
     /// A volume claim that somebody else makes.
@@ -180,6 +182,9 @@ impl Component for Lamps {
             Manifest::new(&config),
             Manifest::new(&set).remade_on(&["/spec/serviceName"]),
         ];
+        if spec.keyless {
+            manifests.remove(0);
+        }
         if spec.spare {
             let spare: ConfigMap = from(json!({"metadata": {"name": format!("{name}-spare")}, "data": {}}));
             manifests.push(Manifest::new(&spare));

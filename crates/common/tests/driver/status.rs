@@ -167,7 +167,7 @@ async fn conditions_that_the_server_keeps_in_another_order_say_the_same() {
     let stage = Stage::new();
     stage.api.admit("lamps", |lamp| {
         if let Some(conditions) = lamp["status"]["conditions"].as_array_mut() {
-            conditions.reverse();
+            conditions.sort_by_key(|condition| std::cmp::Reverse(condition["type"].to_string()));
         }
     });
     stage.make("x", json!({"colour": "dawn"})).await;

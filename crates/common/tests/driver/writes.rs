@@ -149,6 +149,28 @@ async fn labels_that_somebody_takes_off_a_child_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_object_that_has_taken_the_place_of_ours_unseen_is_not_written_to() {
+    for posted in [true, false] {
+        let stage = Stage::new();
+        stage.ready("x", json!({"colour": "red"})).await;
+        if !posted {
+            stage.edit_spec("x", json!({"colour": "green"})).await;
+            stage.until_ready("x").await;
+        }
+        stage.api.hold_watches("configmaps");
+        stage.delete::<ConfigMap>("x").await;
+        stage.config_map("x", json!({"theirs": "1"})).await;
+        let theirs = stage.object("configmaps", "x");
+        stage.edit_spec("x", json!({"colour": "blue"})).await;
+        time_passes(60).await;
+        assert_eq!(stage.object("configmaps", "x"), theirs);
+        stage.api.release_watches();
+        stage.until_reason("x", "NameTaken").await;
+        assert_eq!(stage.object("configmaps", "x"), theirs);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_immutable_field_is_changed_by_making_the_object_again_without_its_dependents() {
     let stage = Stage::new();
     stage.ready("x", json!({"service": "one", "replicas": 1})).await;

@@ -1,0 +1,89 @@
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{Space, Stopwatch, database::assert_told, in_default, program::xtask};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::{Api, ResourceExt as _, api::ListParams};
+use temporal_stack_common::condition::CONFIG_HONOURED;
+
+use crate::{
+    cluster,
+    everything::{differences, everything},
+    workspace,
+};
+
+/// The test's own copy of the seed.
+const SEED: &str = include_str!("../../fixtures/seed/postgres-config.yaml");
+
+/// The pods of the controller.
+pub(crate) async fn controllers(space: &Space) -> Result<Vec<Pod>> {
+    let pods = Api::<Pod>::namespaced(space.client.clone(), "temporal-stack-system");
+    let ours = ListParams::default().labels("app.kubernetes.io/name=database-controller");
+    Ok(pods.list(&ours).await?.items)
+}
+
+#[test]
+fn what_is_deployed_is_the_seed_byte_for_byte() {
+    let deployed = fs::read(workspace().join("deploy/stack/seed/postgres-config.yaml")).unwrap();
+    assert!(deployed == SEED.as_bytes(), "deploy/stack/seed/postgres-config.yaml differs from the seed's");
+}
+
+#[tokio::test]
+async fn the_seed_gives_a_database_that_the_controller_has_used_and_a_login_without_power() {
+    in_default(&cluster(), async |space| {
+        space.ready().await?;
+        let adapted = space.condition(CONFIG_HONOURED, "True", "Adapted").await?;
+        assert_told(&adapted, &["POSTGRES_PASSWORD", "POSTGRES_USER"])?;
+        let seed: ConfigMap = serde_saphyr::from_str(SEED)?;
+        let live = space.api::<ConfigMap>().get("postgres-config").await?;
+        ensure!(live.data == seed.data && live.binary_data == seed.binary_data, "the ConfigMap was changed");
+
+        let session = space.connect_as("postgres", "password123", "temporal").await?;
+        let powers = "select concat_ws(' ', rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolreplication)
+            from pg_roles where rolname = session_user";
+        ensure!(session.one(powers).await? == "f f f f f", "the login postgres has power");
+        ensure!(session.one("select session_user || ' as ' || current_user").await? == "postgres as temporal_owner");
+        ensure!(space.connect_as("postgres", "password124", "temporal").await.is_err(), "any password will do");
+
+        let pods = controllers(space).await?;
+        let [pod] = pods.as_slice() else { anyhow::bail!("{} pods of the controller", pods.len()) };
+        let image = pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.clone()).context("no image")?;
+        let phase = pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
+        println!("{} is {phase}, from {image}", pod.name_any());
+        ensure!(phase == "Running" && image.contains("/database-controller:"));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn up_again_changes_nothing() {
+    in_default(&cluster(), async |space| {
+        space.ready().await?;
+        let before = everything(&space.client).await?;
+        let mut watch = Stopwatch::new();
+        xtask(&["up", "--yes"]).await?;
+        watch.step("xtask up, with nothing to do,");
+        let after = everything(&space.client).await?;
+        let changes = differences(&before, &after);
+        println!("{} objects, {} of them changed", after.len(), changes.len());
+        ensure!(changes.is_empty(), "{changes:#?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pod_that_has_the_binding_and_nothing_else_runs_sql() {
+    in_default(&cluster(), async |space| {
+        let mut watch = Stopwatch::new();
+        let sql = "create table if not exists of_a_pod (n int);
+            insert into of_a_pod select generate_series(1, 1000);
+            select count(*) >= 1000 from of_a_pod";
+        ensure!(space.run_in_pod(sql).await? == "t");
+        watch.step("a pod has run SQL after");
+        ensure!(space.binding().await?.host == "temporal-postgresdatabase.default.svc");
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,79 @@
+use anyhow::{Result, ensure};
+use e2e::{
+    Space, Stopwatch,
+    host::{SERVER, Signal, restarts, signal_postmaster},
+    in_default, until,
+};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{Api, ResourceExt as _, api::DeleteParams};
+
+use crate::{as_given::controllers, cluster, rows};
+
+#[tokio::test]
+async fn the_rows_survive_the_end_of_the_pod() {
+    in_default(&cluster(), async |space| {
+        let rows = rows::add(space).await?;
+        let before = space.server().await?;
+        let mut watch = Stopwatch::new();
+        let pods = space.api::<Pod>();
+        pods.delete(SERVER, &DeleteParams::default()).await?;
+        until(&pods, SERVER, "been made again", |pod: &Pod| pod.uid() != before.uid()).await?;
+        watch.step("the pod was made again after");
+        rows::are_there(space, rows).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_rows_survive_a_postgres_that_was_killed() {
+    in_default(&cluster(), async |space| {
+        let rows = rows::add(space).await?;
+        let before = space.server().await?;
+        let mut watch = Stopwatch::new();
+        signal_postmaster(&before, Signal::KILL)?;
+        let started_again = |pod: &Pod| restarts(pod) == restarts(&before) + 1;
+        let after = until(&space.api::<Pod>(), SERVER, "been started again", started_again).await?;
+        watch.step("Postgres was started again after");
+        ensure!(after.uid() == before.uid(), "the pod was made again");
+        rows::are_there(space, rows).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_rows_and_the_pod_survive_the_end_of_the_controller() {
+    in_default(&cluster(), async |space| {
+        let rows = rows::add(space).await?;
+        let before = space.server().await?;
+        let mut watch = Stopwatch::new();
+        let pods = Api::<Pod>::namespaced(space.client.clone(), "temporal-stack-system");
+        for pod in controllers(space).await? {
+            pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
+        }
+        a_controller_works(space).await?;
+        watch.step("the next controller works after");
+        is_the_same(space, &before).await?;
+        rows::are_there(space, rows).await
+    })
+    .await;
+}
+
+/// Deletes the binding and waits until a controller has made it again.
+pub(crate) async fn a_controller_works(space: &Space) -> Result<()> {
+    let name = "temporal-postgresdatabase-binding";
+    let secrets = space.api::<Secret>();
+    let before = secrets.get(name).await?;
+    secrets.delete(name, &DeleteParams::default()).await?;
+    let again = |secret: &Secret| secret.uid() != before.uid();
+    let after = until(&secrets, name, "been made again", again).await?;
+    ensure!(after.data == before.data, "the binding says something else than before");
+    space.ready().await.map(drop)
+}
+
+/// Fails if the server was made or started again.
+pub(crate) async fn is_the_same(space: &Space, before: &Pod) -> Result<()> {
+    let after = space.server().await?;
+    ensure!(after.uid() == before.uid(), "the server's pod was made again");
+    ensure!(restarts(&after) == restarts(before), "the server was started again");
+    Ok(())
+}

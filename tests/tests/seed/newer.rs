@@ -1,0 +1,139 @@
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{
+    Space, Stopwatch,
+    database::NAME,
+    host::SERVER,
+    in_default,
+    program::{run, xtask},
+    until,
+};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{
+    Api, ResourceExt as _,
+    api::{LogParams, Patch, PatchParams},
+};
+use serde_json::json;
+use temporal_stack_common::{
+    api::{PostgresDatabase, annotation},
+    condition::{self, RESTART_PENDING},
+};
+
+use crate::{
+    as_given::controllers,
+    cluster,
+    faults::{a_controller_works, is_the_same},
+    rows, workspace,
+};
+
+const CONTROLLER: &str = "database-controller";
+/// The version of the build that is upgraded to.
+const NEXT: &str = "0.1.0-next";
+
+/// Builds the controller with another version, and puts the program where the next build does not overwrite it.
+async fn build(version: &str, folder: &Path) -> Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = workspace().join("Cargo.toml").display().to_string();
+    let arguments = ["build", "--release", "--manifest-path", &manifest, "--package", "temporal-stack-database"];
+    run(cargo.into(), &arguments, &[("TEMPORAL_STACK_VERSION", version)]).await?;
+    let test = env::current_exe()?;
+    let target = test.ancestors().nth(3).context("the test is in no target directory")?;
+    let copy = folder.join(CONTROLLER);
+    fs::copy(target.join("release").join(CONTROLLER), &copy)?;
+    let said = run(copy.clone(), &["--version"], &[]).await?;
+    ensure!(said.contains(version), "the program says that it is {said}");
+    Ok(copy)
+}
+
+fn pending(object: &PostgresDatabase) -> bool {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|condition| condition.type_ == RESTART_PENDING)
+}
+
+#[tokio::test]
+async fn a_controller_of_another_version_restarts_no_database() {
+    in_default(&cluster(), async |space| {
+        let rows = rows::add(space).await?;
+        let before = space.server().await?;
+        let program = build(NEXT, &space.folder).await?;
+        let program = program.display().to_string();
+        xtask(&["deploy", "database", "--yes", "--tag", NEXT, "--program", &program]).await?;
+        let pods = controllers(space).await?;
+        let newest = pods.iter().find(|pod| pod.metadata.deletion_timestamp.is_none()).context("no controller")?;
+        let api = Api::<Pod>::namespaced(space.client.clone(), "temporal-stack-system");
+        let log = api.logs(&newest.name_any(), &LogParams::default()).await?;
+        ensure!(log.contains(&format!("\"version\":\"{NEXT}\"")), "another version runs: {log}");
+        a_controller_works(space).await?;
+        is_the_same(space, &before).await?;
+        ensure!(!pending(&space.databases().get(NAME).await?), "a restart is said to bring something new");
+        rows::are_there(space, rows).await?;
+
+        xtask(&["deploy", "database", "--yes"]).await?;
+        a_controller_works(space).await?;
+        is_the_same(space, &before).await?;
+        rows::are_there(space, rows).await
+    })
+    .await;
+}
+
+/// Makes the controller's default image another name of the same image.
+async fn other_default_image(space: &Space) -> Result<String> {
+    let server = space.server().await?.spec.context("the server's pod has no spec")?;
+    let image = server.containers.first().and_then(|container| container.image.clone()).context("it has no image")?;
+    let other = format!("{image}-other");
+    let socket = "/run/temporal-stack/node/containerd.sock";
+    let tag = ["--address", socket, "--namespace", "k8s.io", "images", "tag", "--force", &image, &other];
+    run("ctr".into(), &tag, &[]).await?;
+
+    let deployments = Api::<Deployment>::namespaced(space.client.clone(), "temporal-stack-system");
+    let env = json!([{"name": "RELATED_IMAGE_POSTGRES", "value": other}]);
+    let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "controller", "env": env}]}}}});
+    deployments.patch(CONTROLLER, &PatchParams::default(), &Patch::Strategic(patch)).await?;
+    Ok(other)
+}
+
+/// Waits until the server's pod is another one, of this image.
+async fn restarted(space: &Space, before: &Pod, image: &str) -> Result<Pod> {
+    let is_other = |pod: &Pod| {
+        let runs = pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.as_deref());
+        pod.uid() != before.uid() && runs == Some(image)
+    };
+    until(&space.api::<Pod>(), SERVER, &format!("been made again from {image}"), is_other).await
+}
+
+#[tokio::test]
+async fn a_template_that_only_a_newer_controller_changes_waits_until_it_is_asked_for() {
+    in_default(&cluster(), async |space| {
+        let rows = rows::add(space).await?;
+        let before = space.server().await?;
+        let normal = before.spec.as_ref().and_then(|spec| spec.containers.first()?.image.clone()).unwrap_or_default();
+        let mut watch = Stopwatch::new();
+        let other = other_default_image(space).await?;
+        let told = space.condition(RESTART_PENDING, "True", "NewerTemplate").await?;
+        watch.step("RestartPending after");
+        ensure!(told.message.contains(annotation::RESTART), "{}", told.message);
+        space.condition(condition::READY, "True", "Verified").await?;
+        is_the_same(space, &before).await?;
+
+        let now = format!("{:?}", std::time::SystemTime::now());
+        space.annotate(annotation::RESTART, &json!(now)).await?;
+        let second = restarted(space, &before, &other).await?;
+        watch.step("asked for, and restarted after");
+        rows::are_there(space, rows).await?;
+        ensure!(!pending(&space.databases().get(NAME).await?), "the restart is still said to bring something new");
+
+        space.patch(&json!({"spec": {"rollout": "Automatic"}})).await?;
+        xtask(&["deploy", "database", "--yes"]).await?;
+        watch.step("back to the normal default after");
+        restarted(space, &second, &normal).await?;
+        watch.step("restarted by itself, as spec.rollout Automatic says, after");
+        rows::are_there(space, rows).await?;
+        space.patch(&json!({"spec": {"rollout": "WhenAsked"}})).await?;
+        space.ready().await.map(drop)
+    })
+    .await;
+}
