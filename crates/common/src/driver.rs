@@ -25,11 +25,13 @@
 //! All children carry the three labels that the driver stamps, and pods get them through their template. Somebody who takes
 //! the labels off a child hides it; it is then found again by name, and has them back if it is ours.
 
+mod error;
 mod memory;
 mod metrics;
 mod pass;
 mod plan;
 mod report;
+mod restart;
 mod rules;
 mod settle;
 mod watches;
@@ -52,7 +54,8 @@ use kube::{
     },
 };
 
-pub use pass::{Error, VERIFY_EVERY};
+pub use error::Error;
+pub use pass::VERIFY_EVERY;
 pub use rules::{lease_rules, rule, rules};
 pub use settle::{is_ready as pod_is_ready, trouble as pod_trouble};
 

@@ -37,7 +37,9 @@ async fn an_external_secret_is_asked_for_key_by_key_until_it_is_complete() {
     const FIELD: &str = "spec.provider.external.secretName";
     with_controller(async |space, controller| {
         space.create(&external("theirs")).await?;
-        space.stalled("SecretMissing", &[FIELD, "no Secret/theirs", "host, port, username, password and database"]).await?;
+        space
+            .stalled("SecretMissing", &[FIELD, "no Secret/theirs", "host, port, username, password and database"])
+            .await?;
         for key in ["host", "username", "password", "database"] {
             let mut keys = complete_keys();
             keys.as_object_mut().map(|keys| keys.remove(key));

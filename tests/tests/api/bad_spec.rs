@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 use e2e::{Space, prepare::api_server, with_namespace};
 use serde_json::{Value, json};
 
+use crate::schema::SCHEMA;
+
 async fn refused(space: &Space, spec: Value, told: &str) -> Result<()> {
     let error = match space.create(&spec).await {
         Ok(_) => anyhow::bail!("{spec} was taken"),
@@ -16,6 +18,7 @@ async fn refused(space: &Space, spec: Value, told: &str) -> Result<()> {
 #[tokio::test]
 async fn the_api_server_refuses_what_cannot_be_and_says_why() {
     let cluster = api_server().await.expect("an API server");
+    let _in_force = SCHEMA.lock().await;
     with_namespace(&cluster, async |space| {
         let both = json!({"provider": {"postgres": {}, "external": {"secretName": "x"}}});
         refused(space, both, "name one of postgres and external, not both").await?;

@@ -1,1 +1,146 @@
-//! To come.
+//! The seed's ConfigMap, line by line of `keys.md`: what is honoured, adapted or refused, and what it says.
+//!
+//! What becomes of it on the server is tested where there is one.
+
+use anyhow::{Result, ensure};
+use e2e::{
+    Controller, Space,
+    database::{
+        assert_told,
+        child::{FIRST_LOGIN, SECOND_LOGIN},
+        condition_of, embedded,
+    },
+    until,
+};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
+use kube::api::{ListParams, PostParams};
+use serde_json::{Value, json};
+use temporal_stack_common::{api::PostgresDatabase, binding::text, condition::CONFIG_HONOURED};
+
+use crate::{
+    step::{complete, configure, quiet},
+    with_controller,
+};
+
+const SEED: &str = include_str!("../../fixtures/seed/postgres-config.yaml");
+
+/// Writes the ConfigMap, and waits until the condition says so with these words.
+async fn said(space: &Space, data: &Value, status: &str, reason: &str, told: &[&str]) -> Result<PostgresDatabase> {
+    configure(space, data).await?;
+    let what = format!("ConfigHonoured {status}/{reason} with {told:?}");
+    until(&space.databases(), e2e::database::NAME, &what, |object| {
+        condition_of(object, CONFIG_HONOURED).is_some_and(|honoured| {
+            honoured.status == status && honoured.reason == reason && assert_told(honoured, told).is_ok()
+        })
+    })
+    .await
+}
+
+async fn login(space: &Space, name: &str) -> Result<(String, String)> {
+    let secret = until(&space.api::<Secret>(), name, "been made", |_| true).await?;
+    let value = |key| text(&secret, key).unwrap_or_default().to_owned();
+    Ok((value("username"), value("password")))
+}
+
+/// Conditions, events and the log must not have it.
+async fn ensure_untold(space: &Space, controller: &Controller, secret: &str) -> Result<()> {
+    let object = space.databases().get(e2e::database::NAME).await?;
+    ensure!(!serde_json::to_string(&object)?.contains(secret), "the password is in the object");
+    let events = space.api::<Event>().list(&ListParams::default()).await?;
+    ensure!(!serde_json::to_string(&events.items)?.contains(secret), "the password is in an event");
+    let logged = controller.log.lines().iter().any(|line| line.to_string().contains(secret));
+    ensure!(!logged, "the password is in the log");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_seed_word_for_word_is_adapted_and_taken() {
+    with_controller(async |space, controller| {
+        let seed: ConfigMap = serde_saphyr::from_str(SEED)?;
+        space.api::<ConfigMap>().create(&PostParams::default(), &seed).await?;
+        space.create(&embedded()).await?;
+        complete(space, controller).await?;
+        let honoured = space.condition(CONFIG_HONOURED, "True", "Adapted").await?;
+        let superuser = "POSTGRES_USER is made as a plain login";
+        assert_told(
+            &honoured,
+            &["ConfigMap/postgres-config", superuser, "no superuser", "POSTGRES_PASSWORD stands in a ConfigMap"],
+        )?;
+        ensure!(!honoured.message.contains("POSTGRES_DB"), "{}", honoured.message);
+        let taken = login(space, FIRST_LOGIN).await?;
+        ensure!(taken == ("postgres".to_owned(), "password123".to_owned()), "{}", taken.0);
+        ensure_untold(space, controller, "password123").await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_key_of_the_config_map_is_judged() {
+    with_controller(async |space, controller| {
+        space.create(&embedded()).await?;
+        space.condition(CONFIG_HONOURED, "True", "AsWritten").await?;
+        for (data, status, reason, told) in [
+            (json!({"POSTGRES_DB": "other"}), "True", "AsWritten", vec!["was taken as it is written"]),
+            (json!({"POSTGRES_DB": ""}), "False", "Refused", vec!["POSTGRES_DB is empty", "give another name"]),
+            (
+                json!({"POSTGRES_DB": "template1"}),
+                "False",
+                "Refused",
+                vec!["POSTGRES_DB", "keeps for itself", "give another name"],
+            ),
+            (json!({"POSTGRES_DB": "x".repeat(57)}), "False", "Refused", vec!["POSTGRES_DB is longer than 56 bytes"]),
+            (
+                json!({"POSTGRES_USER": "pg_me"}),
+                "False",
+                "Refused",
+                vec!["POSTGRES_USER begins with pg_", "give another name"],
+            ),
+            (json!({"POSTGRES_USER": ""}), "False", "Refused", vec!["POSTGRES_USER is empty"]),
+            (
+                json!({"POSTGRES_PASSWORD": ""}),
+                "False",
+                "Refused",
+                vec!["POSTGRES_PASSWORD is empty", "leave the key out"],
+            ),
+            (
+                json!({"POSTGRES_USERNAME": "x"}),
+                "True",
+                "Adapted",
+                vec!["POSTGRES_USERNAME is not a key", "did you mean POSTGRES_USER?"],
+            ),
+            (json!({"CLUSTER_SECRET": "x"}), "True", "Adapted", vec!["CLUSTER_SECRET is not a key", "not used"]),
+        ] {
+            said(space, &data, status, reason, &told).await?;
+        }
+        // Of all this nothing was so bad that it stops the database.
+        complete(space, controller).await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_named_login_follows_the_config_map_and_keeps_its_last_password() {
+    with_controller(async |space, controller| {
+        configure(space, &json!({"POSTGRES_USER": "app", "POSTGRES_PASSWORD": "a 'b' \\c"})).await?;
+        space.create(&embedded()).await?;
+        complete(space, controller).await?;
+        let first = login(space, FIRST_LOGIN).await?;
+        ensure!(first == ("app".to_owned(), "a 'b' \\c".to_owned()), "quote, space and backslash were not kept");
+
+        configure(space, &json!({"POSTGRES_USER": "app", "POSTGRES_PASSWORD": "changed1"})).await?;
+        ensure!(
+            login(space, SECOND_LOGIN).await? == ("app".to_owned(), "changed1".to_owned()),
+            "the change was not taken"
+        );
+
+        said(space, &json!({"POSTGRES_USER": "app"}), "True", "AsWritten", &[]).await?;
+        quiet(space, controller).await?;
+        let third = SECOND_LOGIN.replace('2', "3");
+        ensure!(space.api::<Secret>().get_opt(&third).await?.is_none(), "the last password did not stay");
+
+        configure(space, &json!({"POSTGRES_USER": "other"})).await?;
+        ensure!(login(space, &third).await?.0 == "other", "the other login was not made");
+        ensure_untold(space, controller, "changed1").await
+    })
+    .await;
+}

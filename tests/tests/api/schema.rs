@@ -1,90 +1,134 @@
 //! Objects that have got past the schema: an older one was installed, or somebody loosened it.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Controller, Space,
-    database::{NAME, embedded},
+    Controller, HANG, Space,
+    database::{assert_told, embedded},
     prepare::{api_server, install_kinds},
     snapshot::children,
-    with_namespace,
+    until, with_namespace,
 };
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
 use kube::{
     Api, CustomResourceExt as _,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use temporal_stack_common::api::PostgresDatabase;
+use temporal_stack_common::{api::PostgresDatabase, condition};
+use tokio::sync::Mutex;
 
 use crate::step::complete;
 
-/// What the schema refuses.
-fn refused() -> [Value; 2] {
-    let both = json!({"provider": {"postgres": {}, "external": {"secretName": "x"}}});
-    [both, json!({"deletionPolicy": {"never": true}})]
+/// Held by tests that loosen the schema, and by those that rely on it.
+pub(crate) static SCHEMA: Mutex<()> = Mutex::const_new(());
+
+/// The name of the object that is past the schema, beside the one that all tests have.
+const BROKEN: &str = "broken";
+
+fn two_providers() -> Value {
+    json!({"provider": {"postgres": {}, "external": {"secretName": "x"}}})
+}
+
+fn unparsable() -> Value {
+    json!({"deletionPolicy": {"never": true}})
 }
 
 fn objects(space: &Space) -> Api<DynamicObject> {
-    let resource = ApiResource::erase::<PostgresDatabase>(&());
-    Api::namespaced_with(space.client.clone(), &space.name, &resource)
+    Api::namespaced_with(space.client.clone(), &space.name, &PostgresDatabase::api_resource())
 }
 
-async fn put(space: &Space, spec: &Value, params: &PostParams) -> Result<()> {
-    let object = json!({"metadata": {"name": NAME}, "spec": spec, "apiVersion": "temporal-stack.dev/v1alpha1", "kind": "PostgresDatabase"});
-    objects(space).create(params, &serde_json::from_value(object)?).await?;
+/// The kind without what refuses these objects, and otherwise as it is.
+fn loosened() -> Result<CustomResourceDefinition> {
+    let mut crd = serde_json::to_value(PostgresDatabase::crd())?;
+    let spec = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
+    let spec = spec.context("the kind has no spec")?;
+    spec["deletionPolicy"] = json!({"x-kubernetes-preserve-unknown-fields": true, "default": "Retain"});
+    spec["provider"].as_object_mut().map(|provider| provider.remove("x-kubernetes-validations"));
+    Ok(serde_json::from_value(crd)?)
+}
+
+/// Puts an object into each namespace past the schema, which is in force again afterwards.
+async fn put_past_the_schema(objects: [(&Space, Value); 2]) -> Result<()> {
+    let client = &objects[0].0.client;
+    let kinds = Api::<CustomResourceDefinition>::all(client.clone());
+    let name = PostgresDatabase::crd_name();
+    kinds.patch(name, &PatchParams::apply("e2e").force(), &Patch::Apply(loosened()?)).await?;
+    let mut put_all = Ok(());
+    for (space, spec) in &objects {
+        put_all = put_all.and(until_result(|| put(space, spec, false), true).await);
+    }
+    install_kinds(client).await?;
+    put_all?;
+    for (space, spec) in &objects {
+        until_result(|| put(space, spec, true), false).await?;
+    }
     Ok(())
 }
 
-/// Takes the schema away until these objects have been put, each into its namespace.
-async fn past_the_schema(put_in: [&Space; 2]) -> Result<()> {
-    let client = &put_in[0].client;
-    let api = Api::<CustomResourceDefinition>::all(client.clone());
-    let mut crd = PostgresDatabase::crd();
-    let schema = crd.spec.versions[0].schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
-    let spec = schema.and_then(|schema| schema.properties.as_mut()?.get_mut("spec")).context("the kind has no spec")?;
-    *spec = serde_json::from_value(json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}))?;
-    let name = PostgresDatabase::crd_name();
-    let patch = Patch::Apply(&crd);
-    api.patch(name, &PatchParams::apply("e2e").force(), &patch).await?;
-    let mut result = Ok(());
-    for (space, spec) in put_in.iter().zip(refused()) {
-        result = result.and(until_taken(space, &spec).await);
-    }
-    install_kinds(client).await?;
-    result
+async fn put(space: &Space, spec: &Value, dry_run: bool) -> Result<()> {
+    let name = if dry_run { "dry-run" } else { BROKEN };
+    let object = json!({
+        "apiVersion": "temporal-stack.dev/v1alpha1",
+        "kind": "PostgresDatabase",
+        "metadata": {"name": name},
+        "spec": spec,
+    });
+    let params = PostParams { dry_run, ..PostParams::default() };
+    objects(space).create(&params, &serde_json::from_value(object)?).await?;
+    Ok(())
 }
 
-/// The API server takes up another schema when it gets round to it, and tells nobody.
-async fn until_taken(space: &Space, spec: &Value) -> Result<()> {
-    let mut turns = tokio::time::interval(std::time::Duration::from_millis(50));
-    let taken = tokio::time::timeout(e2e::HANG, async {
-        loop {
+/// Tries until it goes as it should: the API server takes up a schema when it gets round to it, and tells nobody.
+async fn until_result<F: Future<Output = Result<()>>>(attempt: impl Fn() -> F, succeeds: bool) -> Result<()> {
+    let mut turns = tokio::time::interval(Duration::from_millis(50));
+    let taken_up = async {
+        while attempt().await.is_ok() != succeeds {
             turns.tick().await;
-            if put(space, spec, &PostParams::default()).await.is_ok() {
-                return;
-            }
         }
-    });
-    taken.await.context("the API server did not take up the schema")
+    };
+    tokio::time::timeout(HANG, taken_up).await.context("the API server did not take up the schema")
+}
+
+/// Waits until the object is stalled for this reason, and returns what it says.
+async fn stalled(space: &Space, reason: &str) -> Result<Condition> {
+    let stalled = |object: &DynamicObject| {
+        let conditions = object.data["status"]["conditions"].clone();
+        let conditions: Vec<Condition> = serde_json::from_value(conditions).unwrap_or_default();
+        condition::find(&conditions, condition::STALLED).filter(|stalled| stalled.reason == reason).cloned()
+    };
+    let what = format!("Stalled for {reason}");
+    let object = until(&objects(space), BROKEN, &what, |object| stalled(object).is_some()).await?;
+    stalled(&object).context("it was stalled")
 }
 
 #[tokio::test]
 async fn an_object_past_the_schema_is_told_so_and_the_others_go_on() {
     let cluster = &api_server().await.expect("an API server");
-    with_namespace(cluster, async |two_providers| {
-        with_namespace(cluster, async |unparsable| {
-            past_the_schema([two_providers, unparsable]).await?;
-            let _first = Controller::start(two_providers).await?;
-            two_providers.stalled("InvalidSpec", &["spec.provider", "both postgres and external", "name one of them"]).await?;
-            ensure!(children(two_providers).await?.is_empty(), "something was made");
+    let schema = SCHEMA.lock().await;
+    with_namespace(cluster, async |both| {
+        with_namespace(cluster, async |broken| {
+            put_past_the_schema([(both, two_providers()), (broken, unparsable())]).await?;
+            drop(schema);
 
-            let controller = Controller::start(unparsable).await?;
-            let told = until_told(unparsable).await?;
-            ensure!(told.contains("deletionPolicy") || told.contains("does not parse"), "{told}");
-            ensure!(told.contains("correct the field"), "{told}");
-            let other = Space { ..others(unparsable) };
-            let _ = other;
-            mended(unparsable, &controller).await
+            let _controller = Controller::start(both).await?;
+            let told = stalled(both, "InvalidSpec").await?;
+            assert_told(&told, &["spec.provider", "both postgres and external", "name one of them"])?;
+            ensure!(children(both).await?.is_empty(), "something was made");
+
+            let controller = Controller::start(broken).await?;
+            let told = stalled(broken, "Unparsable").await?;
+            assert_told(&told, &["deletionPolicy", "does not parse", "correct the field"])?;
+            broken.create(&embedded()).await?;
+            complete(broken, &controller).await?;
+
+            let mended = Patch::Merge(json!({"spec": {"deletionPolicy": "Retain"}}));
+            objects(broken).patch(BROKEN, &PatchParams::default(), &mended).await?;
+            stalled(broken, "NoStorageClass").await.map(drop)
         })
         .await;
         Ok(())

@@ -37,7 +37,8 @@ async fn a_foreign_secret_of_the_bindings_name_is_left_alone() {
     with_controller(async |space, controller| {
         let keys = json!({"host": "127.0.0.1", "port": "1", "username": "u", "password": "p", "database": "d"});
         foreign::<Secret>(space, json!({"metadata": {"name": "theirs"}, "stringData": keys})).await?;
-        let taken: Secret = foreign(space, json!({"metadata": {"name": BINDING}, "stringData": {"their": "own"}})).await?;
+        let taken: Secret =
+            foreign(space, json!({"metadata": {"name": BINDING}, "stringData": {"their": "own"}})).await?;
         space.create(&external("theirs")).await?;
         space.stalled("NameTaken", &[BINDING, "somebody else", "Rename or delete it"]).await?;
         quiet(space, controller).await?;
@@ -56,7 +57,8 @@ async fn a_foreign_secret_of_the_bindings_name_is_left_alone() {
 #[tokio::test]
 async fn a_foreign_secret_of_the_bindings_name_is_noticed_before_a_server_is_made() {
     with_controller(async |space, _| {
-        let taken: Secret = foreign(space, json!({"metadata": {"name": BINDING}, "stringData": {"their": "own"}})).await?;
+        let taken: Secret =
+            foreign(space, json!({"metadata": {"name": BINDING}, "stringData": {"their": "own"}})).await?;
         space.create(&embedded()).await?;
         space.stalled("NameTaken", &[BINDING, "somebody else"]).await?;
         let after = space.api::<Secret>().get(BINDING).await?;
@@ -92,7 +94,11 @@ async fn a_volume_claim_of_another_owner_is_not_used() {
         let after = space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
         ensure!(after.spec == taken.spec && after.labels() == taken.labels(), "the claim was written to");
         let made = children(space).await?;
-        ensure!(!made.keys().any(|reference| reference.starts_with("StatefulSet/")), "a server was made on it: {:?}", made.keys());
+        ensure!(
+            !made.keys().any(|reference| reference.starts_with("StatefulSet/")),
+            "a server was made on it: {:?}",
+            made.keys()
+        );
         Ok(())
     })
     .await;

@@ -3,26 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::{ApiResource, DeleteParams, Preconditions},
-    core::object::HasStatus,
-};
+use kube::{Client, Resource, ResourceExt, api::ApiResource, core::object::HasStatus};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
+    error::Error,
     memory::{Judged, Memory},
     plan::{self, Owner, Plan, Taken},
     report::{Outcome, Reporter},
-    settle::{self, Outdated},
-    write::{Written, is_conflict, is_leaving, is_not_found, write},
+    restart::{self, Outdated, Restart},
+    settle,
+    write::{Written, is_leaving, restart_pod, write},
 };
 use crate::{
     api::{Rollout, Status, annotation},
     cache::{Cache, Children, Instance},
-    component::{Child, Component, Facts, Gate, Progress, Verdict},
-    condition::{self, RESTART_PENDING, Statement, reason},
+    component::{Child, Component, Facts, Progress, Verdict},
+    condition::{self, reason},
     manifest::{Making, Manifest, hash},
     world::{RESYNC, RETRY, Watched, World},
 };
@@ -31,56 +29,6 @@ use crate::{
 pub const VERIFY_EVERY: Duration = Duration::from_secs(180);
 /// The longest time between two looks at something that is awaited.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// Why a pass failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error<E: std::error::Error + 'static> {
-    /// What the pass needs to know could not be read.
-    #[error("observing failed")]
-    Observe(#[source] E),
-    /// The product did not do what it was told.
-    #[error("could not {action}")]
-    Act {
-        /// What it was told.
-        action: String,
-        /// Why it did not.
-        #[source]
-        source: E,
-    },
-    /// The API server refused a request.
-    #[error("the API server refused to {step}")]
-    Api {
-        /// What it was asked.
-        step: String,
-        /// Its answer.
-        #[source]
-        source: kube::Error,
-    },
-}
-
-impl<E: std::error::Error + 'static> Error<E> {
-    fn api(step: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
-        let step = step.into();
-        move |source| Self::Api { step, source }
-    }
-
-    /// The error and its causes, as one line; of an answer of the API server what it says, without its whole anatomy.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            if let Some(kube::Error::Api(status)) = error.downcast_ref() {
-                return format!("{text}: {}", status.message);
-            }
-            let next = error.to_string();
-            if !text.ends_with(&next) {
-                text = format!("{text}: {next}");
-            }
-            cause = error.source();
-        }
-        text
-    }
-}
 
 /// When an object is to be looked at again, if nothing happens before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,8 +115,8 @@ impl<C: Component> Passes<C> {
             return self.work(object, memory, owner, instance, &observed, (plan, actions), facts).await;
         }
 
-        let outdated = settle::outdated(&manifests, &children);
-        if let Some(statement) = restart_pending(&outdated, self.component.rollout(object)) {
+        let outdated = restart::outdated(&manifests, &children);
+        if let Some(statement) = restart::pending(&outdated, self.component.rollout(object)) {
             facts.statements.push(statement);
         }
         if let Some(next) = self.restart(object, &observed, instance, &outdated).await? {
@@ -262,8 +210,7 @@ impl<C: Component> Passes<C> {
         Ok(if changed { Next::Again } else { later })
     }
 
-    /// Restarts at most one pod, when all others are ready and the component says that it is safe. Says what it did or
-    /// waits for.
+    /// Restarts at most one pod, when it is safe. Says what it did or waits for.
     async fn restart(
         &self,
         object: &C::Kind,
@@ -271,45 +218,23 @@ impl<C: Component> Passes<C> {
         instance: &Instance,
         outdated: &Outdated,
     ) -> Result<Option<String>, C> {
-        let automatic = self.component.rollout(object) == Rollout::Automatic;
-        let newer = outdated.newer.iter().filter(|_| automatic);
-        let due: Vec<&Pod> = outdated.asked.iter().chain(newer).collect();
-        // One that is not ready has nothing to lose, and may be held up by the very template that is being replaced.
-        let Some(pod) = due.iter().find(|pod| !settle::is_ready(pod)).or(due.last()) else { return Ok(None) };
-        let name = pod.name_any();
         if is_paused(object) {
             return Ok(None);
         }
-        if pod.metadata.deletion_timestamp.is_some() {
-            return Ok(Some(format!("Pod/{name} is restarting")));
-        }
-        if settle::is_ready(pod) {
-            let pods = self.cache.children(instance).all::<Pod>();
-            if let Some(short) = &outdated.short {
-                return Ok(Some(format!("Pod/{name} is restarted when {short}")));
-            }
-            if let Some(other) = pods.iter().find(|other| !settle::is_ready(other) && !settle::is_done(other)) {
-                return Ok(Some(format!("Pod/{name} is restarted when Pod/{} is ready", other.name_any())));
-            }
-            if let Gate::Closed(why) = self.component.restart_gate(object, observed) {
-                return Ok(Some(format!("Pod/{name} is restarted when it is safe: {why}")));
-            }
-        }
-        tracing::info!(object = %object.name_any(), namespace = %instance.namespace, "restart Pod/{name}");
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: pod.metadata.uid.clone(),
-                resource_version: pod.metadata.resource_version.clone(),
-            }),
-            ..DeleteParams::default()
+        let automatic = self.component.rollout(object) == Rollout::Automatic;
+        let pods = self.cache.children(instance).all::<Pod>();
+        let gate = || self.component.restart_gate(object, observed);
+        let pod = match restart::decide(outdated, &pods, automatic, gate) {
+            Restart::None => return Ok(None),
+            Restart::Later(why) => return Ok(Some(why)),
+            Restart::Now(pod) => pod,
         };
-        match Api::<Pod>::namespaced(self.client.clone(), &instance.namespace).delete(&name, &params).await {
-            Ok(_) => {
-                let note = format!("Pod/{name} runs an outdated template and is restarted");
-                self.reporter.note(object, "Restarted", "Restart", note).await;
-            }
-            Err(error) if is_conflict(&error) || is_not_found(&error) => {}
-            Err(error) => return Err(Error::api(format!("delete Pod/{name}"))(error)),
+        let name = pod.name_any();
+        tracing::info!(object = %object.name_any(), namespace = %instance.namespace, "restart Pod/{name}");
+        let restarted = restart_pod(&self.client, &instance.namespace, &pod).await;
+        if restarted.map_err(Error::api(format!("delete Pod/{name}")))? {
+            let note = format!("Pod/{name} runs an outdated template and is restarted");
+            self.reporter.note(object, "Restarted", "Restart", note).await;
         }
         Ok(Some(format!("Pod/{name} is restarting")))
     }
@@ -377,18 +302,6 @@ fn stalled_by(taken: &Taken) -> Outcome {
             taken.reference
         ),
     )
-}
-
-fn restart_pending(outdated: &Outdated, rollout: Rollout) -> Option<Statement> {
-    let pods: Vec<String> = outdated.newer.iter().map(|pod| format!("Pod/{}", pod.name_any())).collect();
-    (!pods.is_empty() && rollout == Rollout::WhenAsked).then(|| {
-        let message = format!(
-            "{} runs what an earlier version of the controller wrote; to restart it, give the annotation {} a new value or set spec.rollout to Automatic",
-            pods.join(", "),
-            annotation::RESTART
-        );
-        Statement::holds(RESTART_PENDING, reason::NEWER_TEMPLATE, message)
-    })
 }
 
 /// What a verdict is about: the object's intent, and every child as it is now.

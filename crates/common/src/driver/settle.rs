@@ -7,7 +7,6 @@ use k8s_openapi::api::{
 use kube::ResourceExt;
 
 use crate::{
-    api::annotation,
     cache::Children,
     manifest::{Making, Manifest},
 };
@@ -38,7 +37,8 @@ fn stateful_set(set: &StatefulSet) -> Option<String> {
     ready(status.ready_replicas.unwrap_or(0), replicas(set))
 }
 
-fn replicas(set: &StatefulSet) -> i32 {
+/// How many pods a set is to have.
+pub(super) fn replicas(set: &StatefulSet) -> i32 {
     set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }
 
@@ -119,48 +119,4 @@ pub fn is_ready(pod: &Pod) -> bool {
 /// Whether the pod has done what it was for, as that of a job: it will not be ready any more.
 pub(super) fn is_done(pod: &Pod) -> bool {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Succeeded")
-}
-
-/// The pods of a set that do not run its newest revision, and which of them the user's intent asks to restart.
-pub(super) struct Outdated {
-    /// Must be restarted: what the user asked for has changed.
-    pub(super) asked: Vec<Pod>,
-    /// Differ only because the controller is newer.
-    pub(super) newer: Vec<Pod>,
-    /// What must come before a pod may go: a set has fewer pods than it wants.
-    pub(super) short: Option<String>,
-}
-
-/// Finds the outdated pods of the `StatefulSet`s among the manifests.
-pub(super) fn outdated(manifests: &[Manifest], children: &Children) -> Outdated {
-    let mut outdated = Outdated { asked: Vec::new(), newer: Vec::new(), short: None };
-    let pods = children.all::<Pod>();
-    for manifest in manifests.iter().filter(|manifest| manifest.resource.kind == "StatefulSet") {
-        let Some(set) = children.find::<StatefulSet>(manifest.name()) else { continue };
-        let of_set =
-            |pod: &&Pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == set.metadata.uid.as_ref());
-        let (there, wanted) = (pods.iter().filter(of_set).count(), replicas(&set));
-        if there < usize::try_from(wanted).unwrap_or(0) {
-            outdated.short = Some(format!("{} has all of its {wanted} pods", manifest.reference()));
-        }
-        let status = set.status.clone().unwrap_or_default();
-        let Some(revision) = status.update_revision else { continue };
-        if status.observed_generation != set.metadata.generation {
-            // The revision is that of an earlier template.
-            continue;
-        }
-        let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-        let roll = template.and_then(|meta| meta.annotations.as_ref()).and_then(|notes| notes.get(annotation::ROLL));
-        for pod in pods.iter().filter(of_set) {
-            if pod.labels().get("controller-revision-hash") == Some(&revision) {
-                continue;
-            }
-            if pod.annotations().get(annotation::ROLL) == roll {
-                outdated.newer.push(pod.clone());
-            } else {
-                outdated.asked.push(pod.clone());
-            }
-        }
-    }
-    outdated
 }

@@ -9,6 +9,8 @@ use super::log;
 /// How a controller process runs; flattened into each controller's own arguments.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Process")]
+// Its group would have the name of every other struct that is called like this one.
+#[group(skip)]
 pub struct Args {
     /// What to log: a level, or a list of `target=level` such as `info,kube=debug`.
     #[arg(long, value_name = "FILTER", env = "TEMPORAL_STACK_LOG", default_value = "info")]

@@ -1,0 +1,104 @@
+//! Which pod may be restarted, and when: decided here, done in [`super::pass`].
+
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+use kube::ResourceExt;
+
+use super::settle::{is_done, is_ready, replicas};
+use crate::{
+    api::{Rollout, annotation},
+    cache::Children,
+    component::Gate,
+    condition::{RESTART_PENDING, Statement, reason},
+    manifest::Manifest,
+};
+
+/// The pods of a set that do not run its newest revision, and which of them the user's intent asks to restart.
+pub(super) struct Outdated {
+    /// Must be restarted: what the user asked for has changed.
+    pub(super) asked: Vec<Pod>,
+    /// Differ only because the controller is newer.
+    pub(super) newer: Vec<Pod>,
+    /// What must come before a pod may go: a set has fewer pods than it wants.
+    pub(super) short: Option<String>,
+}
+
+/// Finds the outdated pods of the `StatefulSet`s among the manifests.
+pub(super) fn outdated(manifests: &[Manifest], children: &Children) -> Outdated {
+    let mut outdated = Outdated { asked: Vec::new(), newer: Vec::new(), short: None };
+    let pods = children.all::<Pod>();
+    for manifest in manifests.iter().filter(|manifest| manifest.resource.kind == "StatefulSet") {
+        let Some(set) = children.find::<StatefulSet>(manifest.name()) else { continue };
+        let of_set =
+            |pod: &&Pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == set.metadata.uid.as_ref());
+        let (there, wanted) = (pods.iter().filter(of_set).count(), replicas(&set));
+        if there < usize::try_from(wanted).unwrap_or(0) {
+            outdated.short = Some(format!("{} has all of its {wanted} pods", manifest.reference()));
+        }
+        let status = set.status.clone().unwrap_or_default();
+        let Some(revision) = status.update_revision else { continue };
+        if status.observed_generation != set.metadata.generation {
+            // The revision is that of an earlier template.
+            continue;
+        }
+        let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+        let roll = template.and_then(|meta| meta.annotations.as_ref()).and_then(|notes| notes.get(annotation::ROLL));
+        for pod in pods.iter().filter(of_set) {
+            if pod.labels().get("controller-revision-hash") == Some(&revision) {
+                continue;
+            }
+            if pod.annotations().get(annotation::ROLL) == roll {
+                outdated.newer.push(pod.clone());
+            } else {
+                outdated.asked.push(pod.clone());
+            }
+        }
+    }
+    outdated
+}
+
+/// What is to be done about outdated pods.
+pub(super) enum Restart {
+    /// Nothing.
+    None,
+    /// Something, when what the text says has come.
+    Later(String),
+    /// Restart this pod.
+    Now(Box<Pod>),
+}
+
+/// One pod at a time: the next may go when all others are ready and the component says that it is safe.
+pub(super) fn decide(outdated: &Outdated, pods: &[Pod], automatic: bool, gate: impl FnOnce() -> Gate) -> Restart {
+    let newer = outdated.newer.iter().filter(|_| automatic);
+    let due: Vec<&Pod> = outdated.asked.iter().chain(newer).collect();
+    // One that is not ready has nothing to lose, and may be held up by the very template that is being replaced.
+    let Some(pod) = due.iter().find(|pod| !is_ready(pod)).or(due.last()) else { return Restart::None };
+    let name = pod.name_any();
+    if pod.metadata.deletion_timestamp.is_some() {
+        return Restart::Later(format!("Pod/{name} is restarting"));
+    }
+    if is_ready(pod) {
+        if let Some(short) = &outdated.short {
+            return Restart::Later(format!("Pod/{name} is restarted when {short}"));
+        }
+        if let Some(other) = pods.iter().find(|other| !is_ready(other) && !is_done(other)) {
+            return Restart::Later(format!("Pod/{name} is restarted when Pod/{} is ready", other.name_any()));
+        }
+        if let Gate::Closed(why) = gate() {
+            return Restart::Later(format!("Pod/{name} is restarted when it is safe: {why}"));
+        }
+    }
+    Restart::Now(Box::new((*pod).clone()))
+}
+
+/// Says which pods would be restarted if the user asked for it.
+pub(super) fn pending(outdated: &Outdated, rollout: Rollout) -> Option<Statement> {
+    let pods: Vec<String> = outdated.newer.iter().map(|pod| format!("Pod/{}", pod.name_any())).collect();
+    (!pods.is_empty() && rollout == Rollout::WhenAsked).then(|| {
+        let message = format!(
+            "{} runs what an earlier version of the controller wrote; to restart it, give the annotation {} a new value or set spec.rollout to Automatic",
+            pods.join(", "),
+            annotation::RESTART
+        );
+        Statement::holds(RESTART_PENDING, reason::NEWER_TEMPLATE, message)
+    })
+}
