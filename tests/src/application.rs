@@ -31,6 +31,8 @@ impl Space {
                     "env": [
                         {"name": "BINDING", "valueFrom": {"secretKeyRef": binding}},
                         {"name": "STATEMENTS", "value": sql},
+                        // The log is the answer, so it has nothing else.
+                        {"name": "PGOPTIONS", "value": "-c client_min_messages=warning"},
                     ],
                     "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
                 }],

@@ -104,8 +104,14 @@ async fn measure(arguments: &Arguments, controller: &Controller) -> Result<Strin
         ("objects until all workloads exist, per second".to_owned(), format!("{:.1}", rate(workloads_made))),
         (format!("the same {kinds} children by a plain client, objects per second"), format!("{:.1}", rate(limit))),
         ("requests per object made".to_owned(), format!("{:.2}", per_object(after.total() - before.total()))),
-        ("requests per object and minute, nothing changing".to_owned(), format!("{:.3}", per_object(quiet.total()) * 60.0 / arguments.idle.max(1) as f64)),
-        ("unchanged passes per second, one process, at its start".to_owned(), format!("{:.0}", passes as f64 / looked.as_secs_f64())),
+        (
+            "requests per object and minute, nothing changing".to_owned(),
+            format!("{:.3}", per_object(quiet.total()) * 60.0 / arguments.idle.max(1) as f64),
+        ),
+        (
+            "unchanged passes per second, one process, at its start".to_owned(),
+            format!("{:.0}", passes as f64 / looked.as_secs_f64()),
+        ),
         ("writes in those passes".to_owned(), writes.to_string()),
         ("resident memory at 0 objects, MB".to_owned(), megabytes(idle_memory)),
         (format!("resident memory at {count} objects, MB"), megabytes(memory)),

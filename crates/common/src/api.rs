@@ -47,6 +47,8 @@ pub mod label {
 pub mod annotation {
     /// Hash of the intent that was last applied to the object.
     pub const INTENT: &str = "temporal-stack.dev/intent";
+    /// Hash of the parts of the object that the API server refuses to change.
+    pub const MADE: &str = "temporal-stack.dev/made";
     /// UID of the custom resource that data belongs to; data have no owner reference while they are to be retained.
     pub const OWNER: &str = "temporal-stack.dev/owner";
     /// On a pod template: hash of what the user asked for. A pod that has another one is restarted.
@@ -55,7 +57,7 @@ pub mod annotation {
     pub const PAUSED: &str = "temporal-stack.dev/paused";
     /// Set by users on a custom resource: each new value asks for one rotation of its credentials.
     pub const ROTATE: &str = "temporal-stack.dev/rotate";
-    /// Set by users on a custom resource: each new value permits one restart of pods whose template is outdated.
+    /// Set by users on a custom resource: each new value asks for one restart of its pods.
     pub const RESTART: &str = "temporal-stack.dev/restart";
 }
 

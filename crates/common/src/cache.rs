@@ -14,6 +14,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    fmt,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -25,11 +26,19 @@ use serde_json::Value;
 use crate::api::label;
 
 /// An object as JSON text, with the few things that are needed without parsing it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Packed {
     metadata: ObjectMeta,
     managers: Box<[ManagedFieldsEntry]>,
     text: Box<str>,
+}
+
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The text may be a Secret's.
+        let version = self.metadata.resource_version.as_deref().unwrap_or_default();
+        write!(f, "{}@{version}", self.metadata.name.as_deref().unwrap_or_default())
+    }
 }
 
 impl Packed {

@@ -6,6 +6,8 @@
 mod contains;
 mod quantity;
 
+use std::fmt;
+
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Resource, api::ApiResource};
 use serde::Serialize;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use contains::{Difference, difference};
-pub use quantity::{compare as compare_quantities, in_bytes as quantity_in_bytes};
+pub use quantity::compare as compare_quantities;
 
 use crate::api::DeletionPolicy;
 
@@ -43,8 +45,8 @@ pub enum Lifetime {
     Data(DeletionPolicy),
 }
 
-/// One object that a component wants, and how it is to be made.
-#[derive(Clone, Debug)]
+/// One object that a component wants, and how it is to be made. `Debug` shows no content, which may be a password.
+#[derive(Clone)]
 pub struct Manifest {
     /// The object's kind.
     pub resource: ApiResource,
@@ -57,6 +59,16 @@ pub struct Manifest {
     /// JSON pointers to fields that the API server refuses to change: when one differs, the object is deleted, its
     /// dependents orphaned, and it is made again.
     pub immutable: &'static [&'static str],
+}
+
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifest")
+            .field("reference", &self.reference())
+            .field("making", &self.making)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Manifest {

@@ -33,7 +33,7 @@ pub const RESYNC: Duration = Duration::from_secs(600);
 pub const RETRY: Duration = Duration::from_secs(10);
 
 /// The users' ConfigMaps and Secrets that are watched.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Watched {
     /// Which ones are watched by name.
     pub sources: Sources,
@@ -44,8 +44,15 @@ pub struct Watched {
 }
 
 /// Named reads that are remembered for one object.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Reads(Mutex<HashMap<String, (Instant, Value)>>);
+
+impl std::fmt::Debug for Reads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What was read may be a Secret.
+        f.debug_struct("Reads").finish_non_exhaustive()
+    }
+}
 
 impl Reads {
     /// Forgets all reads, so that the next pass reads anew.
@@ -56,6 +63,11 @@ impl Reads {
     fn recall(&self, key: &str, max_age: Duration) -> Option<Value> {
         let reads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         reads.get(key).filter(|(at, _)| at.elapsed() < max_age).map(|(_, value)| value.clone())
+    }
+
+    /// Forgets a read that something newer has taken the place of.
+    fn drop(&self, key: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     fn keep(&self, key: String, value: Value) {
@@ -85,7 +97,10 @@ impl World<'_> {
         let reference = ObjectRef::new(name).within(self.namespace);
         let seen = self.watched.config_maps.iter().find_map(|store| store.get(&reference));
         match seen {
-            Some(seen) => Ok(Some((*seen).clone())),
+            Some(seen) => {
+                self.reads.drop(&format!("ConfigMap/{name}"));
+                Ok(Some((*seen).clone()))
+            }
             None if self.watched.sources.config_maps.contains(&name) => Ok(None),
             None => self.get(name).await,
         }
@@ -96,7 +111,10 @@ impl World<'_> {
         let reference = ObjectRef::new(name).within(self.namespace);
         let seen = self.watched.secrets.iter().find_map(|store| store.get(&reference));
         match seen {
-            Some(seen) => Ok(Some((*seen).clone())),
+            Some(seen) => {
+                self.reads.drop(&format!("Secret/{name}"));
+                Ok(Some((*seen).clone()))
+            }
             None if self.watched.sources.secrets.contains(&name) => Ok(None),
             None => self.get(name).await,
         }

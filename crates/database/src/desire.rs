@@ -2,9 +2,9 @@
 
 mod secret;
 mod service;
-mod stateful_set;
 #[cfg(test)]
 mod snapshot;
+mod stateful_set;
 mod volume_claim;
 
 use k8s_openapi::api::core::v1::Secret;

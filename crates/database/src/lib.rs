@@ -34,7 +34,7 @@ mod progress;
 mod settings;
 mod volume;
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
@@ -46,6 +46,7 @@ use temporal_stack_common::{
     component::{Child, Component, Facts, Progress, Sources, Verdict},
     driver,
     manifest::Manifest,
+    process,
     world::World,
 };
 
@@ -61,12 +62,7 @@ const DEFAULT_CONFIG: &str = "postgres-config";
 #[command(next_help_heading = "Defaults")]
 pub struct Defaults {
     /// The image of PostgreSQL servers whose object names none.
-    #[arg(
-        long,
-        env = "RELATED_IMAGE_POSTGRES",
-        value_name = "IMAGE",
-        default_value = "postgres:17.6"
-    )]
+    #[arg(long, env = "RELATED_IMAGE_POSTGRES", value_name = "IMAGE", default_value = "postgres:17.6")]
     pub postgres_image: String,
 }
 
@@ -81,6 +77,18 @@ impl Database {
     pub fn new(defaults: Defaults) -> Self {
         Self { defaults }
     }
+}
+
+/// Runs the controller `name`, whose program is of that `version`, until it is told to end.
+///
+/// Boxed, so that all of it is compiled with this library, and a program of another version in a moment.
+pub fn run(
+    name: &'static str,
+    version: &'static str,
+    process: process::Args,
+    defaults: Defaults,
+) -> Pin<Box<dyn Future<Output = Result<(), process::Error>>>> {
+    Box::pin(process::run(name, version, process, |process| driver::run(Database::new(defaults), process)))
 }
 
 /// Why observing or acting failed.

@@ -1,8 +1,8 @@
 //! The controller of `PostgresDatabase`, as a process.
 
 use clap::Parser;
-use temporal_stack_common::{driver, process};
-use temporal_stack_database::{Database, Defaults};
+use temporal_stack_common::process;
+use temporal_stack_database::Defaults;
 
 /// The version that the process says it is; a build can be given another one.
 const VERSION: &str = match option_env!("TEMPORAL_STACK_VERSION") {
@@ -25,7 +25,6 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     process::install_crypto();
     let Arguments { process, defaults } = Arguments::parse();
-    let component = Database::new(defaults);
-    process::run(env!("CARGO_BIN_NAME"), VERSION, process, |process| driver::run(component, process)).await?;
+    temporal_stack_database::run(env!("CARGO_BIN_NAME"), VERSION, process, defaults).await?;
     Ok(())
 }

@@ -1,16 +1,14 @@
 //! What the API server refuses, and why.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use e2e::{Space, prepare::api_server, with_namespace};
 use serde_json::{Value, json};
 
-use crate::schema::SCHEMA;
+use crate::schema::{SCHEMA, put};
 
 async fn refused(space: &Space, spec: Value, told: &str) -> Result<()> {
-    let error = match space.create(&spec).await {
-        Ok(_) => anyhow::bail!("{spec} was taken"),
-        Err(error) => format!("{error:?}"),
-    };
+    let Err(error) = put(space, &spec, true).await else { bail!("{spec} was taken") };
+    let error = format!("{error:?}");
     ensure!(error.contains(told), "`{told}` is not in: {error}");
     Ok(())
 }

@@ -4,16 +4,16 @@ use anyhow::{Result, ensure};
 use e2e::{
     Space,
     database::{
-        child::{BINDING, SERVER},
+        child::{ADMINISTRATOR, BINDING, SERVER, VOLUME},
         external,
     },
-    until,
+    until, until_gone,
 };
 use k8s_openapi::{
     ByteString,
     api::{
         apps::v1::StatefulSet,
-        core::v1::{Secret, Service},
+        core::v1::{PersistentVolumeClaim, Secret, Service},
     },
 };
 use kube::{
@@ -63,6 +63,25 @@ async fn a_field_removed_from_the_spec_disappears() {
         ensure!(server["command"].to_string().contains("max_connections=50"), "{server:#}");
         ensure!(server["resources"]["requests"]["cpu"] == "500m", "{server:#}");
         quiet(space, controller).await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_another_provider_does_not_need_goes_and_data_stay() {
+    with_controller(async |space, controller| {
+        made(space, controller).await?;
+        let administrator = space.api::<Secret>().get(ADMINISTRATOR).await?.uid();
+        foreign_database(space).await?;
+        let provider = json!({"postgres": null, "external": {"secretName": "theirs"}});
+        space.patch(&json!({"spec": {"provider": provider}})).await?;
+        until_gone(&space.api::<StatefulSet>(), SERVER).await?;
+        until_gone(&space.api::<Service>(), SERVER).await?;
+        until(&space.api::<Secret>(), BINDING, "been made", |_| true).await?;
+        quiet(space, controller).await?;
+        ensure!(space.api::<Secret>().get(ADMINISTRATOR).await?.uid() == administrator, "the data have gone");
+        space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
         Ok(())
     })
     .await;

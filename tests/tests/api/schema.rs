@@ -70,7 +70,8 @@ async fn put_past_the_schema(objects: [(&Space, Value); 2]) -> Result<()> {
     Ok(())
 }
 
-async fn put(space: &Space, spec: &Value, dry_run: bool) -> Result<()> {
+/// Makes an object without looking at it, or only asks whether it would be taken.
+pub(crate) async fn put(space: &Space, spec: &Value, dry_run: bool) -> Result<()> {
     let name = if dry_run { "dry-run" } else { BROKEN };
     let object = json!({
         "apiVersion": "temporal-stack.dev/v1alpha1",

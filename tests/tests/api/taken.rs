@@ -22,7 +22,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{step::quiet, with_controller};
+use crate::{step::look, with_controller};
 
 async fn foreign<K>(space: &Space, object: Value) -> Result<K>
 where
@@ -41,7 +41,9 @@ async fn a_foreign_secret_of_the_bindings_name_is_left_alone() {
             foreign(space, json!({"metadata": {"name": BINDING}, "stringData": {"their": "own"}})).await?;
         space.create(&external("theirs")).await?;
         space.stalled("NameTaken", &[BINDING, "somebody else", "Rename or delete it"]).await?;
-        quiet(space, controller).await?;
+        for _ in 0..3 {
+            look(space, controller).await?;
+        }
         let after = space.api::<Secret>().get(BINDING).await?;
         ensure!(after.resource_version() == taken.resource_version(), "the Secret was written to");
         let bound = space.databases().get(NAME).await?.status.and_then(|status| status.binding);
@@ -75,7 +77,9 @@ async fn a_foreign_service_is_left_alone() {
         let taken: Service = foreign(space, json!({"metadata": {"name": SERVER}, "spec": spec})).await?;
         space.create(&embedded()).await?;
         space.stalled("NameTaken", &[SERVER, "somebody else", "Rename or delete it"]).await?;
-        quiet(space, controller).await?;
+        for _ in 0..3 {
+            look(space, controller).await?;
+        }
         let after = space.api::<Service>().get(SERVER).await?;
         ensure!(after.resource_version() == taken.resource_version(), "the Service was written to");
         Ok(())
@@ -90,7 +94,9 @@ async fn a_volume_claim_of_another_owner_is_not_used() {
         let taken: PersistentVolumeClaim = foreign(space, json!({"metadata": {"name": VOLUME}, "spec": spec})).await?;
         space.create(&embedded()).await?;
         space.stalled("NameTaken", &[VOLUME, "somebody else", "Rename or delete it"]).await?;
-        quiet(space, controller).await?;
+        for _ in 0..3 {
+            look(space, controller).await?;
+        }
         let after = space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
         ensure!(after.spec == taken.spec && after.labels() == taken.labels(), "the claim was written to");
         let made = children(space).await?;

@@ -31,6 +31,7 @@ async fn failures_while_a_named_login_is_rotated_end_when_the_binding_was_read_a
         let session = space.connect(&first).await?;
         let application = Application::start(space, 0).await?;
         application.answered(first.login, 20).await?;
+        watch.step("a second's worth of connections after");
 
         give(space, "the second password").await?;
         let second = space.until_binding("the second password", |binding| binding.password != first.password).await?;

@@ -18,6 +18,7 @@ async fn no_connection_fails_while_a_generated_login_is_rotated_and_the_next_rot
         held.run("create table kept (n int); insert into kept values (1)").await?;
         let application = Application::start(space, SLOWNESS).await?;
         application.answered(1, SLOWNESS).await?;
+        watch.step("a second's worth of connections after");
 
         rotate(space, "first").await?;
         let second = space.until_binding("the second login", |binding| binding.login == 2).await?;

@@ -80,14 +80,18 @@ async fn a_controller_of_another_version_restarts_no_database() {
     .await;
 }
 
+/// containerd's own client, on the images of the node.
+async fn images(arguments: &[&str]) -> Result<()> {
+    let node = ["--address", "/run/temporal-stack/node/containerd.sock", "--namespace", "k8s.io", "images"];
+    run("ctr".into(), &[&node[..], arguments].concat(), &[]).await.map(drop)
+}
+
 /// Makes the controller's default image another name of the same image.
 async fn other_default_image(space: &Space) -> Result<String> {
     let server = space.server().await?.spec.context("the server's pod has no spec")?;
     let image = server.containers.first().and_then(|container| container.image.clone()).context("it has no image")?;
     let other = format!("{image}-other");
-    let socket = "/run/temporal-stack/node/containerd.sock";
-    let tag = ["--address", socket, "--namespace", "k8s.io", "images", "tag", "--force", &image, &other];
-    run("ctr".into(), &tag, &[]).await?;
+    images(&["tag", "--force", &image, &other]).await?;
 
     let deployments = Api::<Deployment>::namespaced(space.client.clone(), "temporal-stack-system");
     let env = json!([{"name": "RELATED_IMAGE_POSTGRES", "value": other}]);
@@ -132,6 +136,7 @@ async fn a_template_that_only_a_newer_controller_changes_waits_until_it_is_asked
         restarted(space, &second, &normal).await?;
         watch.step("restarted by itself, as spec.rollout Automatic says, after");
         rows::are_there(space, rows).await?;
+        images(&["remove", &other]).await?;
         space.patch(&json!({"spec": {"rollout": "WhenAsked"}})).await?;
         space.ready().await.map(drop)
     })

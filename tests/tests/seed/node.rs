@@ -9,7 +9,7 @@ use e2e::{
 };
 use tokio::time::{interval, timeout};
 
-use crate::{cluster, rows, state};
+use crate::{cluster, faults::a_controller_works, rows, state};
 
 /// Where the node's pid files and sockets are.
 const RUN: &str = "/run/temporal-stack/node";
@@ -67,7 +67,12 @@ async fn a_node_whose_processes_were_all_killed_comes_up_with_its_rows() {
         let mut watch = Stopwatch::new();
         xtask(&["up", "--yes"]).await?;
         watch.step("xtask up, after the node was killed,");
-        rows::are_there(space, rows).await
+        rows::are_there(space, rows).await?;
+        // The controller that was killed could not give its Lease away.
+        let mut watch = Stopwatch::new();
+        a_controller_works(space).await?;
+        watch.step("a controller works after another");
+        Ok(())
     })
     .await;
 }

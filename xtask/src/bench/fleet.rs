@@ -83,9 +83,7 @@ impl<'a> Fleet<'a> {
     pub(super) async fn make_foreign_secrets(&self, count: usize) -> Result<()> {
         let resource = ApiResource::erase::<Secret>(&());
         let text = "x".repeat(1000);
-        let secret = |n: usize| {
-            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": format!("foreign-{n}")}, "stringData": {"a": text}})
-        };
+        let secret = |n: usize| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": format!("foreign-{n}")}, "stringData": {"a": text}});
         self.make(FOREIGN, (0..count).map(|n| (resource.clone(), secret(n)))).await
     }
 
@@ -108,7 +106,8 @@ impl<'a> Fleet<'a> {
         let mut children = Vec::new();
         for resource in (self.controller.kept)() {
             let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), NAMESPACE, &resource);
-            let of_first = ListParams::default().labels("app.kubernetes.io/instance=bench-0,app.kubernetes.io/managed-by=temporal-stack");
+            let of_first = ListParams::default()
+                .labels("app.kubernetes.io/instance=bench-0,app.kubernetes.io/managed-by=temporal-stack");
             for object in api.list(&of_first).await?.items {
                 let mut value = serde_json::to_value(&object)?;
                 let metadata = json!({
@@ -122,7 +121,9 @@ impl<'a> Fleet<'a> {
                 }
                 // Addresses are the API server's to give.
                 if let Some(spec) = value["spec"].as_object_mut().filter(|_| resource.kind == "Service") {
-                    spec.retain(|key, value| !key.starts_with("clusterIP") || *value == json!("None") || *value == json!(["None"]));
+                    spec.retain(|key, value| {
+                        !key.starts_with("clusterIP") || *value == json!("None") || *value == json!(["None"])
+                    });
                 }
                 children.push((resource.clone(), value));
             }

@@ -22,7 +22,7 @@ pub enum DeletionPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Rollout {
     /// Only when the user asks for it: the condition `RestartPending` says that a restart would bring something new.
-    /// A new value of the annotation `temporal-stack.dev/restart` permits it once.
+    /// A new value of the annotation `temporal-stack.dev/restart` asks for one.
     #[default]
     WhenAsked,
     /// As soon as it is safe, one pod at a time.

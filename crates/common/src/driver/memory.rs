@@ -10,7 +10,7 @@ use rand::RngExt;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::plan::Answers;
+use super::plan::{Answers, Taken};
 use crate::{component::Verdict, world::Reads};
 
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
@@ -31,6 +31,10 @@ pub(super) struct State {
     pub(super) failures: u32,
     /// Passes that had to wait one after the other.
     pub(super) waits: u32,
+    /// Passes that changed something one after the other.
+    pub(super) changes: u32,
+    /// A name that was somebody else's, when and for which generation.
+    pub(super) taken: Option<(Instant, Option<i64>, Taken)>,
     /// What the API server made of our intents.
     pub(super) answers: Answers,
     /// The newest verdict, and what it was about.

@@ -2,14 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{
+    api::core::v1::{ObjectReference, Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{Client, Resource, ResourceExt, api::ApiResource, core::object::HasStatus};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     error::Error,
-    memory::{Judged, Memory},
+    memory::{Judged, Memory, backoff},
     plan::{self, Owner, Plan, Taken},
     report::{Outcome, Reporter},
     restart::{self, Outdated, Restart},
@@ -27,6 +30,8 @@ use crate::{
 
 /// How old a verdict may be before the component is used again.
 pub const VERIFY_EVERY: Duration = Duration::from_secs(180);
+/// How many passes in a row may change something before they slow down.
+const PATIENCE: u32 = 10;
 /// The longest time between two looks at something that is awaited.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -93,6 +98,15 @@ impl<C: Component> Passes<C> {
             return self.end(object, memory, Outcome::Stalled(reason, message), facts).await;
         }
 
+        // Known to be somebody else's a moment ago: asking again with every pass would only be noise.
+        let taken = memory.with(|state| state.taken.clone());
+        if let Some((at, generation, taken)) = taken
+            && at.elapsed() < RETRY
+            && generation == object.meta().generation
+        {
+            return self.end(object, memory, stalled_by(&taken), facts).await;
+        }
+
         let manifests = self.component.desire(object, &observed);
         let planned = match self.strangers(&manifests, owner, &world).await? {
             Some(taken) => Err(taken),
@@ -104,23 +118,20 @@ impl<C: Component> Passes<C> {
         };
         let actions = self.component.actions(object, &observed);
         if is_paused(object) && (!plan.writes.is_empty() || !actions.is_empty()) {
-            let message = format!(
-                "{} changes are held back; remove the annotation {} to let them happen",
-                plan.writes.len() + actions.len(),
-                annotation::PAUSED
-            );
-            return self.end(object, memory, Outcome::Paused(message), facts).await;
+            let held_back = format!("{} changes are", plan.writes.len() + actions.len());
+            let missing = settle::unsettled(&manifests, &children);
+            return self.end(object, memory, paused(&held_back, missing.as_deref()), facts).await;
         }
         if !plan.writes.is_empty() || !actions.is_empty() {
             return self.work(object, memory, owner, instance, &observed, (plan, actions), facts).await;
         }
 
+        memory.with(|state| state.changes = 0);
         let outdated = restart::outdated(&manifests, &children);
         if let Some(statement) = restart::pending(&outdated, self.component.rollout(object)) {
             facts.statements.push(statement);
         }
-        if let Some(next) = self.restart(object, &observed, instance, &outdated).await? {
-            let outcome = Outcome::Reconciling(reason::APPLYING, next);
+        if let Some(outcome) = self.restart(object, &observed, instance, &outdated).await? {
             return self.end(object, memory, outcome, facts).await;
         }
         if !plan.leaving.is_empty() {
@@ -185,13 +196,17 @@ impl<C: Component> Passes<C> {
                 Written::Is { object: made, adopted } => {
                     if adopted {
                         let note = format!("{what}: it was kept from an earlier object of this name");
-                        self.reporter.note(object, "Adopted", "Adopt", note).await;
+                        self.reporter.note(object, about(kind, made.meta()), "Adopted", "Adopt", note).await;
                     }
                     memory.with(|state| state.answers.note(step, made.meta()));
                     changed |= self.cache.put(kind, *made);
                 }
                 Written::Gone => changed |= self.cache.forget(instance, kind, step.name()),
-                Written::Taken(taken) => return self.end(object, memory, stalled_by(&taken), facts).await,
+                Written::Taken(taken) => {
+                    let outcome = stalled_by(&taken);
+                    memory.with(|state| state.taken = Some((Instant::now(), object.meta().generation, taken)));
+                    return self.end(object, memory, outcome, facts).await;
+                }
                 Written::Overtaken => {}
             }
         }
@@ -207,7 +222,16 @@ impl<C: Component> Passes<C> {
         let outcome = Outcome::Reconciling(reason::APPLYING, "changes were made; their effect is awaited".to_owned());
         let later = self.end(object, memory, outcome, facts).await?;
         // Where the cache is behind, the same writes would be tried again and again: the watch calls when it has caught up.
-        Ok(if changed { Next::Again } else { later })
+        let changes = memory.with(|state| {
+            state.changes = state.changes.saturating_add(1);
+            state.changes
+        });
+        Ok(match changes.checked_sub(PATIENCE) {
+            _ if !changed => later,
+            None => Next::Again,
+            // Somebody undoes what we do, or the product forgets it: no reason to fight at full speed.
+            Some(futile) => Next::After(backoff(futile)),
+        })
     }
 
     /// Restarts at most one pod, when it is safe. Says what it did or waits for.
@@ -217,26 +241,26 @@ impl<C: Component> Passes<C> {
         observed: &C::Observed,
         instance: &Instance,
         outdated: &Outdated,
-    ) -> Result<Option<String>, C> {
-        if is_paused(object) {
-            return Ok(None);
-        }
+    ) -> Result<Option<Outcome>, C> {
         let automatic = self.component.rollout(object) == Rollout::Automatic;
         let pods = self.cache.children(instance).all::<Pod>();
         let gate = || self.component.restart_gate(object, observed);
         let pod = match restart::decide(outdated, &pods, automatic, gate) {
             Restart::None => return Ok(None),
-            Restart::Later(why) => return Ok(Some(why)),
+            Restart::Later(why) => return Ok(Some(Outcome::Reconciling(reason::APPLYING, why))),
             Restart::Now(pod) => pod,
         };
+        if is_paused(object) {
+            return Ok(Some(paused(&format!("the restart of Pod/{} is", pod.name_any()), None)));
+        }
         let name = pod.name_any();
         tracing::info!(object = %object.name_any(), namespace = %instance.namespace, "restart Pod/{name}");
         let restarted = restart_pod(&self.client, &instance.namespace, &pod).await;
         if restarted.map_err(Error::api(format!("delete Pod/{name}")))? {
             let note = format!("Pod/{name} runs an outdated template and is restarted");
-            self.reporter.note(object, "Restarted", "Restart", note).await;
+            self.reporter.note(object, about("Pod", pod.meta()), "Restarted", "Restart", note).await;
         }
-        Ok(Some(format!("Pod/{name} is restarting")))
+        Ok(Some(Outcome::Reconciling(reason::APPLYING, format!("Pod/{name} is restarting"))))
     }
 
     /// The newest verdict if it is about this very state and fresh, else a new one.
@@ -272,8 +296,7 @@ impl<C: Component> Passes<C> {
                 let age = memory.with(|state| state.verdict.as_ref().map(|judged| judged.at.elapsed()));
                 Next::After(VERIFY_EVERY.saturating_sub(age.unwrap_or_default()).max(Duration::from_secs(1)))
             }
-            Outcome::Paused(_) => Next::After(RESYNC),
-            Outcome::Stalled(..) => Next::After(LONGEST_WAIT),
+            Outcome::Paused(_) | Outcome::Stalled(..) => Next::After(LONGEST_WAIT),
             Outcome::Reconciling(..) => {
                 let waits = memory.with(|state| {
                     state.waits = state.waits.saturating_add(1);
@@ -290,8 +313,25 @@ fn owner<C: Component>(object: &C::Kind) -> Option<Owner> {
     Some(Owner { component: C::NAME, reference })
 }
 
+/// What an event names beside the object.
+fn about(kind: &str, meta: &ObjectMeta) -> ObjectReference {
+    ObjectReference {
+        kind: Some(kind.to_owned()),
+        namespace: meta.namespace.clone(),
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        ..ObjectReference::default()
+    }
+}
+
 fn is_paused(object: &impl ResourceExt) -> bool {
     object.annotations().get(annotation::PAUSED).is_some_and(|value| value == "true")
+}
+
+/// What is held back, and what is missing meanwhile.
+fn paused(held_back: &str, missing: Option<&str>) -> Outcome {
+    let missing = missing.map(|missing| format!(". {missing}")).unwrap_or_default();
+    Outcome::Paused(format!("{held_back} held back; remove the annotation {} to go on{missing}", annotation::PAUSED))
 }
 
 fn stalled_by(taken: &Taken) -> Outcome {

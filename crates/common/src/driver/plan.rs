@@ -24,8 +24,8 @@ pub(super) struct Owner {
     pub(super) reference: OwnerReference,
 }
 
-/// One write to the API.
-#[derive(Clone, Debug)]
+/// One write to the API. `Debug` shows no content, which may be a password.
+#[derive(Clone)]
 pub(super) enum Write {
     /// Make an object that is not there, by POST: an object of that name that somebody else made is never touched.
     Create { resource: ApiResource, object: Value, drawn: Vec<&'static str> },
@@ -57,6 +57,12 @@ impl Write {
             Self::Own { name, .. } => name,
             Self::Delete { target, .. } => &target.name,
         }
+    }
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -168,10 +174,23 @@ impl Plan {
         let resource = manifest.resource.clone();
         match manifest.making {
             Making::Absent => self.writes.push(Write::Delete { resource, target: target(meta), orphan: false }),
-            Making::Once { .. } => self.own(owner, manifest, meta, &live),
-            Making::Applied | Making::Existing => {
+            Making::Once { .. } => {
+                self.own(owner, manifest, meta, &live);
+            }
+            Making::Existing => {
+                // Whose it is comes first, by a write of its own; what is in it follows with the next pass.
+                if self.own(owner, manifest, meta, &live) {
+                    return Ok(());
+                }
                 let mut intent = stamped(owner, manifest);
-                if manifest.immutable.iter().any(|pointer| differs_at(pointer, &intent, &live)) {
+                if difference(&intent, &live).is_some() && !answers.is_answer(manifest, &intent, meta) {
+                    intent["metadata"]["uid"] = json!(meta.uid);
+                    self.writes.push(Write::Apply { resource, object: intent, posted: false, adopted: false });
+                }
+            }
+            Making::Applied => {
+                let mut intent = stamped(owner, manifest);
+                if must_be_remade(manifest, &intent, &live) {
                     self.writes.push(Write::Delete { resource, target: target(meta), orphan: true });
                 } else if difference(&intent, &live).is_some() && !answers.is_answer(manifest, &intent, meta) {
                     // An object that has been replaced meanwhile is not the one that we compared with.
@@ -185,8 +204,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Corrects whose an object is: labels, owner reference, owner annotation.
-    fn own(&mut self, owner: &Owner, manifest: &Manifest, meta: &ObjectMeta, live: &Value) {
+    /// Corrects whose an object is: labels, owner reference, owner annotation. Says whether there was something to correct.
+    fn own(&mut self, owner: &Owner, manifest: &Manifest, meta: &ObjectMeta, live: &Value) -> bool {
         let mut wanted = json!({});
         mark(&mut wanted, owner, manifest.lifetime);
         // Under Retain our reference must be absent, which containment alone does not see; and a merge replaces the whole
@@ -197,7 +216,7 @@ impl Plan {
         let references: Vec<_> = others.chain(Some(&owner.reference).filter(|_| is_wanted)).collect();
         wanted["metadata"]["ownerReferences"] = json!(references);
         if difference(&wanted, live).is_none() && references.len() == live_references.len() {
-            return;
+            return false;
         }
         wanted["metadata"]["resourceVersion"] = json!(meta.resource_version);
         let adopted = was_of_another(owner, live);
@@ -207,6 +226,7 @@ impl Plan {
             patch: wanted,
             adopted,
         });
+        true
     }
 
     fn prune(&mut self, owner: &Owner, manifests: &[Manifest], children: &Children, kept: &[ApiResource]) {
@@ -231,16 +251,40 @@ pub(super) fn stamped(owner: &Owner, manifest: &Manifest) -> Value {
     let lifetime = manifest.lifetime;
     mark(&mut object, owner, lifetime);
     if manifest.making == Making::Existing {
-        // Whoever made it decides when it goes. And it has no hash: one that is made right needs no write at all, and a
-        // write beside those of its makers would only get in their way.
+        // It has no hash: one that is made right needs no write at all, and a write beside those of its makers would only
+        // get in their way. Whose it is, is set by itself.
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("ownerReferences");
         }
         return object;
     }
-    let intent = hash(&object);
+    if !manifest.immutable.is_empty() {
+        let made: Vec<_> = manifest.immutable.iter().map(|pointer| object.pointer(pointer)).collect();
+        let made = hash(&json!(made));
+        object["metadata"]["annotations"][annotation::MADE] = json!(made);
+    }
+    let intent = hash(&without_secrets(&object));
     object["metadata"]["annotations"][annotation::INTENT] = json!(intent);
     object
+}
+
+/// The keys of a Secret without their values, from whose hash a weak password could be guessed. That a value has changed is
+/// seen by comparing the values themselves.
+fn without_secrets(object: &Value) -> Value {
+    let mut shown = object.clone();
+    if object["kind"] == "Secret"
+        && let Some(data) = shown.get_mut("data").and_then(Value::as_object_mut)
+    {
+        data.values_mut().for_each(|value| *value = Value::Null);
+    }
+    shown
+}
+
+/// Whether a part that cannot be changed is to be another one, or to be absent.
+fn must_be_remade(manifest: &Manifest, intent: &Value, live: &Value) -> bool {
+    let made = |object: &Value| object["metadata"]["annotations"][annotation::MADE].as_str().map(str::to_owned);
+    manifest.immutable.iter().any(|pointer| differs_at(pointer, intent, live))
+        || made(live).is_some_and(|was| made(intent) != Some(was))
 }
 
 fn mark(object: &mut Value, owner: &Owner, lifetime: Lifetime) {

@@ -93,22 +93,20 @@ impl Reporter {
 
     /// Keeps what was known of the status, and says that a pass failed.
     pub(super) async fn report_failure<K: Kind>(&self, object: &K, memory: &Memory, message: &str) -> kube::Result<()> {
-        let status = object.status().cloned().unwrap_or_default();
-        let kept = status
-            .conditions()
-            .iter()
-            .filter(|condition| ![READY, RECONCILING, STALLED, PAUSED].contains(&condition.type_.as_str()))
-            .cloned()
-            .collect::<Vec<_>>();
         let known = known_conditions(object, memory);
         let outcome = Outcome::Reconciling(reason::RECONCILE_ERROR, message.to_owned());
         let generation = object.meta().generation;
-        let mut conditions = dated(outcome.statements(), &known, generation, Timestamp::now());
-        conditions.extend(kept);
-        let mut next = status;
-        next.report(generation, conditions);
-        let changed = transition(&known, next.conditions());
-        let next = serde_json::to_value(&next).map_err(kube::Error::SerdeError)?;
+        let conditions = with_outcome(&outcome, known.clone(), generation);
+        let changed = transition(&known, &conditions);
+        // What was written last, even if the watch has not shown it yet: a failure takes nothing away.
+        let mut next = match unseen(object, memory) {
+            Some(written) => written,
+            None => {
+                serde_json::to_value(object.status().cloned().unwrap_or_default()).map_err(kube::Error::SerdeError)?
+            }
+        };
+        next["observedGeneration"] = json!(generation);
+        next["conditions"] = json!(conditions);
         if self.write(object, memory, &next).await?
             && let Some(event) = changed
         {
@@ -127,14 +125,23 @@ impl Reporter {
         if memory.with(|state| state.reported_unparsable == generation.or(Some(0))) {
             return Ok(());
         }
+        // Read as it is: for the field that is wrong, and for what else is in the status, on which others rely.
+        let name = error.metadata.name.as_deref().unwrap_or_default();
+        let Some(live) = self.api::<K>(&error.metadata).get_opt(name).await? else { return Ok(()) };
+        let live = serde_json::to_value(live).map_err(kube::Error::SerdeError)?;
+        let field = serde_path_to_error::deserialize::<_, K>(&live).err().map(|error| error.path().to_string());
         let message = format!(
-            "the object does not parse: {}; correct the field, or update the CustomResourceDefinition if the controller is newer than it",
+            "{} does not parse: {}; correct the field, or update the CustomResourceDefinition if the controller is newer than it",
+            field.as_deref().unwrap_or("the object"),
             error.error
         );
         let outcome = Outcome::Stalled(reason::UNPARSABLE, message);
-        let conditions = dated(outcome.statements(), &[], generation, Timestamp::now());
-        let status = json!({"observedGeneration": generation, "conditions": conditions});
-        match self.patch::<K>(&error.metadata, &status).await {
+        let before: Value = live.get("status").cloned().unwrap_or_else(|| json!({}));
+        let conditions = serde_json::from_value(before["conditions"].clone()).unwrap_or_default();
+        let mut status = before.clone();
+        status["conditions"] = json!(with_outcome(&outcome, conditions, generation));
+        status["observedGeneration"] = json!(generation);
+        match self.patch::<K>(&error.metadata, &before, &status).await {
             Err(error) if !is_not_found(&error) && !is_conflict(&error) => return Err(error),
             Ok(_) | Err(_) => {}
         }
@@ -143,8 +150,17 @@ impl Reporter {
     }
 
     /// Records something that happened, beside the transitions of Ready.
-    pub(super) async fn note<K: Kind>(&self, object: &K, reason: &str, action: &str, note: String) {
-        self.publish(object, event(EventType::Normal, reason, action, note)).await;
+    /// `about` is the child that it happened to.
+    pub(super) async fn note<K: Kind>(
+        &self,
+        object: &K,
+        about: ObjectReference,
+        reason: &str,
+        action: &str,
+        note: String,
+    ) {
+        let event = event(EventType::Normal, reason, action, note);
+        self.publish(object, Event { secondary: Some(about), ..event }).await;
     }
 
     /// `true` if the status was written.
@@ -156,7 +172,7 @@ impl Reporter {
         if same(&known, next) {
             return Ok(false);
         }
-        match self.patch::<K>(object.meta(), next).await {
+        match self.patch::<K>(object.meta(), &known, next).await {
             Ok(version) => {
                 memory.with(|state| state.written = version.map(|version| (version, next.clone())));
                 Ok(true)
@@ -167,19 +183,25 @@ impl Reporter {
         }
     }
 
-    /// Returns the version of the object that has this status.
-    async fn patch<K: Kind>(&self, meta: &ObjectMeta, status: &Value) -> kube::Result<Option<u64>> {
-        let (namespace, name) =
-            (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    fn api<K: Kind>(&self, meta: &ObjectMeta) -> Api<DynamicObject> {
         let resource = kube::api::ApiResource::erase::<K>(&());
-        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource);
-        let patch = json!({
-            "apiVersion": resource.api_version,
-            "kind": resource.kind,
-            "metadata": {"name": name, "uid": meta.uid},
-            "status": status,
-        });
-        let patched = api.patch_status(name, &PatchParams::apply(self.component).force(), &Patch::Apply(patch)).await?;
+        Api::namespaced_with(self.client.clone(), meta.namespace.as_deref().unwrap_or_default(), &resource)
+    }
+
+    /// Writes the status by a merge patch, which works on an object whose spec does not parse, too; server-side apply does
+    /// not. Lists are replaced whole, and what is known and no longer wanted is set to null. Returns the version of the
+    /// object that has this status.
+    async fn patch<K: Kind>(&self, meta: &ObjectMeta, known: &Value, status: &Value) -> kube::Result<Option<u64>> {
+        let mut status = status.clone();
+        for gone in known.as_object().into_iter().flat_map(|known| known.keys()) {
+            if status.get(gone).is_none() {
+                status[gone] = Value::Null;
+            }
+        }
+        let patch = json!({ "metadata": { "uid": meta.uid }, "status": status });
+        let params = PatchParams { field_manager: Some(self.component.to_owned()), ..PatchParams::default() };
+        let name = meta.name.as_deref().unwrap_or_default();
+        let patched = self.api::<K>(meta).patch_status(name, &params, &Patch::Merge(patch)).await?;
         Ok(version(&patched.metadata))
     }
 
@@ -219,6 +241,14 @@ fn same(one: &Value, other: &Value) -> bool {
         status
     };
     one == other || sorted(one) == sorted(other)
+}
+
+/// The conditions as they were, with those that the driver states replaced.
+fn with_outcome(outcome: &Outcome, before: Vec<Condition>, generation: Option<i64>) -> Vec<Condition> {
+    let mut conditions = dated(outcome.statements(), &before, generation, Timestamp::now());
+    let of_driver = |kind: &str| [READY, RECONCILING, STALLED, PAUSED].contains(&kind);
+    conditions.extend(before.into_iter().filter(|condition| !of_driver(&condition.type_)));
+    conditions
 }
 
 /// One event for each transition of Ready: a new status, or a new reason.

@@ -18,7 +18,8 @@ pub fn rules<C: Component>() -> Vec<PolicyRule> {
         granted.sort_unstable();
         granted.dedup();
     };
-    grant(&group, &plural, &["list", "watch"]);
+    // Watched, and read where an object does not parse.
+    grant(&group, &plural, &["get", "list", "watch"]);
     grant(&group, &format!("{plural}/status"), &["patch"]);
     grant("events.k8s.io", "events", &["create", "patch"]);
     // Configuration of users: watched by label and by name, and read by name.

@@ -1,5 +1,7 @@
 //! Whether the children have become what was applied, and what is wrong with those that have not.
 
+use std::cmp::Ordering;
+
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     core::v1::{PersistentVolumeClaim, Pod},
@@ -8,7 +10,7 @@ use kube::ResourceExt;
 
 use crate::{
     cache::Children,
-    manifest::{Making, Manifest},
+    manifest::{Making, Manifest, compare_quantities},
 };
 
 /// Says what is still missing, or `None` when all children are at their own observed generation and have what they want.
@@ -57,16 +59,22 @@ fn ready(ready: i32, wanted: i32) -> Option<String> {
 
 fn claim(claim: &PersistentVolumeClaim) -> Option<String> {
     let status = claim.status.as_ref()?;
-    let growing = status.conditions.iter().flatten().find(|condition| condition.status == "True");
-    match (status.phase.as_deref(), growing) {
-        (Some("Lost"), _) => {
-            Some("its volume is lost; restore the volume, or delete the claim to start empty".to_owned())
-        }
-        (_, Some(condition)) if condition.type_ == "FileSystemResizePending" => {
-            Some("the volume has grown, its file system grows when the pod restarts".to_owned())
-        }
-        _ => None,
+    if status.phase.as_deref() == Some("Lost") {
+        return Some("its volume is lost; restore the volume, or delete the claim to start empty".to_owned());
     }
+    let has = status.capacity.as_ref()?.get("storage")?;
+    let wants = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")?;
+    if compare_quantities(&has.0, &wants.0)? != Ordering::Less {
+        return None;
+    }
+    let said = status.conditions.iter().flatten().filter(|condition| condition.status == "True");
+    let said: Vec<String> = said
+        .map(|condition| match condition.type_.as_str() {
+            "FileSystemResizePending" => "its file system grows when the pod is deleted and made again".to_owned(),
+            other => format!("{other} {}", condition.message.as_deref().unwrap_or_default()),
+        })
+        .collect();
+    Some(format!("the volume has {} of {}; {}", has.0, wants.0, said.join(", ")))
 }
 
 /// What keeps a pod from being ready, in the words of whoever noticed: scheduler, kubelet or container runtime.

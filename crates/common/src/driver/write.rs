@@ -100,7 +100,10 @@ async fn apply(
         // beside theirs, and the two may be impossible together. A merge patch replaces the whole list.
         Err(kube::Error::Api(status)) if status.is_invalid() => {
             let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
-            overtaken(api.patch(name, &params, &Patch::Merge(object)).await, adopted)
+            let mut body = object.clone();
+            // Of the metadata only which object it is: their lists have owners of others in them.
+            body["metadata"] = json!({ "uid": object["metadata"]["uid"] });
+            overtaken(api.patch(name, &params, &Patch::Merge(body)).await, adopted)
         }
         result => overtaken(result, adopted),
     }

@@ -7,12 +7,6 @@ pub fn compare(left: &str, right: &str) -> Option<Ordering> {
     Some(in_nano(left)?.cmp(&in_nano(right)?))
 }
 
-/// A quantity as whole bytes (or whole units), rounded up; `None` if it is not a quantity or negative.
-pub fn in_bytes(quantity: &str) -> Option<u64> {
-    let nano = in_nano(quantity)?;
-    u64::try_from(nano.checked_add(999_999_999)? / 1_000_000_000).ok().filter(|_| nano >= 0)
-}
-
 /// The value in billionths, the smallest unit that Kubernetes knows.
 fn in_nano(text: &str) -> Option<i128> {
     let (number, scale) = split(text)?;
@@ -95,12 +89,5 @@ mod tests {
         for text in ["", "ten", "1Qi", "1.2.3", "Gi", "--1"] {
             assert_eq!(compare(text, "1"), None, "{text}");
         }
-    }
-
-    #[test]
-    fn bytes_are_rounded_up() {
-        assert_eq!(in_bytes("1Ki"), Some(1024));
-        assert_eq!(in_bytes("1500m"), Some(2));
-        assert_eq!(in_bytes("-1"), None);
     }
 }

@@ -3,7 +3,8 @@
 //! # Guarantees
 //!
 //! * No body of a request or an answer is logged, whatever the filter says: kube's own events that quote them (its
-//!   `kube_client::client` module prints the whole answer when it cannot be read) are dropped. A Secret is such a body.
+//!   `kube_client::client` module prints the whole answer when it cannot be read) are dropped. A Secret is such a body. So are
+//!   statements that a database driver quotes below `info`: one that sets a password quotes its verifier.
 //! * Standard output stays free: events go to standard error, coloured only on a terminal.
 
 use std::io::{self, IsTerminal as _};
@@ -46,7 +47,8 @@ pub fn init(filter: &str, format: Format) -> Result<(), Error> {
 }
 
 fn quotes_no_body(event: &Metadata<'_>) -> bool {
-    event.target() != "kube_client::client"
+    let quotes_statements = event.target().starts_with("tokio_postgres") && *event.level() > tracing::Level::INFO;
+    event.target() != "kube_client::client" && !quotes_statements
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ async fn what_the_user_asked_for_restarts_one_pod_after_the_other() {
     }
     stage.until_ready("x").await;
     assert_eq!(deleted(&stage), ["delete pods/x-2", "delete pods/x-1", "delete pods/x-0"]);
-    assert_eq!(stage.events("x").iter().filter(|event| *event == "Restarted").count(), 1, "one series");
+    assert_eq!(stage.events("x").iter().filter(|event| *event == "Restarted").count(), 3, "one for each pod");
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,7 +28,13 @@ fn object(spec: &serde_json::Value) -> PostgresDatabase {
 }
 
 fn login(number: u32, username: &str) -> Login {
-    Login { number, username: username.to_owned(), password: format!("password-{number}"), named: false, rotation: None }
+    Login {
+        number,
+        username: username.to_owned(),
+        password: format!("password-{number}"),
+        named: false,
+        rotation: None,
+    }
 }
 
 fn known(accepted: &[&Login]) -> Server {

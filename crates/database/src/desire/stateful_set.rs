@@ -183,9 +183,10 @@ fn postgres(embedded: &Embedded, defaults: &Defaults) -> Container {
         startup_probe: Some(Probe { failure_threshold: Some(600), ..is_ready(1) }),
         readiness_probe: Some(Probe { failure_threshold: Some(2), ..is_ready(5) }),
         lifecycle: Some(Lifecycle {
-            // SIGTERM alone would wait for all clients to leave.
+            // SIGTERM alone would wait for all clients to leave. The hook does not wait: it would end with the container
+            // that it runs in, and be reported as failed.
             pre_stop: Some(LifecycleHandler {
-                exec: Some(command(&["pg_ctl", "stop", "--pgdata", PGDATA, "--mode=fast", "--wait", "--timeout=50"])),
+                exec: Some(command(&["pg_ctl", "stop", "--pgdata", PGDATA, "--mode=fast", "--no-wait"])),
                 ..LifecycleHandler::default()
             }),
             ..Lifecycle::default()
