@@ -11,6 +11,8 @@
 //! A test is a user: it writes custom resources, reads conditions and children, and asks the controller for nothing but its
 //! metrics and its log. Times are printed, not asserted; [`HANG`] only keeps a test from waiting for ever.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "only tests use this library, and a test fails by a panic")]
+
 pub mod application;
 pub mod cluster;
 pub mod controller;

@@ -30,5 +30,5 @@ pub async fn run(program: PathBuf, arguments: &[&str], environment: &[(&str, &st
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

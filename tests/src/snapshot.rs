@@ -59,7 +59,9 @@ fn strip(child: &mut Value) {
             metadata.remove(field);
         }
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-            annotations.remove(annotation::INTENT);
+            for hash in [annotation::INTENT, annotation::MADE] {
+                annotations.remove(hash);
+            }
         }
     }
     if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {

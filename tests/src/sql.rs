@@ -1,6 +1,6 @@
 //! SQL as an application runs it, from this machine: node and pods of the tests are reachable from here.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{Secret, Service};
@@ -12,6 +12,8 @@ use crate::{HANG, Space, database::NAME, until};
 
 /// The database that every server has.
 const MAINTENANCE: &str = "postgres";
+/// A server has no watch: how often it is asked again.
+const TURN: Duration = Duration::from_millis(100);
 
 /// What a binding says.
 #[derive(Clone, PartialEq, Eq)]
@@ -115,6 +117,22 @@ impl Space {
         Session::open(&config(binding, self.address().await?)?).await
     }
 
+    /// Waits until the binding leads to a server that takes its login, and opens a session.
+    pub async fn until_connects(&self) -> Result<Session> {
+        let mut turns = interval(TURN);
+        let connected = timeout(HANG, async {
+            loop {
+                turns.tick().await;
+                if let Ok(binding) = self.binding().await
+                    && let Ok(session) = self.connect(&binding).await
+                {
+                    return session;
+                }
+            }
+        });
+        connected.await.with_context(|| format!("waited {HANG:?} for a session with the binding"))
+    }
+
     /// Opens a session with a login of the test's own choice.
     pub async fn connect_as(&self, username: &str, password: &str, database: &str) -> Result<Session> {
         let mut config = Config::new();
@@ -130,9 +148,9 @@ impl Space {
     }
 }
 
-/// Waits until a query has this answer. A server has no watch, so it is asked again and again.
+/// Waits until a query has this answer.
 pub async fn until_answer(session: &Session, sql: &str, wanted: &str) -> Result<()> {
-    let mut turns = interval(std::time::Duration::from_millis(100));
+    let mut turns = interval(TURN);
     let asked = timeout(HANG, async {
         while session.one(sql).await? != wanted {
             turns.tick().await;

@@ -40,7 +40,11 @@ fn embedded_server(
         Manifest::new(&stateful_set::server(object, embedded, defaults)).remade_on(stateful_set::IMMUTABLE),
     ];
     manifests.extend(logins(object, observed, embedded));
-    manifests.extend(secret::binding(object, observed).map(|binding| Manifest::new(&binding)));
+    manifests.push(match secret::binding(object, observed) {
+        Some(binding) => Manifest::new(&binding),
+        // Its name is needed later: better to know now that somebody else has it.
+        None => Manifest::new(&secret::reserved_binding(object)).existing(),
+    });
     manifests
 }
 
@@ -66,7 +70,7 @@ fn logins(object: &PostgresDatabase, observed: &Observed, embedded: &Embedded) -
     // Generated logins take turns, so the next is made when the newest has reached the binding; what the user names is theirs.
     let newest = embedded.newest();
     let settled = newest.is_none_or(|newest| active == Some(newest.number));
-    let next = login::next(&observed.settings, newest, embedded.rotation.as_deref());
+    let next = login::next(&observed.settings, newest, observed.bound.as_ref(), embedded.rotation.as_deref());
     if let Some(next) = next.filter(|next| settled || next.named) {
         let drawn: &[&'static str] = if next.password.is_some() { &[] } else { &[names::PASSWORD] };
         manifests.push(Manifest::new(&secret::next_login(object, &next)).once(drawn).data(policy));

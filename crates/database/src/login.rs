@@ -8,6 +8,7 @@ use temporal_stack_common::binding;
 
 use crate::{
     names::{PASSWORD, USERNAME},
+    observe::Bound,
     settings::Settings,
 };
 
@@ -73,8 +74,17 @@ pub(crate) fn annotations(named: bool, rotation: Option<&str>) -> BTreeMap<Strin
 }
 
 /// The login that is wanted but has not been made. `rotation` is the user's newest request.
-pub(crate) fn next(settings: &Settings, newest: Option<&Login>, rotation: Option<&str>) -> Option<Next> {
-    let number = newest.map_or(1, |login| login.number + 1);
+///
+/// Where the Secrets of all logins are gone, the row goes on behind the one in the binding, and with the other role: the
+/// applications that use it are not to be cut off.
+pub(crate) fn next(
+    settings: &Settings,
+    newest: Option<&Login>,
+    bound: Option<&Bound>,
+    rotation: Option<&str>,
+) -> Option<Next> {
+    let before = newest.map(|login| login.number).or(bound.and_then(|bound| bound.number));
+    let number = before.unwrap_or_default() + 1;
     let asked = |login: &Login| rotation.is_some() && rotation != login.rotation.as_deref();
     let rotation = rotation.map(str::to_owned);
     let Some(user) = &settings.user else {
@@ -82,7 +92,9 @@ pub(crate) fn next(settings: &Settings, newest: Option<&Login>, rotation: Option
         if last.is_some_and(|login| !asked(login)) {
             return None;
         }
-        let turn = if last.is_some_and(|login| login.username.ends_with("_a")) { "b" } else { "a" };
+        let used =
+            last.map(|login| &login.username).or(bound.map(|bound| &bound.username).filter(|_| newest.is_none()));
+        let turn = if used.is_some_and(|name| name.ends_with("_a")) { "b" } else { "a" };
         let username = format!("{}_{turn}", settings.database);
         return Some(Next { number, username, password: None, named: false, rotation });
     };
@@ -116,11 +128,11 @@ mod tests {
 
     #[test]
     fn generated_logins_take_turns() {
-        let first = next(&settings(None, None), None, None).unwrap();
+        let first = next(&settings(None, None), None, None, None).unwrap();
         assert_eq!((first.number, first.username.as_str(), first.password), (1, "temporal_a", None));
         let newest = login(1, "temporal_a", "x", false);
-        assert!(next(&settings(None, None), Some(&newest), None).is_none());
-        let second = next(&settings(None, None), Some(&newest), Some("may")).unwrap();
+        assert!(next(&settings(None, None), Some(&newest), None, None).is_none());
+        let second = next(&settings(None, None), Some(&newest), None, Some("may")).unwrap();
         assert_eq!(
             (second.number, second.username.as_str(), second.rotation.as_deref()),
             (2, "temporal_b", Some("may"))
@@ -128,29 +140,36 @@ mod tests {
     }
 
     #[test]
+    fn where_all_secrets_are_lost_the_login_in_use_keeps_its_role() {
+        let bound = Bound { number: Some(3), database: "temporal".to_owned(), username: "temporal_a".to_owned() };
+        let next = next(&settings(None, None), None, Some(&bound), None).unwrap();
+        assert_eq!((next.number, next.username.as_str()), (4, "temporal_b"));
+    }
+
+    #[test]
     fn one_request_rotates_once() {
         let newest = Login { rotation: Some("may".to_owned()), ..login(2, "temporal_b", "x", false) };
-        assert!(next(&settings(None, None), Some(&newest), Some("may")).is_none());
-        assert!(next(&settings(None, None), Some(&newest), None).is_none());
+        assert!(next(&settings(None, None), Some(&newest), None, Some("may")).is_none());
+        assert!(next(&settings(None, None), Some(&newest), None, None).is_none());
     }
 
     #[test]
     fn a_changed_password_of_the_users_makes_the_next_login_of_the_same_role() {
         let newest = login(1, "postgres", "old", true);
-        let changed = next(&settings(Some("postgres"), Some("new")), Some(&newest), None).unwrap();
+        let changed = next(&settings(Some("postgres"), Some("new")), Some(&newest), None, None).unwrap();
         assert_eq!((changed.username.as_str(), changed.password.as_deref()), ("postgres", Some("new")));
     }
 
     #[test]
     fn a_password_that_is_no_longer_given_stays_as_it_was() {
         let newest = login(1, "postgres", "old", true);
-        assert!(next(&settings(Some("postgres"), None), Some(&newest), None).is_none());
+        assert!(next(&settings(Some("postgres"), None), Some(&newest), None, None).is_none());
     }
 
     #[test]
     fn another_name_makes_another_login() {
         let newest = login(3, "postgres", "old", true);
-        let changed = next(&settings(Some("app"), None), Some(&newest), None).unwrap();
+        let changed = next(&settings(Some("app"), None), Some(&newest), None, None).unwrap();
         assert_eq!((changed.number, changed.username.as_str(), changed.password), (4, "app", None));
     }
 }

@@ -1,6 +1,9 @@
 //! What a pass knows: gathered here, reads only.
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{PersistentVolumeClaim, Pod, Secret, Service},
+};
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::{PostgresDatabase, PostgresProvider, annotation},
@@ -17,7 +20,7 @@ use crate::{
     names,
     names::{ADMINISTRATOR, PASSWORD, PORT, USERNAME},
     postgres::{self, Address, Failure, Role},
-    settings::{self, Settings},
+    settings::{self, InUse, Settings},
     volume,
 };
 
@@ -174,8 +177,16 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     let config_map = settings::config_map(object);
     let written = world.config_map(config_map).await.map_err(read(format!("ConfigMap/{config_map}")))?;
     let (password, password_obstacle) = password_of_spec(object, world).await?;
-    let settings = settings::settings(object, written.as_ref().and_then(|map| map.data.as_ref()), password);
     let bound = world.children.find(&names::binding(object)).as_ref().and_then(bound);
+    let mut logins: Vec<Login> =
+        world.children.all::<Secret>().iter().filter(|secret| is_login(secret)).filter_map(login::parse).collect();
+    logins.sort_by_key(|login| login.number);
+    let in_use = InUse {
+        database: bound.as_ref().filter(|bound| bound.number.is_some()).map(|bound| bound.database.as_str()),
+        user: logins.last().filter(|login| login.named).map(|login| login.username.as_str()),
+    };
+    let data = written.as_ref().and_then(|map| map.data.as_ref());
+    let settings = settings::settings(object, data, password, in_use);
 
     if let Some(external) = &object.spec.provider.external {
         let name = &external.secret_name;
@@ -184,6 +195,8 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
             Ok(access) => (Some(access), None),
             Err(obstacle) => (None, Some(obstacle)),
         };
+        let mut settings = settings;
+        settings.honoured = settings::of_external(object, data.is_some(), name);
         return Ok(Observed { settings, obstacle, source: Source::External(access), bound });
     }
 
@@ -195,9 +208,6 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
         None
     };
     let obstacle = password_obstacle.or_else(|| volume::obstacle(&provider.storage, claim.as_ref(), &classes));
-    let mut logins: Vec<Login> =
-        world.children.all::<Secret>().iter().filter(|secret| is_login(secret)).filter_map(login::parse).collect();
-    logins.sort_by_key(|login| login.number);
     let administrator: Option<Secret> = world.children.find(&names::administrator(object));
     let server = match administrator.as_ref().and_then(|secret| binding::text(secret, PASSWORD)) {
         Some(password) => ask(&world.children.all(), password, &settings.database, &logins).await,
@@ -207,7 +217,7 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
         provider,
         logins,
         rotation: object.annotations().get(annotation::ROTATE).cloned(),
-        restart: object.annotations().get(annotation::RESTART).cloned(),
+        restart: object.annotations().get(annotation::RESTART).cloned().or_else(|| restarted(object, world)),
         service: world.children.find(&names::server(object)).as_ref().and_then(service_address),
         server,
     };
@@ -268,6 +278,12 @@ async fn known(address: Address, password: &str, database: &str, logins: &[Login
         password: password.to_owned(),
         address,
     })
+}
+
+/// The request for a restart that was heard last: taking the annotation off asks for none.
+fn restarted(object: &PostgresDatabase, world: &World<'_>) -> Option<String> {
+    let set: StatefulSet = world.children.find(&names::server(object))?;
+    set.spec?.template.metadata?.annotations?.remove(annotation::RESTART)
 }
 
 fn is_login(secret: &Secret) -> bool {

@@ -25,13 +25,22 @@ pub(crate) const MAINTENANCE: &str = "postgres";
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// Nobody answers at the address, or not in time.
-    #[error("{address} does not answer")]
+    #[error("{address} does not answer: {cause}")]
     Unreachable {
         /// Host and port.
         address: String,
-        /// What came back instead.
-        #[source]
-        source: Option<tokio_postgres::Error>,
+        /// What happened instead.
+        cause: String,
+    },
+    /// The server answers, and opens no session.
+    #[error("{address} opens no session: {cause}")]
+    Answered {
+        /// Host and port.
+        address: String,
+        /// What it says.
+        cause: String,
+        /// The SQL state, as a code.
+        code: String,
     },
     /// The server is starting or stopping.
     #[error("{address} is starting or stopping")]
@@ -105,16 +114,20 @@ pub(crate) async fn connect(
         config.options("-c search_path=pg_catalog -c statement_timeout=30s");
     }
     let refused = |source: tokio_postgres::Error| match source.code() {
-        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+        Some(&SqlState::INVALID_PASSWORD) => {
             Failure::Refused { address: address.to_string(), username: username.to_owned() }
         }
         Some(&SqlState::INVALID_CATALOG_NAME) => {
             Failure::NoDatabase { address: address.to_string(), database: database.to_owned() }
         }
         Some(&SqlState::CANNOT_CONNECT_NOW) => Failure::NotReady { address: address.to_string() },
-        _ => Failure::Unreachable { address: address.to_string(), source: Some(source) },
+        Some(code) => {
+            let code = code.code().to_owned();
+            Failure::Answered { address: address.to_string(), cause: told(&source), code }
+        }
+        None => Failure::Unreachable { address: address.to_string(), cause: told(&source) },
     };
-    let late = |_| Failure::Unreachable { address: address.to_string(), source: None };
+    let late = |_| Failure::Unreachable { address: address.to_string(), cause: format!("nothing within {PATIENCE:?}") };
     let connected = tokio::time::timeout(PATIENCE, config.connect(NoTls)).await.map_err(late)?;
     let (client, connection) = connected.map_err(refused)?;
     let (open, dropped) = oneshot::channel();
@@ -132,11 +145,19 @@ pub(crate) async fn connect(
     Ok(Session { client, _open: open })
 }
 
+/// What a server or the network said, without the anatomy of the error.
+fn told(error: &tokio_postgres::Error) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    error.as_db_error().map(|answer| answer.message().to_owned()).or(cause).unwrap_or_else(|| error.to_string())
+}
+
 /// Whether a login is accepted.
 pub(crate) async fn accepts(address: &Address, username: &str, password: &str) -> Result<bool, Failure> {
     match connect(address, username, password, MAINTENANCE).await {
         Ok(_) => Ok(true),
         Err(Failure::Refused { .. }) => Ok(false),
+        // The password was right: what the login may not is to use this database.
+        Err(Failure::Answered { code, .. }) if code == SqlState::INSUFFICIENT_PRIVILEGE.code() => Ok(true),
         Err(failure) => Err(failure),
     }
 }
@@ -234,7 +255,8 @@ impl Session {
         let create = if is_there { String::new() } else { format!("CREATE ROLE {role};") };
         self.execute(&format!(
             "BEGIN; {create}
-             ALTER ROLE {role} WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT PASSWORD {verifier};
+             ALTER ROLE {role} WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT
+               CONNECTION LIMIT -1 VALID UNTIL 'infinity' PASSWORD {verifier};
              GRANT {owner} TO {role};
              ALTER ROLE {role} IN DATABASE {} SET role = {};
              COMMIT",

@@ -88,6 +88,16 @@ fn invalid(object: &PostgresDatabase, observed: &Observed) -> Option<String> {
     if provider.postgres.is_some() && provider.external.is_some() {
         return Some("spec.provider has both postgres and external: name one of them".to_owned());
     }
+    let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let begins_well = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if !begins_well || name.ends_with('-') || !name.chars().all(is_label) {
+        return Some(format!(
+            "metadata.name {name:?}: Services are named after it, so it must be small letters, digits and dashes, with a letter first; make the object again with such a name"
+        ));
+    }
+    if let Source::External(_) = observed.source {
+        return None;
+    }
     let settings = &observed.settings;
     if let Some(wrong) = settings::wrong_with_database(&settings.database) {
         return Some(format!("spec.database {:?} {wrong}; give another name", settings.database));
@@ -99,7 +109,7 @@ fn invalid(object: &PostgresDatabase, observed: &Observed) -> Option<String> {
     let parameters = provider.postgres.iter().flat_map(|postgres| postgres.parameters.keys());
     parameters
         .into_iter()
-        .find(|key| OWN_PARAMETERS.contains(&key.as_str()))
+        .find(|key| OWN_PARAMETERS.contains(&key.to_ascii_lowercase().replace('-', "_").as_str()))
         .map(|key| format!("spec.provider.postgres.parameters.{key}: the controller decides this setting; remove it"))
 }
 
@@ -111,8 +121,8 @@ pub(crate) fn rotation_waits(observed: &Observed) -> bool {
 
 /// Conditions beside those of the driver.
 pub(crate) fn statements(observed: &Observed) -> Vec<Statement> {
-    let Source::Embedded(embedded) = &observed.source else { return Vec::new() };
     let mut statements = vec![observed.settings.honoured.clone()];
+    let Source::Embedded(embedded) = &observed.source else { return statements };
     if let Some(newest) = embedded.newest().filter(|_| rotation_waits(observed)) {
         let message = format!(
             "the next login is {}, and applications are still connected as it since the rotation before; it is taken when they have gone. Let them read the binding again",

@@ -43,27 +43,61 @@ pub(crate) fn config_map(object: &PostgresDatabase) -> &str {
     object.spec.config.config_map.as_deref().unwrap_or(crate::DEFAULT_CONFIG)
 }
 
-/// Decides by the object, the data of its ConfigMap, and the password that its spec refers to.
+/// What is in use, and stays in use while nobody names anything else: a ConfigMap that is gone for a moment must not move an
+/// application to an empty database.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InUse<'a> {
+    /// The database of the binding.
+    pub(crate) database: Option<&'a str>,
+    /// The newest login, if the user named it.
+    pub(crate) user: Option<&'a str>,
+}
+
+/// Decides by the object, the data of its ConfigMap, the password that its spec refers to, and what is in use.
 pub(crate) fn settings(
     object: &PostgresDatabase,
     config_map_data: Option<&BTreeMap<String, String>>,
     password_of_spec: Option<String>,
+    in_use: InUse<'_>,
 ) -> Settings {
     let source = format!("ConfigMap/{}", config_map(object));
     let reading = config_map_data.map(|data| config::read(data, TABLE)).unwrap_or_default();
     let honoured = if config_map_data.is_some() {
         reading.statement(&source)
     } else {
-        let message = format!("there is no {source}; the spec and the defaults are used");
+        let message = format!("there is no {source}; the spec, what is in use, and the defaults are taken");
         Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, message)
     };
     let spec = &object.spec;
     let or_config = |field: &Option<String>, key| field.clone().or_else(|| reading.get(key).map(str::to_owned));
-    let database = or_config(&spec.database, DATABASE).unwrap_or_else(|| object.name_any());
+    let database = or_config(&spec.database, DATABASE).or_else(|| in_use.database.map(str::to_owned));
+    let database = database.unwrap_or_else(|| object.name_any());
     let password = password_of_spec.or_else(|| reading.get(PASSWORD).map(str::to_owned));
     // A password of the user's needs a login to belong to.
-    let user = or_config(&spec.username, USER).or_else(|| password.is_some().then(|| database.clone()));
+    let user = or_config(&spec.username, USER)
+        .or_else(|| in_use.user.map(str::to_owned))
+        .or_else(|| password.is_some().then(|| database.clone()));
     Settings { database, user, password, honoured }
+}
+
+/// What becomes of the configuration when somebody else runs the database: its Secret says everything.
+pub(crate) fn of_external(object: &PostgresDatabase, has_config_map: bool, secret: &str) -> Statement {
+    let spec = &object.spec;
+    let config_map = format!("ConfigMap/{}", config_map(object));
+    let unused: Vec<&str> = [
+        (has_config_map, config_map.as_str()),
+        (spec.database.is_some(), "spec.database"),
+        (spec.username.is_some(), "spec.username"),
+        (spec.password.is_some(), "spec.password"),
+    ]
+    .into_iter()
+    .filter_map(|(is_set, what)| is_set.then_some(what))
+    .collect();
+    if unused.is_empty() {
+        return Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, format!("Secret/{secret} says everything"));
+    }
+    let message = format!("not used, because Secret/{secret} names database and login: {}", unused.join(", "));
+    Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message)
 }
 
 /// What is wrong with the name of a database, if anything.
@@ -71,6 +105,7 @@ pub(crate) fn wrong_with_database(name: &str) -> Option<&'static str> {
     match name {
         "" => Some("is empty"),
         "postgres" | "template0" | "template1" => Some("names a database that the server keeps for itself"),
+        _ if name.starts_with("pg_") => Some("begins with pg_, which PostgreSQL keeps for itself"),
         // The owner's role has the name with a suffix, and PostgreSQL cuts names after 63 bytes.
         _ if name.len() > 56 => Some("is longer than 56 bytes"),
         _ => None,
@@ -82,6 +117,7 @@ pub(crate) fn wrong_with_user(name: &str) -> Option<&'static str> {
     match name {
         "" => Some("is empty"),
         ADMINISTRATOR => Some("is the controller's own administrator"),
+        "public" | "none" => Some("is a word of SQL that no role may have as its name"),
         _ if name.starts_with("pg_") => Some("begins with pg_, which PostgreSQL keeps for itself"),
         _ if name.ends_with("_owner") => Some("ends with _owner, as the roles do that own databases"),
         _ if name.len() > 63 => Some("is longer than 63 bytes"),
@@ -124,7 +160,12 @@ mod tests {
 
     fn with(config: &[(&str, &str)]) -> Settings {
         let data = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        settings(&PostgresDatabase::new("temporal", PostgresDatabaseSpec::default()), Some(&data), None)
+        settings(
+            &PostgresDatabase::new("temporal", PostgresDatabaseSpec::default()),
+            Some(&data),
+            None,
+            InUse::default(),
+        )
     }
 
     fn message(settings: &Settings) -> String {
@@ -133,8 +174,17 @@ mod tests {
 
     #[test]
     fn without_any_configuration_the_database_is_named_after_the_object() {
-        let settings = settings(&PostgresDatabase::new("temporal", PostgresDatabaseSpec::default()), None, None);
+        let settings =
+            settings(&PostgresDatabase::new("temporal", PostgresDatabaseSpec::default()), None, None, InUse::default());
         assert_eq!((settings.database.as_str(), settings.user, settings.password), ("temporal", None, None));
+    }
+
+    #[test]
+    fn what_is_in_use_stays_when_the_config_map_goes() {
+        let object = PostgresDatabase::new("temporal", PostgresDatabaseSpec::default());
+        let in_use = InUse { database: Some("orders"), user: Some("shop") };
+        let settings = settings(&object, None, None, in_use);
+        assert_eq!((settings.database.as_str(), settings.user.as_deref()), ("orders", Some("shop")));
     }
 
     #[test]
@@ -155,7 +205,7 @@ mod tests {
         let mut object = PostgresDatabase::new("temporal", PostgresDatabaseSpec::default());
         object.spec.database = Some("mine".to_owned());
         let data = BTreeMap::from([(DATABASE.to_owned(), "theirs".to_owned())]);
-        assert_eq!(settings(&object, Some(&data), None).database, "mine");
+        assert_eq!(settings(&object, Some(&data), None, InUse::default()).database, "mine");
     }
 
     #[test]

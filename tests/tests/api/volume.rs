@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::{
     Controller, Space,
     database::{
+        assert_told,
         child::{SERVER, VOLUME},
         embedded,
     },
@@ -18,7 +19,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::api::resource::Quantity,
 };
-use kube::{Api, ResourceExt as _, api::PostParams};
+use kube::{
+    Api, ResourceExt as _,
+    api::{Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -64,6 +68,13 @@ async fn bind(space: &Space) -> Result<()> {
         claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound"))
     })
     .await?;
+    Ok(())
+}
+
+/// Lets the volume have grown, as a driver would say.
+async fn grow(space: &Space, size: &str) -> Result<()> {
+    let grown = Patch::Merge(json!({"status": {"capacity": {"storage": size}}}));
+    space.api::<PersistentVolumeClaim>().patch_status(VOLUME, &PatchParams::default(), &grown).await?;
     Ok(())
 }
 
@@ -165,6 +176,9 @@ async fn a_volume_grows_under_its_running_pod() {
         let template = serde_json::to_value(&remade)?["spec"]["volumeClaimTemplates"][0]["spec"].clone();
         ensure!(template["resources"]["requests"]["storage"] == "2Gi", "the template has not grown: {template}");
         ensure!(pods.get(&pod).await?.uid() == before, "the pod was made again");
+        let waiting = space.condition("Reconciling", "True", "ChildrenNotReady").await?;
+        assert_told(&waiting, &[VOLUME, "2Gi"])?;
+        grow(space, "2Gi").await?;
         complete(space, controller).await.map(drop)
     })
     .await;

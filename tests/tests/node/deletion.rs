@@ -5,7 +5,7 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, Secret},
 };
 use kube::{
-    ResourceExt as _,
+    ResourceExt,
     api::{DeleteParams, ListParams},
 };
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn with_deletion_policy_delete_the_volume_and_all_secrets_go_with_the_obje
         let mut watch = made(space, &embedded(&json!({"deletionPolicy": "Delete"}))).await?;
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=temporal-stack");
         let secrets = space.api::<Secret>();
-        let names: Vec<String> = secrets.list(&ours).await?.iter().map(|secret| secret.name_any()).collect();
+        let names: Vec<String> = secrets.list(&ours).await?.iter().map(ResourceExt::name_any).collect();
         ensure!(names.len() == 3, "administrator, login and binding: {names:?}");
         let directory = space.volume().await?;
 

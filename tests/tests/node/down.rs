@@ -1,6 +1,6 @@
 use std::{fs, io::Write as _};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::{
     database::NAME,
     host::{SERVER, Signal, signal_postmaster},
@@ -27,7 +27,7 @@ async fn until_told(space: &e2e::Space, words: &[&str]) -> Result<Condition> {
             .is_some_and(|ready| ready.status == "False" && words.iter().all(|word| ready.message.contains(word)))
     };
     let object = until(&space.databases(), NAME, &format!("Ready False with {words:?}"), is_told).await?;
-    Ok(ready(&object).cloned().expect("the condition was there"))
+    ready(&object).cloned().context("the condition was there")
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The database controller on a cluster that runs pods: each test in a namespace of its own, side by side.
 
+#![expect(clippy::expect_used, clippy::large_futures, reason = "a test fails by a panic, and is one long story")]
+
 mod application;
 mod configuration;
 mod deletion;

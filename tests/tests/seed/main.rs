@@ -2,6 +2,8 @@
 //!
 //! Each test leaves the stack as it found it, with more rows in the database than before.
 
+#![expect(clippy::expect_used, reason = "a test fails by a panic")]
+
 mod as_given;
 mod everything;
 mod faults;

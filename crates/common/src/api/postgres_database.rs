@@ -34,13 +34,13 @@ pub struct PostgresDatabaseSpec {
     /// Where the database runs: exactly one of the providers. Absent: `postgres`, a server made by this controller.
     #[serde(default)]
     pub provider: PostgresDatabaseProvider,
-    /// Name of the database. Absent: `POSTGRES_DB` of the ConfigMap, else the name of this object. A later change makes
-    /// the new database and keeps the old one.
+    /// Name of the database. Absent: `POSTGRES_DB` of the ConfigMap, else the one in use, else the name of this object. A
+    /// later change makes the new database and keeps the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.size() >= 1 && self.size() <= 56", "must have 1 to 56 characters"))]
     pub database: Option<String>,
-    /// Name of the application's login. Absent: `POSTGRES_USER` of the ConfigMap, else two logins made by the controller
-    /// that take turns at each rotation. A named login is rotated in place.
+    /// Name of the application's login. Absent: `POSTGRES_USER` of the ConfigMap, else the named one in use, else two logins
+    /// made by the controller that take turns at each rotation. A named login is rotated in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.size() >= 1 && self.size() <= 63", "must have 1 to 63 characters"))]
     pub username: Option<String>,

@@ -2,7 +2,13 @@
 # made beside its place and moved there when it is whole.
 set -eu
 if [ -s "$PGDATA/PG_VERSION" ]; then
-  echo "$PGDATA is initialised already"
+  has=$(cat "$PGDATA/PG_VERSION")
+  is=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+  if [ "$has" != "$is" ]; then
+    echo "the data are of PostgreSQL $has and the image is of $is: name an image of $has in spec.provider.postgres.image" >&2
+    exit 1
+  fi
+  echo "the data of PostgreSQL $has are there"
   exit 0
 fi
 rm -rf "$PGDATA.new"
@@ -12,4 +18,4 @@ initdb --pgdata="$PGDATA.new" --username="$ADMINISTRATOR" --pwfile=/etc/administ
   --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums
 echo "host all all all scram-sha-256" >> "$PGDATA.new/pg_hba.conf"
 sync
-mv "$PGDATA.new" "$PGDATA"
+mv -T "$PGDATA.new" "$PGDATA"

@@ -46,6 +46,11 @@ pub(super) fn binding(object: &PostgresDatabase, observed: &Observed) -> Option<
     Some(numbered(binding.secret(&names::binding(object)), login.number))
 }
 
+/// The binding before there is anything to say in it.
+pub(super) fn reserved_binding(object: &PostgresDatabase) -> Secret {
+    Secret { metadata: ObjectMeta { name: Some(names::binding(object)), ..ObjectMeta::default() }, ..Secret::default() }
+}
+
 /// The same for a database that somebody else runs.
 pub(super) fn external_binding(object: &PostgresDatabase, access: &Access) -> Secret {
     let login = (access.username.as_str(), access.password.as_str());

@@ -22,7 +22,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use serde_json::json;
 use temporal_stack_common::{
-    api::{DeletionPolicy, PostgresDatabase, Resources, annotation, label},
+    api::{PostgresDatabase, Resources, annotation, label},
     manifest::hash,
 };
 
@@ -62,10 +62,6 @@ pub(super) fn mesh() -> BTreeMap<String, String> {
 
 /// The server.
 pub(super) fn server(object: &PostgresDatabase, embedded: &Embedded, defaults: &Defaults) -> StatefulSet {
-    let when_deleted = match object.spec.deletion_policy {
-        DeletionPolicy::Retain => "Retain",
-        DeletionPolicy::Delete => "Delete",
-    };
     StatefulSet {
         metadata: ObjectMeta { name: Some(names::server(object)), ..ObjectMeta::default() },
         spec: Some(StatefulSetSpec {
@@ -78,7 +74,8 @@ pub(super) fn server(object: &PostgresDatabase, embedded: &Embedded, defaults: &
                 ..StatefulSetUpdateStrategy::default()
             }),
             persistent_volume_claim_retention_policy: Some(StatefulSetPersistentVolumeClaimRetentionPolicy {
-                when_deleted: Some(when_deleted.to_owned()),
+                // The volume is the object's, not the server's: it goes with the object if at all.
+                when_deleted: Some("Retain".to_owned()),
                 when_scaled: Some("Retain".to_owned()),
             }),
             selector: LabelSelector { match_labels: Some(selector(object)), ..LabelSelector::default() },
@@ -122,6 +119,7 @@ fn template(object: &PostgresDatabase, embedded: &Embedded, defaults: &Defaults)
     let roll = hash(&json!([provider.image, provider.resources, provider.parameters, embedded.restart]));
     let mut annotations = mesh();
     annotations.insert(annotation::ROLL.to_owned(), roll);
+    annotations.extend(embedded.restart.iter().map(|restart| (annotation::RESTART.to_owned(), restart.clone())));
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(selector(object)),
