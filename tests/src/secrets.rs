@@ -43,7 +43,7 @@ impl SecretRecord {
             while let Some(event) = events.next().await {
                 match event {
                     Ok(Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) => {
-                        note(&writes, &secret)
+                        note(&writes, &secret);
                     }
                     Ok(Event::InitDone) => {
                         let _ = established.take().map(|established| established.send(()));

@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
@@ -14,6 +16,8 @@ use crate::kubectl::Kubectl;
 use crate::step::{Step, Steps};
 use crate::{node, place};
 
+/// How long a new leader may take: an old Lease expires after 15 s.
+const LEADS_WITHIN: Duration = Duration::from_secs(60);
 /// On the pod template: changes with the image, also where its tag stays.
 const IMAGE_KEY: &str = "temporal-stack.dev/image";
 
@@ -103,10 +107,34 @@ pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Cont
             let said = kubectl.apply(step, manifests)?;
             step.log(said);
             let rollout = ["rollout", "status", "--timeout=180s", "--namespace", NAMESPACE, "deployment"];
-            kubectl.command(step).args(rollout).arg(controller.program).run()
+            kubectl.command(step).args(rollout).arg(controller.program).run()?;
+            until_it_leads(step, kubectl, controller)
         })?;
     }
     Ok(())
+}
+
+/// Waits until the Lease is held by a pod that there is: after a crash it is still in the name of one that has gone, and
+/// until it expires nobody keeps what the conditions say true.
+fn until_it_leads(step: &Step, kubectl: &Kubectl, controller: &Controller) -> Result<()> {
+    let began = Instant::now();
+    let in_namespace = ["--namespace", NAMESPACE, "--output"];
+    while began.elapsed() < LEADS_WITHIN {
+        let holder = ["get", "lease", controller.program, "--ignore-not-found"];
+        let holder =
+            kubectl.command(step).args(holder).args(in_namespace).arg("jsonpath={.spec.holderIdentity}").read()?;
+        let pods = kubectl.command(step).args(["get", "pods"]).args(in_namespace);
+        let pods = pods.arg("jsonpath={range .items[?(@.status.phase=='Running')]}{.metadata.name} {end}").read()?;
+        if pods.split_whitespace().any(|pod| holder.starts_with(&format!("{pod}_"))) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    bail!(
+        "no pod of {} holds its Lease; see kubectl logs --namespace {NAMESPACE} deployment/{}",
+        controller.program,
+        controller.program
+    )
 }
 
 /// The controller's manifests with the images that are to be used.

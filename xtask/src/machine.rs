@@ -55,7 +55,7 @@ pub fn agree(changes: &[String], yes: bool) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
-    eprintln!("this changes the machine:");
+    eprintln!("this is about to be done:");
     for change in changes {
         eprintln!("  - {change}");
     }

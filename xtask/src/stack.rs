@@ -9,10 +9,12 @@ use crate::controllers::{self, NAMESPACE};
 use crate::deploy::{self, How, Where};
 use crate::kubectl::Kubectl;
 use crate::step::{Step, Steps};
-use crate::{images, node, place};
+use crate::{images, machine, node, place};
 
 /// How long the stack may take to be Ready.
 const READY_WITHIN: &str = "300s";
+/// What selects volumes and Secrets that outlive their custom resources.
+const DATA: &str = "--selector=app.kubernetes.io/managed-by=temporal-stack,temporal-stack.dev/data=true";
 /// What all custom resources of the stack are a category of.
 const CATEGORY: &str = "temporal-stack";
 
@@ -41,6 +43,12 @@ pub struct Down {
     /// stack retains.
     #[arg(long)]
     delete_data: bool,
+    /// The namespace of the stack on a cluster with `--context`; nothing in others is touched.
+    #[arg(long, default_value = "default")]
+    namespace: String,
+    /// Do not ask before deleting.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 /// Brings up the stack: the node where it is ours, the controllers, the seed's configuration, the custom resources; ends
@@ -72,7 +80,7 @@ pub fn up(arguments: &Up) -> Result<()> {
     })?;
     steps.run("everything Ready", |step| {
         let wait = ["wait", "--for=condition=Ready", "--timeout", READY_WITHIN, "--all", "--namespace", namespace];
-        let done = kubectl.command(step).args(wait).args(kinds()).run();
+        let done = kubectl.command(step).args(wait).arg(kinds().join(",")).run();
         let table = kubectl.command(step).args(["get", CATEGORY, "--namespace", namespace]).read()?;
         step.log(&table);
         done.with_context(|| format!("not everything is Ready:\n{table}"))
@@ -87,26 +95,39 @@ pub fn down(arguments: &Down) -> Result<()> {
         return node::down(arguments.delete_data);
     }
     let kubectl = Kubectl::of(arguments.cluster.context.as_deref())?;
+    let in_namespace = ["--namespace", arguments.namespace.as_str()];
+    let data = ["persistentvolumeclaims,secrets", DATA];
+    let mut goes = Steps::quiet("down", |step| {
+        kubectl.command(step).args(["get", "--output=name"]).arg(kinds().join(",")).args(in_namespace).read()
+    })?;
+    if arguments.delete_data {
+        goes += &Steps::quiet("down", |step| {
+            kubectl.command(step).args(["get", "--output=name"]).args(data).args(in_namespace).read()
+        })?;
+    }
+    let deleted = |name: &str| format!("delete {name} in the namespace {}", arguments.namespace);
+    machine::agree(&goes.lines().map(deleted).collect::<Vec<_>>(), arguments.yes)?;
     let mut steps = Steps::new("down")?;
     steps.run("delete custom resources", |step| {
-        kubectl
-            .command(step)
-            .args(["delete", "--all", "--all-namespaces", "--ignore-not-found", "--wait"])
-            .arg(kinds().join(","))
-            .run()
+        let all = ["delete", "--all", "--ignore-not-found", "--wait"];
+        kubectl.command(step).args(all).arg(kinds().join(",")).args(in_namespace).run()
     })?;
     if arguments.delete_data {
         steps.run("delete data", |step| {
-            let data = ["delete", "persistentvolumeclaims,secrets", "--all-namespaces", "--ignore-not-found"];
-            kubectl.command(step).args(data).arg("--selector=temporal-stack.dev/data=true").run()
+            kubectl.command(step).args(["delete", "--ignore-not-found"]).args(data).args(in_namespace).run()
         })?;
     }
-    for controller in controllers::ALL {
-        steps.run(&format!("delete {}", controller.program), |step| {
-            let name = ["deployment", controller.program, "--namespace", NAMESPACE, "--ignore-not-found"];
-            kubectl.command(step).arg("delete").args(name).run()
-        })?;
-    }
+    steps.run("delete controllers", |step| {
+        let elsewhere = ["get", "--all-namespaces", "--ignore-not-found", "--output=name"];
+        if !kubectl.command(step).args(elsewhere).arg(kinds().join(",")).read()?.trim().is_empty() {
+            // They serve others.
+            step.nothing_to_do();
+            return Ok(());
+        }
+        let all = controllers::ALL.iter().map(|controller| format!("deployment/{}", controller.program));
+        let delete = kubectl.command(step).args(["delete", "--ignore-not-found", "--namespace", NAMESPACE]);
+        delete.args(all).run()
+    })?;
     steps.finish();
     println!("The CustomResourceDefinitions, the permissions and the namespace {NAMESPACE} are still there.");
     Ok(())
@@ -148,7 +169,7 @@ fn configuration(step: &mut Step, kubectl: &Kubectl, namespace: &str) -> Result<
     Ok(())
 }
 
-/// Creates the objects of a file that are not there; says whether there were any.
+/// Creates the object of a file if it is not there; says whether it was made.
 fn create(step: &Step, kubectl: &Kubectl, namespace: &str, text: &str) -> Result<bool> {
     let in_namespace = ["--namespace", namespace];
     let there = kubectl.command(step).args(["get", "--ignore-not-found", "--output=name", "--filename=-"]);

@@ -80,10 +80,12 @@ impl<'a> Run<'a> {
     }
 
     fn on_the_api_server(&mut self) -> Result<()> {
-        self.xtask(&["node", "up", "--control-plane"])?;
         self.steps.run("build the controllers for tests", |step| {
             cargo(step).args(["build", "--workspace", "--all-features", "--bins", "--tests"]).run()
         })?;
+        // What an earlier run, which was killed, may have left is not to be told from what this one makes.
+        self.xtask(&["node", "down", "--control-plane"])?;
+        self.xtask(&["node", "up", "--control-plane"])?;
         let kubeconfig = self.node_dir.join("control-plane/admin.kubeconfig");
         let result = self.tests(
             "tests on the API server",

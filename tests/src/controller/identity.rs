@@ -35,19 +35,19 @@ impl Identity {
     pub async fn of_namespace(space: &Space) -> Result<Self> {
         let rules = driver::rules::<Database>();
         let (cluster_wide, namespaced): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_cluster_wide);
-        let role = with_rules([namespaced, driver::lease_rules()].concat());
+        let role = with_rules(&[namespaced, driver::lease_rules()].concat());
         apply(&space.api::<Role>(), &role).await?;
         apply(&space.api::<RoleBinding>(), &binding("Role", NAME, &space.name)).await?;
-        grant_everywhere(space, cluster_wide, &space.name).await?;
+        grant_everywhere(space, &cluster_wide, &space.name).await?;
         Self::new(space, &space.name).await
     }
 
     /// An account in the namespace `home`, with the rules in the whole cluster: it outlives the namespace that it serves.
     pub async fn of_cluster(space: &Space, home: &Space) -> Result<Self> {
-        let role = with_rules(driver::lease_rules());
+        let role = with_rules(&driver::lease_rules());
         apply(&home.api::<Role>(), &role).await?;
         apply(&home.api::<RoleBinding>(), &binding("Role", NAME, &home.name)).await?;
-        grant_everywhere(home, driver::rules::<Database>(), &home.name).await?;
+        grant_everywhere(home, &driver::rules::<Database>(), &home.name).await?;
         let identity = Self::new(home, &home.name).await?;
         let kubeconfig = space.folder.join("controller.kubeconfig");
         std::fs::copy(&identity.kubeconfig, &kubeconfig)?;
@@ -80,7 +80,7 @@ impl Identity {
 }
 
 /// Grants rules in the whole cluster, for as long as the namespace is there.
-async fn grant_everywhere(space: &Space, rules: Vec<PolicyRule>, home: &str) -> Result<()> {
+async fn grant_everywhere(space: &Space, rules: &[PolicyRule], home: &str) -> Result<()> {
     let name = format!("{NAME}-{}", space.name);
     let owner = json!([{"apiVersion": "v1", "kind": "Namespace", "name": space.name, "uid": space.uid}]);
     let mut role = with_rules(rules);
@@ -96,7 +96,7 @@ fn is_cluster_wide(rule: &PolicyRule) -> bool {
     rule.api_groups.iter().flatten().any(|group| CLUSTER_WIDE.contains(&group.as_str()))
 }
 
-fn with_rules(rules: Vec<PolicyRule>) -> Value {
+fn with_rules(rules: &[PolicyRule]) -> Value {
     json!({"metadata": {"name": NAME}, "rules": rules})
 }
 

@@ -74,7 +74,8 @@ fn claim(claim: &PersistentVolumeClaim) -> Option<String> {
             other => format!("{other} {}", condition.message.as_deref().unwrap_or_default()),
         })
         .collect();
-    Some(format!("the volume has {} of {}; {}", has.0, wants.0, said.join(", ")))
+    let said = if said.is_empty() { "its driver is to grow it".to_owned() } else { said.join(", ") };
+    Some(format!("the volume has {} of {}: {said}; see kubectl describe pvc {}", has.0, wants.0, claim.name_any()))
 }
 
 /// What keeps a pod from being ready, in the words of whoever noticed: scheduler, kubelet or container runtime.
