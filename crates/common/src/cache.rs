@@ -243,7 +243,14 @@ impl Cache {
             }
             Event::Apply(object) => {
                 let Some(instance) = Instance::of(&object.metadata) else { return self.hide(kind, &object.metadata) };
-                if self.put(kind, object) { vec![instance] } else { Vec::new() }
+                // One that is new here may have had another label, and be known elsewhere.
+                let name = object.metadata.name.as_deref().unwrap_or_default();
+                let is_known = self.children(&instance).get(kind, name).is_some();
+                let mut news = if is_known { Vec::new() } else { self.hide(kind, &object.metadata) };
+                if self.put(kind, object) {
+                    news.push(instance);
+                }
+                news
             }
             Event::Delete(object) => {
                 let instance = Instance::of(&object.metadata);
@@ -252,7 +259,7 @@ impl Cache {
         }
     }
 
-    /// Removes an object from which somebody has taken the label that says whose it is.
+    /// Removes an object from which somebody has taken the label that says whose it is, or put another in its place.
     fn hide(&self, kind: &str, metadata: &ObjectMeta) -> Vec<Instance> {
         let same = |known: &Packed| known.metadata.uid == metadata.uid;
         let owners: Vec<Instance> = {
@@ -331,6 +338,17 @@ mod tests {
         assert!(cache.take("Secret", Event::Apply(secret("5", "u")), &mut Listed::default()).is_empty());
         assert!(cache.take("Secret", Event::Apply(secret("4", "u")), &mut Listed::default()).is_empty());
         assert_eq!(cache.take("Secret", Event::Apply(secret("6", "u")), &mut Listed::default()), [instance()]);
+    }
+
+    #[test]
+    fn an_object_that_somebody_labels_anew_is_news_for_both() {
+        let cache = Cache::default();
+        cache.put("Secret", secret("5", "u"));
+        let mut moved = secret("6", "u");
+        moved.metadata.labels = Some(BTreeMap::from([(label::INSTANCE.to_owned(), "j".to_owned())]));
+        let other = Instance { namespace: "n".to_owned(), name: "j".to_owned() };
+        assert_eq!(cache.take("Secret", Event::Apply(moved), &mut Listed::default()), [instance(), other]);
+        assert!(cache.children(&instance()).get("Secret", "a").is_none());
     }
 
     #[test]

@@ -126,7 +126,8 @@ impl<C: Component> Driver<C> {
             Ok(object) => object,
             Err(invalid) => {
                 self.passed.count("unparsable");
-                tracing::warn!(error = %invalid.error, "an object does not parse");
+                let (namespace, object) = (guarded.namespace(), guarded.name_any());
+                tracing::warn!(object, ?namespace, error = %invalid.error, "an object does not parse");
                 if let Err(error) = self.passes.reporter.report_unparsable::<C::Kind>(invalid, &memory).await {
                     tracing::warn!(%error, "could not say so in its status");
                     return Action::requeue(backoff(3));

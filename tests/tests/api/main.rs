@@ -1,5 +1,7 @@
 //! The behaviour on a real API server with its controllers, but without nodes: pods never come, and everything else does.
 
+#![expect(clippy::expect_used, reason = "a test fails by a panic")]
+
 mod bad_secret;
 mod bad_spec;
 mod configuration;
