@@ -50,6 +50,7 @@ async fn a_foreign_secret_of_the_bindings_name_is_left_alone() {
         ensure!(bound.is_none(), "somebody else's Secret is called the binding: {bound:?}");
 
         space.api::<Secret>().delete(BINDING, &DeleteParams::default()).await?;
+        // What is stalled by an object that nobody watches is looked at again within half a minute.
         until(&space.api::<Secret>(), BINDING, "been made", |secret| secret.uid() != taken.uid()).await?;
         Ok(())
     })

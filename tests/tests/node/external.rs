@@ -57,6 +57,7 @@ async fn user_of(space: &Space, server: &Space) -> Result<()> {
     name(space, &theirs, service, word, "temporal").await?;
     space.ready().await?;
     watch.step("the right one makes it Ready after");
+    ensure!(space.binding().await? == binding, "the binding does not say what the Secret says");
 
     name(space, &theirs, service, word, "missing").await?;
     space.stalled("DatabaseMissing", &["has no database missing", "make the database, or correct the key"]).await?;

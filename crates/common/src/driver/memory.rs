@@ -33,8 +33,10 @@ pub(super) struct State {
     pub(super) waits: u32,
     /// Passes that changed something one after the other.
     pub(super) changes: u32,
-    /// A name that was somebody else's, when and for which generation.
-    pub(super) taken: Option<(Instant, Option<i64>, Taken)>,
+    /// The generation that the newest pass was about.
+    pub(super) generation: Option<i64>,
+    /// A name that was somebody else's, and when.
+    pub(super) taken: Option<(Instant, Taken)>,
     /// What the API server made of our intents.
     pub(super) answers: Answers,
     /// The newest verdict, and what it was about.

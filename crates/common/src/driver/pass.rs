@@ -80,6 +80,13 @@ impl<C: Component> Passes<C> {
     }
 
     async fn steps(&self, object: &C::Kind, memory: &Memory, owner: &Owner, instance: &Instance) -> Result<Next, C> {
+        let generation = object.meta().generation;
+        let is_edited = memory.with(|state| std::mem::replace(&mut state.generation, generation) != generation);
+        if is_edited {
+            // The user has acted, and wants to see what has come of it.
+            memory.reads.forget();
+            memory.with(|state| state.taken = None);
+        }
         let children = self.cache.children(instance);
         let is_ready =
             object.status().is_some_and(|status| condition::is_ready(status.conditions(), object.meta().generation));
@@ -100,9 +107,8 @@ impl<C: Component> Passes<C> {
 
         // Known to be somebody else's a moment ago: asking again with every pass would only be noise.
         let taken = memory.with(|state| state.taken.clone());
-        if let Some((at, generation, taken)) = taken
+        if let Some((at, taken)) = taken
             && at.elapsed() < RETRY
-            && generation == object.meta().generation
         {
             return self.end(object, memory, stalled_by(&taken), facts).await;
         }
@@ -204,7 +210,7 @@ impl<C: Component> Passes<C> {
                 Written::Gone => changed |= self.cache.forget(instance, kind, step.name()),
                 Written::Taken(taken) => {
                     let outcome = stalled_by(&taken);
-                    memory.with(|state| state.taken = Some((Instant::now(), object.meta().generation, taken)));
+                    memory.with(|state| state.taken = Some((Instant::now(), taken)));
                     return self.end(object, memory, outcome, facts).await;
                 }
                 Written::Overtaken => {}

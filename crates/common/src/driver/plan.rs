@@ -81,25 +81,30 @@ impl fmt::Display for Write {
 /// What the API server answered to what was applied: which intent, and the version that it became. That version is what was
 /// intended, however differently the server writes it.
 #[derive(Debug, Default)]
-pub(super) struct Answers(HashMap<String, (Value, Option<String>)>);
+pub(super) struct Answers(HashMap<String, (String, Option<String>)>);
 
 impl Answers {
     /// Remembers the answer to a write.
     pub(super) fn note(&mut self, write: &Write, answer: &ObjectMeta) {
         if let Write::Apply { object, .. } = write {
             let key = format!("{}/{}", write.kind(), write.name());
-            self.0.insert(key, (intent(object).clone(), answer.resource_version.clone()));
+            self.0.insert(key, (whole(object), answer.resource_version.clone()));
         }
     }
 
     fn is_answer(&self, manifest: &Manifest, object: &Value, live: &ObjectMeta) -> bool {
         let known = self.0.get(&manifest.reference());
-        known.is_some_and(|(asked, version)| asked == intent(object) && *version == live.resource_version)
+        known.is_some_and(|(asked, version)| *asked == whole(object) && *version == live.resource_version)
     }
 }
 
-fn intent(object: &Value) -> &Value {
-    &object["metadata"]["annotations"][annotation::INTENT]
+/// A hash of all that is asked for, the values of Secrets too: it stays in memory. The UID is a precondition, and no wish.
+fn whole(object: &Value) -> String {
+    let mut asked = object.clone();
+    if let Some(metadata) = asked["metadata"].as_object_mut() {
+        metadata.remove("uid");
+    }
+    hash(&asked)
 }
 
 /// An object that is to be deleted, and nothing that has taken its place or changed since.
