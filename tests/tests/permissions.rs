@@ -11,13 +11,9 @@ use temporal_stack_common::driver::{lease_rules, rules};
 use temporal_stack_database::Database;
 
 /// What is granted and used only where there are nodes, or hardly ever, and why.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 2] = [
     ("delete secrets", "the Secret of a login is deleted after a rotation, which takes a server"),
     ("get leases.coordination.k8s.io", "read when a write to the Lease was overtaken by another"),
-    ("delete pods", "pods are restarted where there are nodes"),
-    ("get configmaps", "a ConfigMap of another name without the label is read by its name"),
-    ("get services", "read when a Service is there that the cache did not have"),
-    ("patch events.events.k8s.io", "an event that happens again within minutes is counted up"),
 ];
 
 fn granted() -> BTreeSet<Permission> {

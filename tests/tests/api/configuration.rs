@@ -144,3 +144,20 @@ async fn a_named_login_follows_the_config_map_and_keeps_its_last_password() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_config_map_of_another_name_is_read_and_named() {
+    with_controller(async |space, controller| {
+        let map = json!({"metadata": {"name": "mine"}, "data": {"POSTGRES_USER": "app", "POSTGRES_PORT": "1"}});
+        space.api::<ConfigMap>().create(&PostParams::default(), &serde_json::from_value(map)?).await?;
+        let mut spec = embedded();
+        spec["config"] = json!({"configMap": "mine"});
+        space.create(&spec).await?;
+        complete(space, controller).await?;
+        let honoured = space.condition(CONFIG_HONOURED, "True", "Adapted").await?;
+        assert_told(&honoured, &["ConfigMap/mine", "POSTGRES_PORT is not a key"])?;
+        ensure!(login(space, FIRST_LOGIN).await?.0 == "app", "the login is another");
+        Ok(())
+    })
+    .await;
+}
