@@ -130,8 +130,12 @@ impl World<'_> {
         self.remembered(format!("{}/{name}", K::kind(&())), async { api.get_opt(name).await }).await
     }
 
-    /// An object of the object's namespace whose kind is known only now.
+    /// An object of the object's namespace whose kind is known only now. That there is none is remembered for longer: if one
+    /// comes, whoever wants to make ours is told by a conflict.
     pub(crate) async fn get_any(&self, resource: &ApiResource, name: &str) -> kube::Result<Option<DynamicObject>> {
+        if self.reads.recall(&format!("{}/{name}", resource.kind), RESYNC) == Some(Value::Null) {
+            return Ok(None);
+        }
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), self.namespace, resource);
         self.remembered(format!("{}/{name}", resource.kind), async { api.get_opt(name).await }).await
     }
