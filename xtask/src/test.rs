@@ -52,6 +52,8 @@ struct Run<'a> {
     arguments: &'a Arguments,
     steps: Steps,
     node_dir: PathBuf,
+    /// This program: asked for at the start, because cargo puts another file in its place while it builds for the tests.
+    program: PathBuf,
     closing: Vec<String>,
 }
 
@@ -59,8 +61,9 @@ impl<'a> Run<'a> {
     fn new(arguments: &'a Arguments) -> Result<Self> {
         let mut node_dir = place::node()?.into_os_string();
         node_dir.push("-test");
+        let program = env::current_exe().context("the path of xtask is unknown")?;
         let steps = Steps::new("test")?;
-        Ok(Self { arguments, steps, node_dir: node_dir.into(), closing: Vec::new() })
+        Ok(Self { arguments, steps, node_dir: node_dir.into(), program, closing: Vec::new() })
     }
 
     fn without_a_cluster(&mut self) -> Result<()> {
@@ -102,7 +105,7 @@ impl<'a> Run<'a> {
         self.xtask(&["up"])?;
         let environment = [
             (NODE_KUBECONFIG, self.node_dir.join("node/admin.kubeconfig").into()),
-            (XTASK, env::current_exe().context("the path of xtask is unknown")?.into()),
+            (XTASK, self.program.clone().into()),
         ];
         let seed = ["--package=e2e", "--all-features", "--test=seed", "--", "--test-threads=1"];
         self.tests("tests of the seed on the node", &seed, &environment)?;
@@ -138,8 +141,7 @@ impl<'a> Run<'a> {
 
     /// Runs another command of this program, on the clusters of the tests; it prints its own steps.
     fn xtask(&self, arguments: &[&str]) -> Result<()> {
-        let program = env::current_exe().context("the path of xtask is unknown")?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(&self.program);
         command.args(arguments).env(NODE_DIR, &self.node_dir);
         if self.arguments.yes && arguments.contains(&"up") {
             command.arg("--yes");
