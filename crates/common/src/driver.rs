@@ -26,6 +26,7 @@
 //! the labels off a child hides it; it is then found again by name, and has them back if it is ours.
 
 mod error;
+mod intent;
 mod memory;
 mod metrics;
 mod pass;

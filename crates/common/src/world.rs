@@ -94,28 +94,28 @@ pub struct World<'a> {
 impl World<'_> {
     /// A ConfigMap of the object's namespace.
     pub async fn config_map(&self, name: &str) -> kube::Result<Option<ConfigMap>> {
-        let reference = ObjectRef::new(name).within(self.namespace);
-        let seen = self.watched.config_maps.iter().find_map(|store| store.get(&reference));
-        match seen {
-            Some(seen) => {
-                self.reads.drop(&format!("ConfigMap/{name}"));
-                Ok(Some((*seen).clone()))
-            }
-            None if self.watched.sources.config_maps.contains(&name) => Ok(None),
-            None => self.get(name).await,
-        }
+        self.source(&self.watched.config_maps, self.watched.sources.config_maps, name).await
     }
 
     /// A Secret of the object's namespace.
     pub async fn secret(&self, name: &str) -> kube::Result<Option<Secret>> {
+        self.source(&self.watched.secrets, self.watched.sources.secrets, name).await
+    }
+
+    /// What a watch has seen, else nothing if the name is watched, else what a read finds.
+    async fn source<K>(&self, stores: &[Store<K>], watched: &[&str], name: &str) -> kube::Result<Option<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize,
+        K: DeserializeOwned,
+    {
         let reference = ObjectRef::new(name).within(self.namespace);
-        let seen = self.watched.secrets.iter().find_map(|store| store.get(&reference));
-        match seen {
+        match stores.iter().find_map(|store| store.get(&reference)) {
             Some(seen) => {
-                self.reads.drop(&format!("Secret/{name}"));
+                // An older read must not come back when the label goes.
+                self.reads.drop(&format!("{}/{name}", K::kind(&())));
                 Ok(Some((*seen).clone()))
             }
-            None if self.watched.sources.secrets.contains(&name) => Ok(None),
+            None if watched.contains(&name) => Ok(None),
             None => self.get(name).await,
         }
     }

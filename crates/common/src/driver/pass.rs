@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     error::Error,
+    intent::is_ours,
     memory::{Judged, Memory, backoff},
     plan::{self, Owner, Plan, Taken},
     report::{Outcome, Reporter},
@@ -174,7 +175,7 @@ impl<C: Component> Passes<C> {
                 .get_any(&manifest.resource, manifest.name())
                 .await
                 .map_err(Error::api(format!("read {reference}")))?;
-            if found.is_some_and(|found| !plan::is_ours(owner, &found.metadata)) {
+            if found.is_some_and(|found| !is_ours(owner, &found.metadata)) {
                 return Ok(Some(Taken { reference }));
             }
         }

@@ -11,7 +11,10 @@ use kube::{
 use rand::{RngExt, distr::Alphanumeric};
 use serde_json::{Value, json};
 
-use super::plan::{Owner, Taken, Target, Write, is_ours, is_predecessors};
+use super::{
+    intent::{is_ours, is_predecessors},
+    plan::{Owner, Taken, Target, Write},
+};
 use crate::cache::Packed;
 
 /// What a write came to.
