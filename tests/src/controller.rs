@@ -157,7 +157,7 @@ pub async fn run_faulty(space: &Space, identity: &Identity, when: &str, write: u
 }
 
 fn command(space: &Space, identity: &Identity, program: &str) -> Result<Command> {
-    let mut command = Command::new(binary(program)?);
+    let mut command = Command::new(built(program)?);
     command
         .env_clear()
         .env("KUBECONFIG", identity.kubeconfig())
@@ -170,13 +170,13 @@ fn command(space: &Space, identity: &Identity, program: &str) -> Result<Command>
 }
 
 /// A program that cargo has put beside the directory of this test.
-fn binary(program: &str) -> Result<PathBuf> {
+pub fn built(program: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.ancestors().nth(2).unwrap_or(Path::new(""));
     let path = folder.join(program);
     if !path.exists() {
         bail!(
-            "there is no {}: `cargo xtask test` builds it, and so does `cargo build --workspace --bins`",
+            "there is no {}: `cargo xtask test` builds it, and so does `cargo build --workspace --bins --examples`",
             path.display()
         );
     }

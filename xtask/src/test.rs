@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
 
     fn on_the_api_server(&mut self) -> Result<()> {
         self.steps.run("build the controllers for tests", |step| {
-            cargo(step).args(["build", "--workspace", "--all-features", "--bins", "--tests"]).run()
+            cargo(step).args(["build", "--workspace", "--all-features", "--bins", "--examples", "--tests"]).run()
         })?;
         // What an earlier run, which was killed, may have left is not to be told from what this one makes.
         self.xtask(&["node", "down", "--control-plane"])?;
@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
         let result = self.tests(
             "tests on the API server",
             // The second looks at what all controllers of the first have been permitted and have used.
-            &["--package=e2e", "--all-features", "--test=api", "--test=permissions"],
+            &["--package=e2e", "--all-features", "--test=api", "--test=permissions", "--", "--show-output"],
             &[(API_KUBECONFIG, kubeconfig.into())],
         );
         result.and(self.xtask(&["node", "down", "--control-plane"]))
@@ -107,9 +107,10 @@ impl<'a> Run<'a> {
             (NODE_KUBECONFIG, self.node_dir.join("node/admin.kubeconfig").into()),
             (XTASK, self.program.clone().into()),
         ];
-        let seed = ["--package=e2e", "--all-features", "--test=seed", "--", "--test-threads=1"];
+        let seed = ["--package=e2e", "--all-features", "--test=seed", "--", "--test-threads=1", "--show-output"];
         self.tests("tests of the seed on the node", &seed, &environment)?;
-        self.tests("tests on the node", &["--package=e2e", "--all-features", "--test=node"], &environment)
+        let rest = ["--package=e2e", "--all-features", "--test=node", "--", "--show-output"];
+        self.tests("tests on the node", &rest, &environment)
     }
 
     /// Runs cargo's tests; keeps their closing lines, and prints everything when they fail.
@@ -130,6 +131,9 @@ impl<'a> Run<'a> {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         if result.is_err() {
             println!("{text}");
+        }
+        for line in text.lines().filter(|line| is_time(line)) {
+            println!("  {line}");
         }
         let of_runner = |line: &&str| line.starts_with("test result:") && !line.contains(" 0 passed; 0 failed");
         for line in text.lines().filter(of_runner) {
@@ -152,6 +156,12 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a test says how long something took: `what: 1.2 s`.
+fn is_time(line: &str) -> bool {
+    let number = line.strip_suffix(" s").and_then(|line| line.rsplit_once(": "));
+    number.is_some_and(|(_, number)| number.parse::<f64>().is_ok())
 }
 
 fn cargo(step: &Step) -> LoggedCommand {

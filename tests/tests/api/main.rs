@@ -7,6 +7,7 @@ mod bad_spec;
 mod configuration;
 mod crash;
 mod drift;
+mod example;
 mod lease;
 mod namespace;
 mod paused;
