@@ -35,4 +35,4 @@ pub use existing::in_default;
 pub use space::{Space, with_namespace};
 pub use sql::{Binding, Session};
 pub use stopwatch::Stopwatch;
-pub use wait::{HANG, until, until_gone};
+pub use wait::{HANG, full, until, until_gone};

@@ -14,6 +14,11 @@ use tokio::time::timeout;
 
 use crate::Space;
 
+/// Whether the larger counts are wanted, as `cargo xtask test --full` says.
+pub fn full() -> bool {
+    std::env::var_os("TEMPORAL_STACK_TEST_FULL").is_some()
+}
+
 /// How long a test waits for anything: a limit that only a hang reaches.
 pub const HANG: Duration = Duration::from_secs(120);
 

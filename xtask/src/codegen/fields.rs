@@ -43,6 +43,9 @@ fn kind(field: &JSONSchemaProps) -> String {
             .collect::<Vec<_>>()
             .join(", ");
     }
+    if field.x_kubernetes_int_or_string == Some(true) {
+        return "quantity".to_owned();
+    }
     match (field.type_.as_deref(), &field.items) {
         (Some("array"), Some(JSONSchemaPropsOrArray::Schema(item))) => format!("list of {}", kind(item)),
         (Some("object"), _) if field.additional_properties.is_some() => "map".to_owned(),
