@@ -22,7 +22,10 @@ async fn a_pass_over_an_unchanged_object_makes_no_request() {
         ensure!(metrics.passes("unchanged") >= passes + looks, "there were too few passes");
         let after = metrics.requests.of_passes();
         println!("requests until a database waits for its pod alone:\n{before}");
-        ensure!(after == before, "{looks} passes over an unchanged object made requests; before:\n{before}after:\n{after}");
+        ensure!(
+            after == before,
+            "{looks} passes over an unchanged object made requests; before:\n{before}after:\n{after}"
+        );
         Ok(())
     })
     .await;
