@@ -55,10 +55,8 @@ use kube::{
     },
 };
 
-pub use error::Error;
-pub use pass::VERIFY_EVERY;
 pub use rules::{lease_rules, rule, rules};
-pub use settle::{is_ready as pod_is_ready, trouble as pod_trouble};
+pub use settle::is_ready as pod_is_ready;
 
 use self::{
     memory::{Memories, backoff},

@@ -2,7 +2,7 @@
 
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error<E: std::error::Error + 'static> {
+pub(super) enum Error<E: std::error::Error + 'static> {
     /// What the pass needs to know could not be read.
     #[error("observing failed")]
     Observe(#[source] E),
@@ -34,7 +34,7 @@ impl<E: std::error::Error + 'static> Error<E> {
     }
 
     /// The error and its causes, as one line; of an answer of the API server what it says, without its whole anatomy.
-    pub fn chain(&self) -> String {
+    pub(super) fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {

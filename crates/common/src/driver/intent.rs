@@ -53,6 +53,7 @@ pub(super) fn must_be_remade(manifest: &Manifest, intent: &Value, live: &Value) 
         || made(live).is_some_and(|was| made(intent) != Some(was))
 }
 
+/// Writes whose an object is: labels, owner annotation of data, owner reference unless it is to outlive its owner.
 pub(super) fn mark(object: &mut Value, owner: &Owner, lifetime: Lifetime) {
     let labels = &mut object["metadata"]["labels"];
     labels[label::MANAGED_BY] = json!(label::STACK);
@@ -88,10 +89,12 @@ pub(super) fn is_predecessors(owner: &Owner, meta: &ObjectMeta) -> bool {
     })
 }
 
+/// Whether an object has our owner reference.
 pub(super) fn owns(owner: &Owner, meta: &ObjectMeta) -> bool {
     meta.owner_references.iter().flatten().any(|reference| reference.uid == owner.reference.uid)
 }
 
+/// Whether an object is labelled as data.
 pub(super) fn is_data(meta: &ObjectMeta) -> bool {
     meta.labels.as_ref().and_then(|labels| labels.get(label::DATA)).is_some_and(|value| value == "true")
 }

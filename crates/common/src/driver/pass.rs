@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How old a verdict may be before the component is used again.
-pub const VERIFY_EVERY: Duration = Duration::from_secs(180);
+const VERIFY_EVERY: Duration = Duration::from_secs(180);
 /// How many passes in a row may change something before they slow down.
 const PATIENCE: u32 = 10;
 /// The longest time between two looks at something that is awaited.

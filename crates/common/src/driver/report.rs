@@ -81,14 +81,9 @@ impl Reporter {
         let all = outcome.statements().into_iter().chain(statements).collect();
         let generation = object.meta().generation;
         status.report(generation, dated(all, &known, generation, Timestamp::now()));
-        let changed = transition(&known, status.conditions());
+        let event = transition(&known, status.conditions());
         let next = serde_json::to_value(&status).map_err(kube::Error::SerdeError)?;
-        if self.write(object, memory, &next).await?
-            && let Some(event) = changed
-        {
-            self.publish(object, event).await;
-        }
-        Ok(())
+        self.tell(object, memory, &next, event).await
     }
 
     /// Keeps what was known of the status, and says that a pass failed.
@@ -97,22 +92,12 @@ impl Reporter {
         let outcome = Outcome::Reconciling(reason::RECONCILE_ERROR, message.to_owned());
         let generation = object.meta().generation;
         let conditions = with_outcome(&outcome, known.clone(), generation);
-        let changed = transition(&known, &conditions);
-        // What was written last, even if the watch has not shown it yet: a failure takes nothing away.
-        let mut next = match unseen(object, memory) {
-            Some(written) => written,
-            None => {
-                serde_json::to_value(object.status().cloned().unwrap_or_default()).map_err(kube::Error::SerdeError)?
-            }
-        };
+        let event = transition(&known, &conditions);
+        // A failure takes nothing away.
+        let mut next = known_status(object, memory)?;
         next["observedGeneration"] = json!(generation);
         next["conditions"] = json!(conditions);
-        if self.write(object, memory, &next).await?
-            && let Some(event) = changed
-        {
-            self.publish(object, event).await;
-        }
-        Ok(())
+        self.tell(object, memory, &next, event).await
     }
 
     /// Says of an object that does not parse what is wrong with it, once for each of its generations.
@@ -163,12 +148,19 @@ impl Reporter {
         self.publish(object, Event { secondary: Some(about), ..event }).await;
     }
 
+    /// Writes the status, and where it was news, the event that goes with it.
+    async fn tell<K: Kind>(&self, object: &K, memory: &Memory, next: &Value, event: Option<Event>) -> kube::Result<()> {
+        if self.write(object, memory, next).await?
+            && let Some(event) = event
+        {
+            self.publish(object, event).await;
+        }
+        Ok(())
+    }
+
     /// `true` if the status was written.
     async fn write<K: Kind>(&self, object: &K, memory: &Memory, next: &Value) -> kube::Result<bool> {
-        let known = match unseen(object, memory) {
-            Some(known) => known,
-            None => serde_json::to_value(object.status()).map_err(kube::Error::SerdeError)?,
-        };
+        let known = known_status(object, memory)?;
         if same(&known, next) {
             return Ok(false);
         }
@@ -219,6 +211,14 @@ fn known_conditions<K: Kind>(object: &K, memory: &Memory) -> Vec<Condition> {
     unseen(object, memory)
         .and_then(|status| serde_json::from_value(status["conditions"].clone()).ok())
         .unwrap_or_else(|| object.status().map(|status| status.conditions().to_vec()).unwrap_or_default())
+}
+
+/// The status as it was written last, even if the watch has not shown it yet; null if there is none.
+fn known_status<K: Kind>(object: &K, memory: &Memory) -> kube::Result<Value> {
+    match unseen(object, memory) {
+        Some(written) => Ok(written),
+        None => serde_json::to_value(object.status()).map_err(kube::Error::SerdeError),
+    }
 }
 
 /// The status that was written last, if the object is older than that.

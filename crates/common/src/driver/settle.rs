@@ -79,7 +79,7 @@ fn claim(claim: &PersistentVolumeClaim) -> Option<String> {
 }
 
 /// What keeps a pod from being ready, in the words of whoever noticed: scheduler, kubelet or container runtime.
-pub fn trouble(pod: &Pod) -> Option<String> {
+fn trouble(pod: &Pod) -> Option<String> {
     let name = pod.name_any();
     let status = pod.status.as_ref()?;
     let unscheduled = status

@@ -91,7 +91,7 @@ async fn a_lease_found_held_is_believed_for_its_duration_whatever_its_times_say(
     drop(lease(&api.caller()).acquire().await);
     api.edit(|lease| {
         let spec = lease.spec.as_mut().unwrap();
-        spec.renew_time = Some("2001-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().into());
+        spec.renew_time = Some("2001-01-01T00:00:00Z".parse::<k8s_openapi::jiff::Timestamp>().unwrap().into());
     });
     let since = Instant::now();
     let _held = lease(&api.caller()).acquire().await;
