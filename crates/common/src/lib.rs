@@ -6,6 +6,9 @@
 //!   manifest    one object that a component wants, and how it is made
 //!   condition   how a component says what it is about
 //!   binding     how others get to use it
+//!   login       the application's login, and how it is rotated
+//!   workload    what all pods have in common
+//!   volume      the volumes for their data
 //!   config      what becomes of the user's configuration, key by key
 //!   world       what a pass may read
 //!   driver      the reconcile function, once for all
@@ -23,8 +26,11 @@ pub mod component;
 pub mod condition;
 pub mod config;
 pub mod driver;
+pub mod login;
 pub mod manifest;
 pub mod process;
 #[cfg(any(test, feature = "test-kit"))]
 pub mod testkit;
+pub mod volume;
+pub mod workload;
 pub mod world;

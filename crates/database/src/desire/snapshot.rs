@@ -4,6 +4,7 @@ use serde_json::json;
 use temporal_stack_common::{
     api::PostgresDatabase,
     condition::{CONFIG_HONOURED, Statement, reason},
+    login::Login,
     manifest::{Making, Manifest},
 };
 
@@ -11,7 +12,6 @@ use super::desire;
 use crate::{
     Defaults,
     external::Access,
-    login::Login,
     observe::{Bound, Embedded, Known, Observed, Server, Source},
     postgres::{Address, Role},
     settings::Settings,
