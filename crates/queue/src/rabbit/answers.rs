@@ -1,0 +1,190 @@
+//! What the management API answers: the fields that are used.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+#[derive(Deserialize)]
+pub(super) struct Overview {
+    pub(super) rabbitmq_version: String,
+}
+
+/// A member of the cluster.
+#[allow(clippy::struct_excessive_bools)] // the API's own fields
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Node {
+    /// `rabbit@host`.
+    pub(crate) name: String,
+    /// Whether it runs.
+    pub(crate) running: bool,
+    /// Whether publishers are blocked because it uses too much memory.
+    #[serde(default)]
+    pub(crate) mem_alarm: bool,
+    /// Whether publishers are blocked because its volume is nearly full.
+    #[serde(default)]
+    pub(crate) disk_free_alarm: bool,
+    /// Whether it is about to stop.
+    #[serde(default)]
+    pub(crate) being_drained: bool,
+    /// Nodes that it cannot see although they run.
+    #[serde(default)]
+    pub(crate) partitions: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Page {
+    pub(super) items: Vec<Queue>,
+    pub(super) page_count: usize,
+}
+
+/// A queue.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct Queue {
+    /// The virtual host.
+    pub(crate) vhost: String,
+    /// The name.
+    pub(crate) name: String,
+    /// `quorum`, `classic` or `stream`.
+    #[serde(rename = "type", default)]
+    pub(crate) kind: String,
+    /// Where it is; of a quorum queue, where its leader is.
+    #[serde(default)]
+    pub(crate) node: Option<String>,
+    /// Where a quorum queue or a stream has its members.
+    #[serde(default)]
+    pub(crate) members: Vec<String>,
+    /// Which of the members run.
+    #[serde(default)]
+    pub(crate) online: Vec<String>,
+    /// Messages in it, given out or not.
+    #[serde(default)]
+    pub(crate) messages: u64,
+    /// Messages that were given out and not acknowledged yet.
+    #[serde(default)]
+    pub(crate) messages_unacknowledged: u64,
+    /// Consumers.
+    #[serde(default)]
+    pub(crate) consumers: u64,
+    /// Whether it outlives a restart of its node.
+    #[serde(default)]
+    pub(crate) durable: bool,
+    /// Whether it goes with the connection that declared it.
+    #[serde(default)]
+    pub(crate) exclusive: bool,
+    /// What it was declared with.
+    #[serde(default)]
+    pub(crate) arguments: Map<String, Value>,
+}
+
+impl Queue {
+    /// As messages name it.
+    pub(crate) fn title(&self) -> String {
+        format!("{} on virtual host {}", self.name, self.vhost)
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Critical {
+    pub(super) queues: Vec<QueueName>,
+}
+
+/// Which queue, as health checks name it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct QueueName {
+    /// The virtual host.
+    pub(crate) virtual_host: String,
+    /// The name.
+    pub(crate) name: String,
+}
+
+/// What leads messages to a queue.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, Deserialize)]
+pub(crate) struct Binding {
+    /// The exchange; empty for the default one.
+    pub(crate) source: String,
+    /// The routing key.
+    pub(crate) routing_key: String,
+    /// What it was made with.
+    #[serde(default)]
+    pub(crate) arguments: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct VirtualHost {
+    #[serde(default)]
+    default_queue_type: Option<String>,
+    #[serde(default)]
+    metadata: Value,
+}
+
+impl VirtualHost {
+    /// Where it stands depends on the version.
+    pub(super) fn queue_type(self) -> String {
+        let named = self.default_queue_type.filter(|kind| kind != "undefined");
+        named.or_else(|| self.metadata["default_queue_type"].as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
+
+/// A login.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct User {
+    /// Its name.
+    pub(crate) name: String,
+    /// Salt and hash of its password.
+    #[serde(default)]
+    pub(crate) password_hash: String,
+    /// What it may do beyond its virtual hosts.
+    #[serde(default, deserialize_with = "tags")]
+    pub(crate) tags: Vec<String>,
+    /// What it may do within the virtual host that was asked for.
+    #[serde(skip)]
+    pub(crate) permission: Option<Permission>,
+}
+
+/// What a login may do within a virtual host.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Permission {
+    configure: String,
+    write: String,
+    read: String,
+}
+
+impl Permission {
+    /// Whether it is all.
+    pub(crate) fn is_all(&self) -> bool {
+        [&self.configure, &self.write, &self.read].into_iter().all(|pattern| pattern == ".*")
+    }
+}
+
+/// A list since 3.9, with commas between them before.
+fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Array(tags) => tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect(),
+        Value::String(tags) => tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    })
+}
+
+#[derive(Deserialize)]
+pub(super) struct Connections(pub(super) Vec<Value>);
+
+#[derive(Deserialize)]
+pub(super) struct Parameter {
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) value: Value,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Feature {
+    pub(super) name: String,
+    state: String,
+    stability: String,
+}
+
+impl Feature {
+    /// Whether it is stable and not enabled: some nodes of an older version did not have it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.state == "disabled" && self.stability == "stable"
+    }
+}
