@@ -366,11 +366,13 @@ async fn known(
         users,
         connections,
     };
-    // What the list says of a queue may be seconds old, or left out; where it decides, the queue is asked for by itself.
     if let Some(leaver) = scale::leaver(object, &embedded.provider, &known) {
-        for queue in known.queues.iter_mut().filter(|queue| queue.is_bound_to(&leaver)) {
-            if let Some(now) = known.management.queue(&queue.vhost, &queue.name).await? {
-                *queue = now;
+        // Quorum queues are moved without a question; of the others there is more to know.
+        let others = known.queues.iter_mut().filter(|queue| queue.kind != "quorum");
+        for queue in others.filter(|queue| queue.is_bound_to(&leaver)) {
+            if let Some(details) = known.management.queue(&queue.vhost, &queue.name).await? {
+                queue.consumers = details.consumers.len();
+                queue.members = details.members;
             }
         }
     }

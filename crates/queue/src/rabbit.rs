@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use temporal_stack_common::binding::uri_part;
 
-pub(crate) use answers::{Binding, Node, Permission, Queue, QueueName, User};
+pub(crate) use answers::{Binding, Details, Node, Permission, Queue, QueueName, User};
 use answers::{Connections, Critical, Feature, Overview, Page, Parameter, VirtualHost};
 
 use crate::names::MANAGEMENT;
@@ -138,8 +138,8 @@ impl Management {
         }
     }
 
-    /// One queue, counted now; `None` if it is not there.
-    pub(crate) async fn queue(&self, virtual_host: &str, name: &str) -> Result<Option<Queue>> {
+    /// What is known of one queue; `None` if it is not there.
+    pub(crate) async fn queue(&self, virtual_host: &str, name: &str) -> Result<Option<Details>> {
         self.find(&format!("queues/{}/{}", uri_part(virtual_host), uri_part(name))).await
     }
 

@@ -26,18 +26,17 @@ pub(crate) fn replicas(object: &MessageQueue, embedded: &Embedded) -> i32 {
     let last_of = |members: &mut dyn Iterator<Item = &String>| {
         members.filter_map(|member| ordinal(object, member)).max().map_or(0, |last| last + 1)
     };
-    let has = embedded.replicas.unwrap_or(0);
-    match embedded.known() {
-        Some(known) => {
-            let gone =
-                leaver(object, &embedded.provider, known).filter(|leaver| may_go(object, embedded, known, leaver));
-            let members = known.nodes.iter().map(|node| &node.name);
-            wanted.max(last_of(&mut members.filter(|name| Some(*name) != gone.as_ref())))
-        }
-        // After a full stop all members have to come again, even those that are to leave.
-        None if has == 0 => wanted.max(last_of(&mut embedded.members.iter().flatten())),
-        None => wanted.max(has),
-    }
+    let Some(known) = embedded.known() else {
+        // Members that are too many are needed, too, when the rest has no majority without them: after a full stop, or when
+        // one was killed while it left. One that is still stopping is left to it.
+        let has = embedded.replicas.unwrap_or(0);
+        let is_stopping = |ordinal: i32| embedded.pods.iter().any(|pod| pod.name == names::pod(object, ordinal));
+        let members = last_of(&mut embedded.members.iter().flatten());
+        return wanted.max(has).max(if (has..members).any(is_stopping) { 0 } else { members });
+    };
+    let gone = leaver(object, &embedded.provider, known).filter(|leaver| may_go(object, embedded, known, leaver));
+    let members = known.nodes.iter().map(|node| &node.name);
+    wanted.max(last_of(&mut members.filter(|name| Some(*name) != gone.as_ref())))
 }
 
 /// The node that is to leave next: the last of those that are too many.
@@ -90,15 +89,12 @@ pub(crate) fn ordinal(object: &MessageQueue, node: &str) -> Option<i32> {
 impl Queue {
     /// Whether a node cannot go without it: a member of it is there, or it is there alone and outlives its connections.
     pub(crate) fn is_bound_to(&self, node: &str) -> bool {
-        if self.is_replicated() {
-            return self.members.iter().any(|member| member == node);
+        match self.kind.as_str() {
+            "quorum" => self.members.iter().any(|member| member == node),
+            // A stream whose members are not known may be anywhere.
+            "stream" => self.members.is_empty() || self.members.iter().any(|member| member == node),
+            _ => self.node.as_deref() == Some(node) && self.durable && !self.exclusive,
         }
-        self.node.as_deref() == Some(node) && self.durable && !self.exclusive
-    }
-
-    /// Whether it has copies on several nodes.
-    pub(crate) fn is_replicated(&self) -> bool {
-        self.kind == "quorum" || self.kind == "stream"
     }
 
     /// Why the controller cannot take it off a node by itself.

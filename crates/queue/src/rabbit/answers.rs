@@ -36,7 +36,7 @@ pub(super) struct Page {
     pub(super) page_count: usize,
 }
 
-/// A queue.
+/// A queue, as the list of all has it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(crate) struct Queue {
     /// The virtual host.
@@ -49,30 +49,46 @@ pub(crate) struct Queue {
     /// Where it is; of a quorum queue, where its leader is.
     #[serde(default)]
     pub(crate) node: Option<String>,
-    /// Where a quorum queue or a stream has its members.
-    #[serde(default)]
+    /// Where a quorum queue has its members. The list does not say it of a stream.
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) members: Vec<String>,
     /// Which of the members run.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) online: Vec<String>,
-    /// Messages in it, given out or not.
-    #[serde(default)]
-    pub(crate) messages: u64,
     /// Messages that were given out and not acknowledged yet.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) messages_unacknowledged: u64,
-    /// Consumers.
-    #[serde(default)]
-    pub(crate) consumers: u64,
     /// Whether it outlives a restart of its node.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) durable: bool,
     /// Whether it goes with the connection that declared it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) exclusive: bool,
     /// What it was declared with.
     #[serde(default)]
     pub(crate) arguments: Map<String, Value>,
+    /// Consumers; the list does not say it.
+    #[serde(skip)]
+    pub(crate) consumers: usize,
+}
+
+/// What only a question about one queue tells.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct Details {
+    /// Where it is.
+    #[serde(default)]
+    pub(crate) node: Option<String>,
+    /// Its consumers.
+    #[serde(rename = "consumer_details", default, deserialize_with = "or_default")]
+    pub(crate) consumers: Vec<Value>,
+    /// Where a stream has its members.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) members: Vec<String>,
+}
+
+/// Absent and null are the same.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Queue {
@@ -186,5 +202,53 @@ impl Feature {
     /// Whether it is stable and not enabled: some nodes of an older version did not have it.
     pub(super) fn is_waiting(&self) -> bool {
         self.state == "disabled" && self.stability == "stable"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    /// An answer of RabbitMQ 4.0.5.
+    fn answer<T: DeserializeOwned>(text: &str) -> T {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn queues_of_each_type_are_understood() {
+        let page: Page = answer(include_str!("../../fixtures/queues.json"));
+        let find = |kind: &str| page.items.iter().find(|queue| queue.kind == kind).unwrap();
+        assert_eq!(page.page_count, 1);
+        assert_eq!((find("quorum").members.len(), find("quorum").online.len()), (3, 3));
+        assert!(find("classic").durable && find("classic").members.is_empty());
+        assert!(find("stream").members.is_empty());
+        let details: Details = answer(include_str!("../../fixtures/queue.json"));
+        assert!(details.node.is_some());
+    }
+
+    #[test]
+    fn a_node_that_is_down_is_still_a_member() {
+        let nodes: Vec<Node> = answer(include_str!("../../fixtures/nodes-one-down.json"));
+        assert_eq!(nodes.iter().map(|node| node.running).collect::<Vec<_>>(), [true, true, false]);
+    }
+
+    #[test]
+    fn the_other_answers_are_understood() {
+        let critical: Critical = answer(include_str!("../../fixtures/node-is-quorum-critical.json"));
+        assert!(critical.queues.iter().any(|queue| queue.name == "quorum" && queue.virtual_host == "temporal"));
+        let virtual_host: VirtualHost = answer(include_str!("../../fixtures/vhost.json"));
+        assert_eq!(virtual_host.queue_type(), "quorum");
+        let user: User = answer(include_str!("../../fixtures/user.json"));
+        assert!(user.tags.is_empty() && !user.password_hash.is_empty());
+        let permission: Permission = answer(include_str!("../../fixtures/permissions.json"));
+        assert!(permission.is_all());
+        let features: Vec<Feature> = answer(include_str!("../../fixtures/feature-flags.json"));
+        assert!(!features.iter().any(Feature::is_waiting), "what is experimental does not wait");
+        let connections: Connections = answer(include_str!("../../fixtures/connections.json"));
+        assert_eq!(connections.0.len(), 1);
+        let parameters: Vec<Parameter> = answer(include_str!("../../fixtures/global-parameters.json"));
+        assert!(parameters.iter().any(|parameter| parameter.name == "temporal-stack-leaving"));
     }
 }
