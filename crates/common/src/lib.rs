@@ -13,7 +13,7 @@
 //!   world       what a pass may read
 //!   driver      the reconcile function, once for all
 //!   process     arguments, log, client, admin port, Lease, drain            ── main calls this
-//!   testkit     an API server in memory, with the feature `test-kit`
+//!   testkit     an API server in memory and more, with the feature `test-kit`
 //! ```
 //!
 //! A controller is a struct with [`component::Component`], and a `main` that hands it to [`driver::run`] inside

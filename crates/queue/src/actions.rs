@@ -224,3 +224,116 @@ async fn move_queue(
     let noted = || Queue { vhost: virtual_host.to_owned(), name: name.to_owned(), ..Queue::default() };
     moving::advance(known, &listed.cloned().unwrap_or_else(noted), &stays).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{classic_queue, known, login, node, of_size, quorum_queue, user, well};
+
+    fn told(object: &MessageQueue, embedded: Embedded) -> Vec<String> {
+        actions(object, &crate::fixture::observed(embedded)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_cluster_that_is_as_it_should_be_is_told_nothing() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1, 2]), classic_queue("c", 2)];
+        assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn a_new_cluster_gets_virtual_host_and_login() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 1);
+        known(&mut embedded).default_queue_type = None;
+        known(&mut embedded).users.clear();
+        assert_eq!(told(&object, embedded), ["create virtual host temporal", "set login temporal_a on temporal"]);
+    }
+
+    #[test]
+    fn a_login_with_more_power_than_it_should_have_is_corrected() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 1);
+        known(&mut embedded).users[0].tags = vec!["administrator".to_owned()];
+        assert_eq!(told(&object, embedded), ["set login temporal_a on temporal"]);
+    }
+
+    #[test]
+    fn the_next_login_waits_for_those_who_still_use_its_name() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 1);
+        embedded.logins.push(login(2, "temporal_b"));
+        known(&mut embedded).connections = 1;
+        assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn nodes_that_joined_get_members_of_all_queues_and_then_leaders() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0])];
+        let grow = |ordinal| format!("grow queues onto {}", node(ordinal));
+        assert_eq!(told(&object, embedded), [grow(1), grow(2), "rebalance the leaders of queues".to_owned()]);
+    }
+
+    #[test]
+    fn a_queue_gets_no_more_members_than_it_was_declared_for() {
+        let mut queue = quorum_queue("q", &[0]);
+        queue.arguments.insert("x-quorum-initial-group-size".to_owned(), 1.into());
+        let staying: Vec<String> = (0..3).map(node).collect();
+        assert!(!lacks(&queue, &node(1), &staying));
+    }
+
+    #[test]
+    fn members_on_a_node_that_is_gone_for_good_are_taken_off_first() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).nodes.pop();
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1, 2])];
+        assert_eq!(told(&object, embedded), [format!("shrink queues off {}", node(2))]);
+    }
+
+    #[test]
+    fn before_a_node_leaves_its_queues_go_one_kind_after_the_other() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1, 2]), classic_queue("c", 2)];
+        assert_eq!(told(&object, embedded), [format!("shrink queues off {}", node(2))]);
+
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1]), classic_queue("c", 2), classic_queue("d", 0)];
+        assert_eq!(told(&object, embedded), ["move classic queue c of temporal"]);
+
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1]), classic_queue("d", 0)];
+        assert_eq!(told(&object, embedded), [format!("note that {} is to leave", node(2))]);
+    }
+
+    #[test]
+    fn a_queue_with_consumers_is_not_moved() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        let queue = Queue { consumers: 1, ..classic_queue("c", 2) };
+        known(&mut embedded).queues = vec![queue];
+        assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn nothing_leaves_while_a_node_is_away() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).nodes[0].running = false;
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1, 2])];
+        assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn a_leave_that_is_no_longer_wanted_is_taken_back() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).leaving = vec![node(2)];
+        known(&mut embedded).users = vec![user("temporal_a")];
+        assert_eq!(told(&object, embedded), ["note that no node is to leave"]);
+    }
+}

@@ -177,6 +177,12 @@ fn rule(value: &str) -> Ruling {
     Ruling::Honoured
 }
 
+/// A cookie that has been made, for tests.
+#[cfg(test)]
+pub(crate) fn made(number: u32) -> Cookie {
+    Cookie { number, permission: None, value: format!("cookie-{number}") }
+}
+
 #[cfg(test)]
 mod tests {
     use k8s_openapi::ByteString;

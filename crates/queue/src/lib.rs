@@ -29,6 +29,8 @@ mod amqp;
 mod cookie;
 mod desire;
 mod external;
+#[cfg(test)]
+mod fixture;
 mod moving;
 mod names;
 mod observe;

@@ -269,3 +269,87 @@ fn judge(failure: &Failure, is_external: bool) -> Verdict {
         _ => failed(reason::VERIFICATION_FAILED, "look at the broker"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use temporal_stack_common::component::Progress;
+
+    use super::*;
+    use crate::fixture::{self, classic_queue, known, of_size, quorum_queue, unmade, well};
+
+    fn told(object: &MessageQueue, embedded: Embedded) -> (String, String) {
+        match progress(object, &fixture::observed(embedded)) {
+            Progress::Settled => ("Settled".to_owned(), String::new()),
+            Progress::Waiting { reason, message } | Progress::Stalled { reason, message } => {
+                (reason.to_string(), message)
+            }
+        }
+    }
+
+    #[test]
+    fn a_cluster_that_is_well_is_settled() {
+        let object = of_size(3);
+        assert_eq!(told(&object, well(&object, 3)).0, "Settled");
+    }
+
+    #[test]
+    fn an_alarm_names_the_node_and_what_to_raise() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).nodes[1].mem_alarm = true;
+        let (reason, message) = told(&object, embedded);
+        assert_eq!(reason, "MemoryAlarm");
+        assert!(message.contains(&fixture::node(1)) && message.contains("limits.memory"), "{message}");
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).nodes[2].disk_free_alarm = true;
+        assert_eq!(told(&object, embedded).0, "DiskAlarm");
+    }
+
+    #[test]
+    fn a_queue_in_the_way_is_named_with_what_to_do() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![Queue { consumers: 2, ..classic_queue("orders", 2) }];
+        let (reason, message) = told(&object, embedded);
+        assert_eq!(reason, "QueuesInTheWay");
+        assert!(message.contains("orders on virtual host temporal has consumers; stop them"), "{message}");
+    }
+
+    #[test]
+    fn a_queue_without_a_majority_is_named() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        let queue = Queue { online: vec![fixture::node(0)], ..quorum_queue("orders", &[0, 1, 2]) };
+        known(&mut embedded).queues = vec![queue];
+        let (reason, message) = told(&object, embedded);
+        assert_eq!(reason, "QueuesUnavailable");
+        assert!(message.contains("orders"), "{message}");
+    }
+
+    #[test]
+    fn nodes_that_wait_for_lost_volumes_say_how_to_begin_anew() {
+        let object = of_size(3);
+        let pods = (0..3).map(|ordinal| {
+            let pod = fixture::pod(&object, ordinal);
+            crate::observe::BrokerPod { ready: false, preparing: true, ..pod }
+        });
+        let embedded = Embedded { broker: Broker::Absent, pods: pods.collect(), ..well(&object, 3) };
+        assert!(told(&object, embedded).1.contains("delete ConfigMap/temporal-messagequeue-members"));
+    }
+
+    #[test]
+    fn what_the_schema_refuses_is_refused_here_too() {
+        for (spec, part) in [
+            (json!({"provider": {"rabbitmq": {"replicas": 2}}}), "replicas is 2"),
+            (json!({"provider": {"rabbitmq": {}, "external": {"secretName": "s"}}}), "both rabbitmq and external"),
+            (json!({"virtualHost": "/"}), "spec.virtualHost"),
+            (json!({"provider": {"rabbitmq": {"additionalConfig": "a b"}}}), "line 1 has no ="),
+        ] {
+            let object = fixture::object(&spec);
+            let (reason, message) = told(&object, unmade(&object));
+            assert_eq!(reason, "InvalidSpec");
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

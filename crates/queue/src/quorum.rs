@@ -79,3 +79,46 @@ fn danger(object: &MessageQueue, embedded: &Embedded) -> Option<(Reason, String)
         (QUEUES_AT_MINIMUM, message)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixture::{known, node, of_size, unmade, well},
+        observe::Embedded,
+    };
+
+    fn reason_of(object: &MessageQueue, embedded: &Embedded) -> &'static str {
+        danger(object, embedded).map_or("MajorityRemains", |(reason, _)| reason.as_str())
+    }
+
+    #[test]
+    fn three_nodes_that_are_well_can_spare_one() {
+        let object = of_size(3);
+        assert_eq!(reason_of(&object, &well(&object, 3)), "MajorityRemains");
+        assert_eq!(gate(&object, &well(&object, 3)), Gate::Open);
+    }
+
+    #[test]
+    fn a_single_node_is_never_safe_and_may_be_restarted() {
+        let object = of_size(1);
+        assert_eq!(reason_of(&object, &well(&object, 1)), "SingleNode");
+        assert_eq!(gate(&object, &well(&object, 1)), Gate::Open);
+    }
+
+    #[test]
+    fn what_is_missing_or_behind_keeps_the_others_from_going() {
+        let object = of_size(3);
+        let of = |change: fn(&mut crate::observe::Known)| {
+            let mut embedded = well(&object, 3);
+            change(known(&mut embedded));
+            assert!(matches!(gate(&object, &embedded), Gate::Closed(_)));
+            reason_of(&object, &embedded)
+        };
+        assert_eq!(of(|known| known.nodes.truncate(2)), "NodesMissing");
+        assert_eq!(of(|known| known.nodes[1].running = false), "NodesMissing");
+        assert_eq!(of(|known| known.nodes[1].partitions = vec![node(2)]), "Partitioned");
+        assert_eq!(of(|known| known.critical = vec![node(1)]), "QueuesAtMinimum");
+        assert_eq!(reason_of(&object, &unmade(&object)), "NotKnown");
+    }
+}

@@ -329,7 +329,7 @@ pub(crate) fn authority(host: &str, port: u16) -> String {
 }
 
 /// The salted hash of a password, as RabbitMQ keeps it.
-fn password_hash(salt: &[u8], password: &str) -> String {
+pub(crate) fn password_hash(salt: &[u8], password: &str) -> String {
     let digest = Sha256::new().chain_update(salt).chain_update(password).finalize();
     STANDARD.encode([salt, &digest[..]].concat())
 }

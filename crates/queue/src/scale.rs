@@ -111,3 +111,79 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixture::{classic_queue, known, node, of_size, pod, quorum_queue, unmade, well},
+        observe::Broker,
+    };
+
+    #[test]
+    fn more_nodes_are_made_at_once() {
+        assert_eq!(replicas(&of_size(3), &well(&of_size(3), 1)), 3);
+        assert_eq!(replicas(&of_size(5), &unmade(&of_size(5))), 5);
+    }
+
+    #[test]
+    fn a_node_stays_until_it_is_noted_as_leaving_and_no_queue_is_bound_to_it() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        assert_eq!(leaver(&object, &embedded.provider, embedded.known().unwrap()), Some(node(2)));
+        assert_eq!(replicas(&object, &embedded), 3);
+        known(&mut embedded).leaving = vec![node(2)];
+        assert_eq!(replicas(&object, &embedded), 2);
+        for queue in [quorum_queue("q", &[0, 1, 2]), classic_queue("c", 2)] {
+            known(&mut embedded).queues = vec![queue];
+            assert_eq!(replicas(&object, &embedded), 3);
+        }
+    }
+
+    #[test]
+    fn one_leaves_after_the_other() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).leaving = vec![node(2), node(1)];
+        assert_eq!(replicas(&object, &embedded), 2);
+    }
+
+    #[test]
+    fn a_node_that_stopped_without_leaving_is_brought_back() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).leaving = vec![node(2)];
+        embedded.replicas = Some(2);
+        assert_eq!(replicas(&object, &embedded), 2, "it is still stopping");
+        embedded.pods.pop();
+        assert_eq!(replicas(&object, &embedded), 3);
+    }
+
+    #[test]
+    fn the_note_is_written_when_all_run_and_taken_back_when_a_queue_comes() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        let noted = |embedded: &Embedded| leaving(&object, embedded, embedded.known().unwrap());
+        assert_eq!(noted(&embedded), [node(2)]);
+        known(&mut embedded).nodes[0].running = false;
+        assert!(noted(&embedded).is_empty());
+        known(&mut embedded).nodes[0].running = true;
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 2])];
+        assert!(noted(&embedded).is_empty());
+    }
+
+    #[test]
+    fn without_an_answer_no_node_goes_and_those_that_were_members_come_back() {
+        let object = of_size(1);
+        let silent = |has, pods| Embedded {
+            broker: Broker::Absent,
+            replicas: Some(has),
+            pods: (0..pods).map(|ordinal| pod(&object, ordinal)).collect(),
+            ..well(&object, 3)
+        };
+        assert_eq!(replicas(&object, &silent(3, 3)), 3);
+        assert_eq!(replicas(&object, &silent(0, 0)), 3, "after a full stop");
+        assert_eq!(replicas(&object, &silent(2, 3)), 2, "the third is stopping");
+        assert_eq!(replicas(&object, &silent(2, 2)), 3, "the third is a member, and gone");
+    }
+}

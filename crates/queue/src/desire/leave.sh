@@ -55,7 +55,7 @@ leave)
   # Should it be cut short nevertheless, the mark tells the next start that what is here may be half.
   touch "$RABBITMQ_MNESIA_BASE/leaving"
   if timeout 60 rabbitmqctl --quiet eval 'ok = rabbit:stop(), ok = rabbit_db:reset().'; then
-    rm -f "$RABBITMQ_MNESIA_BASE/leaving"
+    mv "$RABBITMQ_MNESIA_BASE/leaving" "$RABBITMQ_MNESIA_BASE/left"
     say "left the cluster"
   else
     say "could not leave the cluster: a member must forget $RABBITMQ_NODENAME"

@@ -71,9 +71,13 @@ until getent hosts "$host" > /dev/null; do
   sleep 1
 done
 
-# `rabbit_serial` is written when a node has its database for the first time, and gone after a reset; without it there was
-# never a message here, whatever a start or a join that was cut short has left.
-if [ -e "$data/rabbit_serial" ]; then
+# What a finished start has written: `rabbit_serial`, which a reset deletes, but so does the change from Mnesia to Khepri;
+# and a directory for each virtual host. With neither there was never a message here, whatever is left of a start or a
+# join that was cut short. `left` is from a leave that was completed.
+has_data() {
+  [ -e "$data/rabbit_serial" ] || [ -n "$(ls -A "$data/msg_stores/vhosts" 2> /dev/null)" ]
+}
+if has_data && [ ! -e "$RABBITMQ_MNESIA_BASE/left" ]; then
   blank=
 else
   blank=yes
