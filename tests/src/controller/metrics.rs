@@ -5,12 +5,14 @@ use std::{
     fmt,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::Subject;
 
 /// What a Role grants: a verb on a resource of a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -114,10 +116,16 @@ pub(super) fn record(folder: &Path, requests: &Requests) -> Result<()> {
     Ok(())
 }
 
-/// All permissions that controllers on this cluster have used so far.
-pub fn used_permissions(shared: &Path) -> Result<BTreeSet<Permission>> {
+/// Where controllers leave word of what they have used.
+pub(super) fn folder_of(shared: &Path, program: &str) -> PathBuf {
+    shared.join("used").join(program)
+}
+
+/// All permissions that the controllers of a kind have used on this cluster so far.
+pub fn used_permissions<K: Subject>(shared: &Path) -> Result<BTreeSet<Permission>> {
     let mut all = BTreeSet::new();
-    for file in std::fs::read_dir(shared.join("used")).context("no controller has left word of what it used")? {
+    let folder = folder_of(shared, K::PROGRAM);
+    for file in std::fs::read_dir(folder).with_context(|| format!("no {} has left word of what it used", K::PROGRAM))? {
         all.extend(serde_json::from_slice::<Vec<Permission>>(&std::fs::read(file?.path())?)?);
     }
     Ok(all)
