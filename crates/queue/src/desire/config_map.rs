@@ -9,7 +9,7 @@ use temporal_stack_common::{api::MessageQueue, manifest::bytes};
 use super::stateful_set::memory_limit;
 use crate::{
     additional,
-    names::{self, AMQP, MANAGEMENT, METRICS, MOST_NODES},
+    names::{self, AMQP, MANAGEMENT, METRICS},
     observe::Embedded,
 };
 
@@ -61,10 +61,9 @@ pub(super) fn rabbitmq_conf(object: &MessageQueue, embedded: &Embedded) -> Strin
     set("log.console", "true");
     set("log.console.level", "info");
     set("log.file", "false");
+    // Whom to join is found out before the start, by prepare.sh: RabbitMQ's own discovery waits minutes for each node of a list
+    // that is not there, and lets the first one that answers found a cluster.
     set("cluster_formation.peer_discovery_backend", "classic_config");
-    for ordinal in 0..MOST_NODES {
-        set(&format!("cluster_formation.classic_config.nodes.{}", ordinal + 1), &names::node(object, ordinal));
-    }
     set("cluster_partition_handling", "pause_minority");
     let mine = &embedded.provider.additional_config;
     let limits = limits(embedded);

@@ -184,6 +184,7 @@ fn container(name: &str, object: &MessageQueue, embedded: &Embedded, defaults: &
             env("RABBITMQ_LOG_BASE", "/var/log/rabbitmq"),
             env("RABBITMQ_ENABLED_PLUGINS_FILE", "/etc/rabbitmq/enabled_plugins"),
             env("RABBITMQ_CONFIG_FILE", "/etc/rabbitmq/rabbitmq.conf"),
+            env("RABBITMQ_CONFIG_FILES", "/etc/rabbitmq/conf.d"),
             // Erlang would spin for work that is not there, and take the CPU from its neighbours.
             env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none"),
             env("HOME", HOME),
