@@ -339,7 +339,10 @@ async fn known(
             let queue = queues.iter().find(|queue| queue.name == name.name && queue.vhost == name.virtual_host);
             queue.is_none_or(|queue| queue.members.len() > 2)
         };
-        if nodes.len() > 1 && node.queues_at_minimum().await?.iter().any(spares) {
+        // One that does not answer may be going already.
+        let at_minimum =
+            nodes.len() > 1 && node.queues_at_minimum().await.map_or(true, |queues| queues.iter().any(spares));
+        if at_minimum {
             critical.push(pod.name.clone());
         }
     }
