@@ -44,7 +44,7 @@ const PREPARE: &str = include_str!("prepare.sh");
 /// How a node takes its leave: of its clients, or of the cluster.
 const LEAVE: &str = include_str!("leave.sh");
 /// How long a node may take to leave, in seconds: the script is bounded by less.
-const GRACE: i64 = 120;
+const GRACE: i64 = 150;
 
 /// The labels by which pods are found.
 pub(super) fn selector(object: &MessageQueue) -> BTreeMap<String, String> {
@@ -192,6 +192,8 @@ fn container(name: &str, object: &MessageQueue, embedded: &Embedded, defaults: &
         ]),
         resources: Some(resources(&embedded.provider.resources, USUAL)),
         security_context: Some(container_security()),
+        // Erlang makes files where it was started, and the root is read-only.
+        working_dir: Some("/tmp".to_owned()),
         // The last lines of a log that ends with a failure say why: they are in the pod's status, and so in the condition.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts()),
