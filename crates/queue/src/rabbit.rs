@@ -114,7 +114,7 @@ impl Management {
         if status.is_success() {
             return Ok(Vec::new());
         }
-        let critical: serde_json::Result<Critical> = serde_json::from_str(&text);
+        let critical: serde_json::Result<Critical> = answers::read(&text);
         match critical {
             Ok(critical) if status == StatusCode::SERVICE_UNAVAILABLE => Ok(critical.queues),
             _ => Err(self.answered(&Method::GET, path, status, text)),
@@ -127,7 +127,8 @@ impl Management {
         let mut page = 1;
         loop {
             let path = format!(
-                "queues?page={page}&page_size={PAGE}&pagination=true&disable_stats=true&enable_queue_totals=true"
+                "queues?page={page}&page_size={PAGE}&pagination=true&disable_stats=true&enable_queue_totals=true&columns={}",
+                Queue::COLUMNS
             );
             let answer: Page = self.get(&path).await?;
             queues.extend(answer.items);
@@ -256,7 +257,7 @@ impl Management {
         if !status.is_success() {
             return Err(self.answered(&Method::GET, path, status, text));
         }
-        serde_json::from_str(&text).map_err(|error| self.answered(&Method::GET, path, status, error.to_string()))
+        answers::read(&text).map_err(|error| self.answered(&Method::GET, path, status, error.to_string()))
     }
 
     /// `None` if there is no such thing.

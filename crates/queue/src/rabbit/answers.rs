@@ -1,7 +1,12 @@
 //! What the management API answers: the fields that are used.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
+
+/// Reads an answer. The API says some fields twice, which a map takes and a struct does not.
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_str::<Value>(text).and_then(serde_json::from_value)
+}
 
 #[derive(Deserialize)]
 pub(super) struct Overview {
@@ -92,6 +97,10 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserial
 }
 
 impl Queue {
+    /// The fields that are asked for.
+    pub(super) const COLUMNS: &str =
+        "vhost,name,type,node,members,online,messages_unacknowledged,durable,exclusive,arguments";
+
     /// As messages name it.
     pub(crate) fn title(&self) -> String {
         format!("{} on virtual host {}", self.name, self.vhost)
@@ -207,13 +216,11 @@ impl Feature {
 
 #[cfg(test)]
 mod tests {
-    use serde::de::DeserializeOwned;
-
     use super::*;
 
     /// An answer of RabbitMQ 4.0.5.
     fn answer<T: DeserializeOwned>(text: &str) -> T {
-        serde_json::from_str(text).unwrap()
+        read(text).unwrap()
     }
 
     #[test]
