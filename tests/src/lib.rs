@@ -16,6 +16,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "only tests use this library, and a test fails by a panic")]
 
 pub mod application;
+pub mod broker;
 pub mod cluster;
 pub mod controller;
 pub mod database;
