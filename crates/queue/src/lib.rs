@@ -65,7 +65,7 @@ use crate::observe::Source;
 
 /// How often a cluster is looked at that is Ready: Kubernetes does not tell when a node has an alarm, or a queue catches up.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// The same while a rotation waits for connections to end.
+/// The same while a rotation waits for connections to end, or queues catch up.
 const LOOK_SOON: Duration = Duration::from_secs(5);
 
 /// What the installation decides, as operators do it: by environment.
@@ -198,12 +198,10 @@ impl Component for Queue {
         object.spec.rollout
     }
 
-    fn look_again(&self, _object: &MessageQueue, observed: &Observed) -> Option<Duration> {
-        match &observed.source {
-            Source::Embedded(_) if progress::rotation_waits(observed) => Some(LOOK_SOON),
-            Source::Embedded(_) => Some(LOOK_EVERY),
-            Source::External(_) => None,
-        }
+    fn look_again(&self, object: &MessageQueue, observed: &Observed) -> Option<Duration> {
+        let Source::Embedded(embedded) = &observed.source else { return None };
+        let passes = progress::rotation_waits(observed) || quorum::is_passing(object, embedded);
+        Some(if passes { LOOK_SOON } else { LOOK_EVERY })
     }
 
     async fn act(&self, object: &MessageQueue, observed: &Observed, action: &Action) -> Result<(), Error> {

@@ -31,6 +31,9 @@ use crate::{
 /// Where the storage is in the spec.
 const STORAGE: &str = "spec.provider.rabbitmq.storage";
 
+/// What the broker calls the process that coordinates streams, among queues that would lose their majority.
+const STREAM_COORDINATOR: &str = "rabbit_stream_coordinator";
+
 /// What a pass knows.
 #[derive(Debug)]
 pub struct Observed {
@@ -337,7 +340,11 @@ async fn known(
         // What was declared with less than three members has no majority to spare at any time.
         let spares = |name: &QueueName| {
             let queue = queues.iter().find(|queue| queue.name == name.name && queue.vhost == name.virtual_host);
-            queue.is_none_or(|queue| queue.members.len() > 2)
+            match queue {
+                Some(queue) => queue.kind == "stream" || queue.members.len() > 2,
+                // Once there was a stream there is a coordinator, which nobody needs when there is none any more.
+                None => name.name != STREAM_COORDINATOR || queues.iter().any(|queue| queue.kind == "stream"),
+            }
         };
         // One that does not answer may be going already.
         let at_minimum =

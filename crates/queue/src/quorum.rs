@@ -43,6 +43,11 @@ pub(crate) fn gate(object: &MessageQueue, embedded: &Embedded) -> Gate {
     }
 }
 
+/// Whether what keeps a node from going is expected to pass by itself.
+pub(crate) fn is_passing(object: &MessageQueue, embedded: &Embedded) -> bool {
+    danger(object, embedded).is_some_and(|(reason, _)| reason != SINGLE_NODE)
+}
+
 fn danger(object: &MessageQueue, embedded: &Embedded) -> Option<(Reason, String)> {
     let known = match &embedded.broker {
         Broker::Known(known) => known,

@@ -54,7 +54,11 @@ leave)
   # The server does both by itself: a node that has stopped but not left would keep a majority from the others.
   # Should it be cut short nevertheless, the mark tells the next start that what is here may be half.
   touch "$RABBITMQ_MNESIA_BASE/leaving"
-  if timeout 60 rabbitmqctl --quiet eval 'ok = rabbit:stop(), ok = rabbit_db:reset().'; then
+  # Streams have a coordinator beside their queues; it would count this node for its majority for ever.
+  if timeout 60 rabbitmqctl --quiet eval '
+    catch rabbit_stream_coordinator:forget_node(node()),
+    ok = rabbit:stop(),
+    ok = rabbit_db:reset().'; then
     mv "$RABBITMQ_MNESIA_BASE/leaving" "$RABBITMQ_MNESIA_BASE/left"
     say "left the cluster"
   else
