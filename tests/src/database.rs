@@ -51,7 +51,7 @@ impl Space {
 
     /// Waits until all is made that can be made without a node: only the pod is missing.
     pub async fn waits_for_its_pod(&self) -> Result<PostgresDatabase> {
-        self.database().waits_for_its_pod().await
+        self.database().waits_for_its_pods().await
     }
 
     /// Waits until the database is stalled for this reason, and checks what it says about it.

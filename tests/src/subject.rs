@@ -35,6 +35,16 @@ pub trait Subject: Kind + CustomResourceExt {
     const PROVIDER: &'static str;
     /// The Secrets without which a volume cannot be opened, as [`child`](Self::child) takes them.
     const DATA: &'static [&'static str];
+    /// The keys that a Secret of the provider `external` must have.
+    const THEIRS: &'static [&'static str];
+
+    /// How many pods the object is to have.
+    fn pods(&self) -> u32 {
+        1
+    }
+
+    /// Fields of the provider whose change reaches all that a change can reach.
+    fn changed() -> Value;
 
     /// A spec of that provider, with these fields.
     fn provider(fields: &Value) -> Value {
@@ -79,6 +89,11 @@ impl Subject for PostgresDatabase {
     const IMAGE: (&'static str, &'static str) = ("RELATED_IMAGE_POSTGRES", "registry.invalid/postgres:17");
     const PROVIDER: &'static str = "postgres";
     const DATA: &'static [&'static str] = &["administrator", "login-1"];
+    const THEIRS: &'static [&'static str] = &["host", "username", "password", "database"];
+
+    fn changed() -> Value {
+        json!({"parameters": {"work_mem": "8MB"}, "resources": {"limits": {"memory": "2Gi"}}})
+    }
 }
 
 impl Subject for MessageQueue {
@@ -88,6 +103,16 @@ impl Subject for MessageQueue {
     const IMAGE: (&'static str, &'static str) = ("RELATED_IMAGE_RABBITMQ", "registry.invalid/rabbitmq:4");
     const PROVIDER: &'static str = "rabbitmq";
     const DATA: &'static [&'static str] = &["cookie-1", "administrator", "login-1"];
+    const THEIRS: &'static [&'static str] = &["host", "username", "password"];
+
+    fn pods(&self) -> u32 {
+        let replicas = self.spec.provider.rabbitmq.as_ref().map(|rabbitmq| rabbitmq.replicas);
+        replicas.and_then(|replicas| replicas.try_into().ok()).unwrap_or(1)
+    }
+
+    fn changed() -> Value {
+        json!({"replicas": 3, "additionalConfig": "channel_max = 100", "resources": {"limits": {"memory": "2Gi"}}})
+    }
 }
 
 /// A spec that names a Secret.
@@ -198,15 +223,10 @@ impl<K: Subject> One<'_, K> {
         self.condition(condition::READY, "True", "Verified").await
     }
 
-    /// Waits until all is made that can be made without a node: only the pod is missing.
-    pub async fn waits_for_its_pod(&self) -> Result<K> {
-        self.waits_for_pods(1).await
-    }
-
-    /// The same with several pods.
-    pub async fn waits_for_pods(&self, count: u32) -> Result<K> {
-        let missing = format!("0 of {count} pods ready");
-        self.until(&format!("nothing to wait for but its pods: {missing}"), |object| {
+    /// Waits until all is made that can be made without a node: only the pods are missing.
+    pub async fn waits_for_its_pods(&self) -> Result<K> {
+        self.until("nothing to wait for but its pods", |object| {
+            let missing = format!("0 of {} pods ready", object.pods());
             condition_of(object, condition::RECONCILING).is_some_and(|condition| condition.message.contains(&missing))
         })
         .await

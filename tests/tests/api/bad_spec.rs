@@ -1,30 +1,57 @@
 //! What the API server refuses, and why.
 
 use anyhow::{Result, bail, ensure};
-use e2e::{Space, prepare::api_server, with_namespace};
+use e2e::{Space, Subject, prepare::api_server, with_namespace};
 use serde_json::{Value, json};
+use temporal_stack_common::api::{MessageQueue, PostgresDatabase};
 
 use crate::schema::{SCHEMA, put};
 
-async fn refused(space: &Space, spec: Value, told: &str) -> Result<()> {
-    let Err(error) = put(space, &spec, true).await else { bail!("{spec} was taken") };
-    let error = format!("{error:?}");
-    ensure!(error.contains(told), "`{told}` is not in: {error}");
-    Ok(())
+/// Each spec is refused, with these words.
+async fn refused<K: Subject>(specs: &[(Value, &str)], name: &str) {
+    let cluster = api_server().await.expect("an API server");
+    let _in_force = SCHEMA.lock().await;
+    let attempt = async |space: &Space, name: &str, spec: &Value, told: &str| -> Result<()> {
+        let Err(error) = put::<K>(space, name, spec, true).await else { bail!("{name} with {spec} was taken") };
+        let error = format!("{error:?}");
+        ensure!(error.contains(told), "`{told}` is not in: {error}");
+        Ok(())
+    };
+    with_namespace(&cluster, async |space| {
+        let both = json!({"provider": {K::PROVIDER: {}, "external": {"secretName": "x"}}});
+        let no_size = K::provider(&json!({"storage": {"size": "plenty"}}));
+        let not_both = format!("name one of {} and external, not both", K::PROVIDER);
+        let all = [
+            (both, not_both.as_str()),
+            (no_size, "must be a quantity above zero"),
+            (json!({"deletionPolicy": "Shred"}), "Unsupported value: \"Shred\""),
+        ];
+        for (spec, told) in all.iter().chain(specs) {
+            attempt(space, "temporal", spec, told).await?;
+        }
+        attempt(space, name, &json!({}), "metadata.name: at most").await?;
+        attempt(space, "1st", &json!({}), "must be a DNS label that starts with a letter").await
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn the_api_server_refuses_what_cannot_be_and_says_why() {
-    let cluster = api_server().await.expect("an API server");
-    let _in_force = SCHEMA.lock().await;
-    with_namespace(&cluster, async |space| {
-        let both = json!({"provider": {"postgres": {}, "external": {"secretName": "x"}}});
-        refused(space, both, "name one of postgres and external, not both").await?;
-        let no_size = json!({"provider": {"postgres": {"storage": {"size": "plenty"}}}});
-        refused(space, no_size, "must be a quantity above zero").await?;
-        refused(space, json!({"database": ""}), "must have 1 to 56 characters").await?;
-        refused(space, json!({"username": "x".repeat(64)}), "must have 1 to 63 characters").await?;
-        refused(space, json!({"deletionPolicy": "Shred"}), "Unsupported value: \"Shred\"").await
-    })
-    .await;
+async fn the_api_server_refuses_what_no_database_can_be_and_says_why() {
+    let specs = [
+        (json!({"database": ""}), "must have 1 to 56 characters"),
+        (json!({"username": "x".repeat(64)}), "must have 1 to 63 characters"),
+    ];
+    refused::<PostgresDatabase>(&specs, &"x".repeat(60)).await;
+}
+
+#[tokio::test]
+async fn the_api_server_refuses_what_no_queue_can_be_and_says_why() {
+    let replicas = |count: u32| MessageQueue::provider(&json!({"replicas": count}));
+    let specs = [
+        (replicas(2), "must be 1, 3 or 5"),
+        (replicas(4), "must be 1, 3 or 5"),
+        (json!({"virtualHost": "/"}), "not be /, which is RabbitMQ's own"),
+        (json!({"virtualHost": ""}), "must have 1 to 100 characters"),
+    ];
+    refused::<MessageQueue>(&specs, &"x".repeat(36)).await;
 }

@@ -4,7 +4,7 @@
 
 use anyhow::{Result, ensure};
 use e2e::{
-    Controller, Space,
+    Space,
     database::{
         assert_told,
         child::{FIRST_LOGIN, SECOND_LOGIN},
@@ -12,13 +12,13 @@ use e2e::{
     },
     until,
 };
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
-use kube::api::{ListParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::PostParams;
 use serde_json::{Value, json};
 use temporal_stack_common::{api::PostgresDatabase, binding::text, condition::CONFIG_HONOURED};
 
 use crate::{
-    step::{complete, configure, quiet},
+    step::{complete, configure, ensure_untold, quiet},
     with_controller,
 };
 
@@ -42,20 +42,9 @@ async fn login(space: &Space, name: &str) -> Result<(String, String)> {
     Ok((value("username"), value("password")))
 }
 
-/// Conditions, events and the log must not have it.
-async fn ensure_untold(space: &Space, controller: &Controller, secret: &str) -> Result<()> {
-    let object = space.databases().get(e2e::database::NAME).await?;
-    ensure!(!serde_json::to_string(&object)?.contains(secret), "the password is in the object");
-    let events = space.api::<Event>().list(&ListParams::default()).await?;
-    ensure!(!serde_json::to_string(&events.items)?.contains(secret), "the password is in an event");
-    let logged = controller.log.lines().iter().any(|line| line.to_string().contains(secret));
-    ensure!(!logged, "the password is in the log");
-    Ok(())
-}
-
 #[tokio::test]
 async fn the_seed_word_for_word_is_adapted_and_taken() {
-    with_controller(async |space, controller| {
+    with_controller::<PostgresDatabase>(async |space, controller| {
         let seed: ConfigMap = serde_saphyr::from_str(SEED)?;
         space.api::<ConfigMap>().create(&PostParams::default(), &seed).await?;
         space.create(&embedded()).await?;
@@ -76,7 +65,7 @@ async fn the_seed_word_for_word_is_adapted_and_taken() {
 
 #[tokio::test]
 async fn each_key_of_the_config_map_is_judged() {
-    with_controller(async |space, controller| {
+    with_controller::<PostgresDatabase>(async |space, controller| {
         space.create(&embedded()).await?;
         space.condition(CONFIG_HONOURED, "True", "AsWritten").await?;
         for (data, status, reason, told) in [
@@ -120,7 +109,7 @@ async fn each_key_of_the_config_map_is_judged() {
 
 #[tokio::test]
 async fn a_named_login_follows_the_config_map_and_keeps_its_last_password() {
-    with_controller(async |space, controller| {
+    with_controller::<PostgresDatabase>(async |space, controller| {
         configure(space, &json!({"POSTGRES_USER": "app", "POSTGRES_PASSWORD": "a 'b' \\c"})).await?;
         space.create(&embedded()).await?;
         complete(space, controller).await?;
@@ -147,7 +136,7 @@ async fn a_named_login_follows_the_config_map_and_keeps_its_last_password() {
 
 #[tokio::test]
 async fn a_config_map_of_another_name_is_read_and_named() {
-    with_controller(async |space, controller| {
+    with_controller::<PostgresDatabase>(async |space, controller| {
         let map = json!({"metadata": {"name": "mine"}, "data": {"POSTGRES_USER": "app", "POSTGRES_PORT": "1"}});
         space.api::<ConfigMap>().create(&PostParams::default(), &serde_json::from_value(map)?).await?;
         let mut spec = embedded();

@@ -2,16 +2,14 @@
 
 use anyhow::{Result, bail, ensure};
 use e2e::{
-    Cluster, Controller, Identity, Space,
+    Cluster, Controller, Identity, One, Record, Space, Subject,
     controller::run_faulty,
-    database::embedded,
     prepare::api_server,
-    secrets::SecretRecord,
     snapshot::{children, normalised},
     with_namespace,
 };
-use serde_json::{Value, json};
-use temporal_stack_common::api::PostgresDatabase;
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::json;
 
 use crate::step::complete;
 
@@ -19,33 +17,30 @@ use crate::step::complete;
 const MANY: u32 = 60;
 
 /// What is asked for, one after the other: making, and a change of everything that a change can reach.
-fn changes() -> [Value; 2] {
-    let parameters = json!({"parameters": {"work_mem": "8MB"}, "resources": {"limits": {"memory": "2Gi"}}});
-    [embedded(), json!({"provider": {"postgres": parameters}, "deletionPolicy": "Delete"})]
-}
-
-async fn ask(space: &Space, number: usize, spec: &Value) -> Result<()> {
-    match number {
-        0 => space.create(spec).await.map(drop),
-        _ => space.patch(&json!({ "spec": spec })).await.map(drop),
+async fn ask<K: Subject>(space: &One<'_, K>, change: bool) -> Result<K> {
+    if !change {
+        return space.create(&K::embedded()).await;
     }
+    let mut spec = K::provider(&K::changed());
+    spec["deletionPolicy"] = json!("Delete");
+    space.patch(&json!({ "spec": spec })).await
 }
 
 type Outcome = std::collections::BTreeMap<String, String>;
 
-async fn outcome(space: &Space, controller: &Controller) -> Result<Outcome> {
+async fn outcome<K: Subject>(space: &One<'_, K>, controller: &Controller) -> Result<Outcome> {
     let object = complete(space, controller).await?;
     Ok(normalised(&children(space).await?, &object, &space.name))
 }
 
 /// What comes of a controller that lives.
-async fn undisturbed(cluster: &Cluster) -> Outcome {
+async fn undisturbed<K: Subject>(cluster: &Cluster) -> Outcome {
     let mut outcome_of = Outcome::new();
     with_namespace(cluster, async |space| {
-        let controller = Controller::start::<PostgresDatabase>(space).await?;
-        for (number, spec) in changes().iter().enumerate() {
-            ask(space, number, spec).await?;
-            outcome_of = outcome(space, &controller).await?;
+        let controller = Controller::start::<K>(space).await?;
+        for change in [false, true] {
+            ask::<K>(&space.one(), change).await?;
+            outcome_of = outcome::<K>(&space.one(), &controller).await?;
         }
         Ok(())
     })
@@ -73,23 +68,24 @@ fn was_aborted(status: std::process::ExitStatus) -> bool {
     status.signal() == Some(SIGABRT)
 }
 
-#[tokio::test]
-async fn a_process_that_ends_before_and_after_each_write_leaves_what_one_that_lives_does() {
+for_each_kind!(a_process_that_ends_before_and_after_each_write_leaves_what_one_that_lives_does);
+
+async fn a_process_that_ends_before_and_after_each_write_leaves_what_one_that_lives_does<K: Subject>() {
     let cluster = api_server().await.expect("an API server");
     let cluster = &cluster;
     let disturbed = with_namespace(cluster, async |space| {
-        let identity = Identity::of_namespace::<PostgresDatabase>(space).await?;
-        let record = SecretRecord::start(space).await?;
-        for (number, spec) in changes().iter().enumerate() {
-            ask(space, number, spec).await?;
+        let identity = Identity::of_namespace::<K>(space).await?;
+        let record = Record::<Secret>::start(space).await?;
+        for change in [false, true] {
+            ask::<K>(&space.one(), change).await?;
             let ends = ended_at_each_write(space, &identity).await?;
-            println!("step {number}: ended {ends} times");
+            println!("{} {}: ended {ends} times", if change { "changing" } else { "making" }, K::kind(&()));
             ensure!(ends > 3, "there were hardly any writes");
         }
         let controller = Controller::start_as(space, &identity).await?;
-        let disturbed = outcome(space, &controller).await?;
+        let disturbed = outcome::<K>(&space.one(), &controller).await?;
         record.assert_made_once()?;
-        let undisturbed = undisturbed(cluster).await;
+        let undisturbed = undisturbed::<K>(cluster).await;
         for (reference, child) in &undisturbed {
             let other = disturbed.get(reference).map(String::as_str).unwrap_or_default();
             ensure!(other == child, "{reference} differs; undisturbed:\n{child}\nafter the crashes:\n{other}");

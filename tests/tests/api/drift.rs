@@ -1,14 +1,7 @@
 //! What is ours stays as intended; what is theirs stays as it is.
 
 use anyhow::{Result, ensure};
-use e2e::{
-    Space,
-    database::{
-        child::{ADMINISTRATOR, BINDING, SERVER, VOLUME},
-        external,
-    },
-    until, until_gone,
-};
+use e2e::{Subject, database::child::SERVER, subject::external, until, until_gone};
 use k8s_openapi::{
     ByteString,
     api::{
@@ -18,15 +11,22 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Resource, ResourceExt as _,
-    api::{Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use temporal_stack_common::api::PostgresDatabase;
 
 use crate::{
-    step::{complete, made, quiet, server_of},
+    step::{complete, made, quiet, server_of, theirs},
     with_controller,
 };
+
+for_each_kind!(
+    what_another_provider_does_not_need_goes_and_data_stay,
+    a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left,
+    a_foreign_edit_of_the_binding_is_undone,
+);
 
 /// Edits an object as `kubectl edit` does: somebody else's field manager, no force.
 async fn edit<K>(api: &Api<K>, name: &str, patch: Value) -> Result<K>
@@ -39,7 +39,7 @@ where
 
 #[tokio::test]
 async fn a_field_removed_from_the_spec_disappears() {
-    with_controller(async |space, controller| {
+    with_controller::<PostgresDatabase>(async |space, controller| {
         let mut spec = e2e::database::embedded();
         spec["provider"]["postgres"]["parameters"] = json!({"work_mem": "8MB", "max_connections": "50"});
         spec["provider"]["postgres"]["resources"] = json!({"limits": {"cpu": "2"}, "requests": {"cpu": "0.5"}});
@@ -68,42 +68,43 @@ async fn a_field_removed_from_the_spec_disappears() {
     .await;
 }
 
-#[tokio::test]
-async fn what_another_provider_does_not_need_goes_and_data_stay() {
-    with_controller(async |space, controller| {
+async fn what_another_provider_does_not_need_goes_and_data_stay<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
-        let administrator = space.api::<Secret>().get(ADMINISTRATOR).await?.uid();
-        foreign_database(space).await?;
-        let provider = json!({"postgres": null, "external": {"secretName": "theirs"}});
+        let administrator = space.api::<Secret>().get(&K::child("administrator")).await?.uid();
+        theirs(space).await?;
+        let provider = json!({K::PROVIDER: null, "external": {"secretName": "theirs"}});
         space.patch(&json!({"spec": {"provider": provider}})).await?;
-        until_gone(&space.api::<StatefulSet>(), SERVER).await?;
-        until_gone(&space.api::<Service>(), SERVER).await?;
-        until(&space.api::<Secret>(), BINDING, "been made", |_| true).await?;
+        until_gone(&space.api::<StatefulSet>(), &K::set()).await?;
+        until_gone(&space.api::<Service>(), &K::set()).await?;
+        until(&space.api::<Secret>(), &K::binding(), "been made", |_| true).await?;
         quiet(space, controller).await?;
-        ensure!(space.api::<Secret>().get(ADMINISTRATOR).await?.uid() == administrator, "the data have gone");
-        space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
+        ensure!(
+            space.api::<Secret>().get(&K::child("administrator")).await?.uid() == administrator,
+            "the data have gone"
+        );
+        space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?;
         Ok(())
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left() {
-    with_controller(async |space, controller| {
+async fn a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
         let (sets, services) = (space.api::<StatefulSet>(), space.api::<Service>());
-        let image = server_of(&sets.get(SERVER).await?)["image"].clone();
-        let selector = services.get(SERVER).await?.spec.and_then(|spec| spec.selector);
+        let image = server_of(&sets.get(&K::set()).await?)["image"].clone();
+        let selector = services.get(&K::set()).await?.spec.and_then(|spec| spec.selector);
 
         let sidecar = json!({"name": "sidecar", "image": "registry.invalid/sidecar:1"});
-        let pod = json!({"containers": [{"name": "postgres", "image": "registry.invalid/other:1"}, sidecar]});
+        let pod = json!({"containers": [{"name": K::PROVIDER, "image": "registry.invalid/other:1"}, sidecar]});
         let theirs = json!({"annotations": {"example.com/theirs": "yes"}, "labels": {"example.com/theirs": "yes"}});
-        edit(&sets, SERVER, json!({"metadata": theirs, "spec": {"template": {"spec": pod}}})).await?;
+        edit(&sets, &K::set(), json!({"metadata": theirs, "spec": {"template": {"spec": pod}}})).await?;
         let astray = json!({"app.kubernetes.io/name": "nothing"});
-        edit(&services, SERVER, json!({"metadata": theirs, "spec": {"selector": astray}})).await?;
+        edit(&services, &K::set(), json!({"metadata": theirs, "spec": {"selector": astray}})).await?;
 
-        let set = until(&sets, SERVER, "its image back", |set| server_of(set)["image"] == image).await?;
-        let service = until(&services, SERVER, "its selector back", |service| {
+        let set = until(&sets, &K::set(), "its image back", |set| server_of(set)["image"] == image).await?;
+        let service = until(&services, &K::set(), "its selector back", |service| {
             service.spec.as_ref().is_some_and(|spec| spec.selector == selector)
         })
         .await?;
@@ -114,7 +115,7 @@ async fn a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left(
             ensure!(annotations.contains_key("example.com/theirs"), "their annotation has gone: {annotations:?}");
         }
         quiet(space, controller).await?;
-        let set = serde_json::to_value(sets.get(SERVER).await?)?;
+        let set = serde_json::to_value(sets.get(&K::set()).await?)?;
         let containers = set["spec"]["template"]["spec"]["containers"].to_string();
         ensure!(containers.contains("sidecar"), "their sidecar has gone: {containers}");
         Ok(())
@@ -124,7 +125,7 @@ async fn a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left(
 
 #[tokio::test]
 async fn a_foreign_edit_of_a_services_port_is_undone() {
-    with_controller(async |space, controller| {
+    with_controller::<PostgresDatabase>(async |space, controller| {
         made(space, controller).await?;
         let services = space.api::<Service>();
         let ports = json!([
@@ -143,33 +144,22 @@ async fn a_foreign_edit_of_a_services_port_is_undone() {
     .await;
 }
 
-#[tokio::test]
-async fn a_foreign_edit_of_the_binding_is_undone() {
-    with_controller(async |space, controller| {
-        foreign_database(space).await?;
+async fn a_foreign_edit_of_the_binding_is_undone<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
+        theirs(space).await?;
         space.create(&external("theirs")).await?;
         let secrets = space.api::<Secret>();
         let host = |host: &str| {
             let host = ByteString(host.as_bytes().to_vec());
             move |secret: &Secret| secret.data.as_ref().is_some_and(|data| data.get("host") == Some(&host))
         };
-        let made = until(&secrets, BINDING, "the host", host("127.0.0.1")).await?;
-        edit(&secrets, BINDING, json!({"stringData": {"host": "elsewhere", "theirs": "too"}})).await?;
-        let mended = until(&secrets, BINDING, "its host back", host("127.0.0.1")).await?;
+        let made = until(&secrets, &K::binding(), "the host", host("127.0.0.1")).await?;
+        edit(&secrets, &K::binding(), json!({"stringData": {"host": "elsewhere", "theirs": "too"}})).await?;
+        let mended = until(&secrets, &K::binding(), "its host back", host("127.0.0.1")).await?;
         ensure!(mended.uid() == made.uid(), "the binding was made again");
         ensure!(mended.data.is_some_and(|data| data.contains_key("theirs")), "their key has gone");
         quiet(space, controller).await?;
         Ok(())
     })
     .await;
-}
-
-/// A Secret of a database at which nobody answers.
-async fn foreign_database(space: &Space) -> Result<()> {
-    let secret = json!({
-        "metadata": {"name": "theirs"},
-        "stringData": {"host": "127.0.0.1", "port": "1", "username": "u", "password": "p", "database": "d"},
-    });
-    space.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
-    Ok(())
 }

@@ -3,24 +3,22 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use e2e::{Controller, Identity, database::child::SERVER, prepare::api_server, until, with_namespace};
-use k8s_openapi::api::apps::v1::StatefulSet;
-use serde_json::json;
-use temporal_stack_common::api::PostgresDatabase;
+use e2e::{Controller, Identity, Subject, prepare::api_server, with_namespace};
 
-use crate::step::{made, server_of};
+use crate::step::{cpu_limited, limit_cpu, made};
 
-#[tokio::test]
-async fn an_edit_right_after_the_leader_was_told_to_end_is_acted_on_by_the_other() {
+for_each_kind!(an_edit_right_after_the_leader_was_told_to_end_is_acted_on_by_the_other);
+
+async fn an_edit_right_after_the_leader_was_told_to_end_is_acted_on_by_the_other<K: Subject>() {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
-        let identity = Identity::of_namespace::<PostgresDatabase>(space).await?;
+        let identity = Identity::of_namespace::<K>(space).await?;
         let mut leader = Controller::start_as(space, &identity).await?;
         leader.leads().await?;
         let standby = Controller::start_as(space, &identity).await?;
         standby.wait_ready().await?;
         standby.log.line("standing by").await?;
-        made(space, &leader).await?;
+        made::<K>(&space.one(), &leader).await?;
         ensure!(
             standby.requests()?.writes().total() == 0,
             "the standby has written:\n{}",
@@ -30,10 +28,8 @@ async fn an_edit_right_after_the_leader_was_told_to_end_is_acted_on_by_the_other
         let started = Instant::now();
         leader.terminate()?;
         leader.log.line("ending: waiting for the passes that run").await?;
-        space.patch(&json!({"spec": {"provider": {"postgres": {"parameters": {"work_mem": "32MB"}}}}})).await?;
-        let sets = space.api::<StatefulSet>();
-        until(&sets, SERVER, "the parameter", |set| server_of(set)["command"].to_string().contains("work_mem=32MB"))
-            .await?;
+        limit_cpu::<K>(&space.one(), "2").await?;
+        cpu_limited::<K>(&space.one(), "2").await?;
         println!("from SIGTERM to the edit acted on: {:.2} s", started.elapsed().as_secs_f64());
 
         standby.leads().await?;

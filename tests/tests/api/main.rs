@@ -1,6 +1,24 @@
 //! The behaviour on a real API server with its controllers, but without nodes: pods never come, and everything else does.
 
-#![expect(clippy::expect_used, reason = "a test fails by a panic")]
+#![expect(clippy::expect_used, clippy::large_futures, reason = "a test fails by a panic, and is one long story")]
+
+/// Makes a test of each function for each kind.
+macro_rules! for_each_kind {
+    ($($test:ident),+ $(,)?) => {
+        mod databases {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test::<temporal_stack_common::api::PostgresDatabase>().await;
+            })+
+        }
+        mod queues {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test::<temporal_stack_common::api::MessageQueue>().await;
+            })+
+        }
+    };
+}
 
 mod bad_secret;
 mod bad_spec;
@@ -11,6 +29,7 @@ mod example;
 mod lease;
 mod namespace;
 mod paused;
+mod queue;
 mod requests;
 mod retention;
 mod schema;
@@ -19,15 +38,14 @@ mod taken;
 mod volume;
 
 use anyhow::Result;
-use e2e::{Controller, Space, prepare::api_server, with_namespace};
-use temporal_stack_common::api::PostgresDatabase;
+use e2e::{Controller, One, Subject, prepare::api_server, with_namespace};
 
 /// Runs a test with a controller of its own.
-async fn with_controller(test: impl AsyncFnOnce(&Space, &Controller) -> Result<()>) {
+async fn with_controller<K: Subject>(test: impl AsyncFnOnce(&One<'_, K>, &Controller) -> Result<()>) {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
-        let controller = Controller::start::<PostgresDatabase>(space).await?;
-        test(space, &controller).await
+        let controller = Controller::start::<K>(space).await?;
+        test(&space.one(), &controller).await
     })
     .await;
 }

@@ -2,23 +2,23 @@
 
 use anyhow::{Result, ensure};
 use e2e::{
-    Controller, Identity, Space, Stopwatch, controller::complaints, prepare::api_server, until_gone, with_namespace,
+    Controller, Identity, Space, Stopwatch, Subject, controller::complaints, prepare::api_server, until_gone,
+    with_namespace,
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use temporal_stack_common::api::PostgresDatabase;
 
 use crate::step::made;
 
 /// More than what may be said while kinds disappear one after the other; an error that repeats itself is more.
 const STORM: usize = 20;
 
-/// Starts a controller that outlives the namespace, makes a database and deletes the namespace.
-async fn deleted(space: &Space, home: &Space, with_controller: bool) -> Result<()> {
-    let identity = Identity::of_cluster::<PostgresDatabase>(home).await?;
+/// Starts a controller that outlives the namespace, makes an object and deletes the namespace.
+async fn deleted<K: Subject>(space: &Space, home: &Space, with_controller: bool) -> Result<()> {
+    let identity = Identity::of_cluster::<K>(home).await?;
     let controller = Controller::start_as(space, &identity).await?;
     controller.leads().await?;
-    made(space, &controller).await?;
+    made::<K>(&space.one(), &controller).await?;
     let controller = with_controller.then_some(controller);
     let mut watch = Stopwatch::new();
     space.delete().await?;
@@ -37,22 +37,22 @@ async fn deleted(space: &Space, home: &Space, with_controller: bool) -> Result<(
     Ok(())
 }
 
-async fn in_two_namespaces(with_controller: bool) {
+async fn in_two_namespaces<K: Subject>(with_controller: bool) {
     let cluster = api_server().await.expect("an API server");
     let cluster = &cluster;
     with_namespace(cluster, async |home| {
-        with_namespace(cluster, async |space| deleted(space, home, with_controller).await).await;
+        with_namespace(cluster, async |space| deleted::<K>(space, home, with_controller).await).await;
         Ok(())
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_namespace_is_deleted_while_the_controller_runs() {
-    in_two_namespaces(true).await;
+for_each_kind!(a_namespace_is_deleted_while_the_controller_runs, a_namespace_is_deleted_after_the_controller_has_gone,);
+
+async fn a_namespace_is_deleted_while_the_controller_runs<K: Subject>() {
+    in_two_namespaces::<K>(true).await;
 }
 
-#[tokio::test]
-async fn a_namespace_is_deleted_after_the_controller_has_gone() {
-    in_two_namespaces(false).await;
+async fn a_namespace_is_deleted_after_the_controller_has_gone<K: Subject>() {
+    in_two_namespaces::<K>(false).await;
 }

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, ensure};
 use e2e::{
-    database::{assert_told, child::SERVER},
-    until,
+    Subject,
+    subject::{assert_told, condition_of},
 };
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::ResourceExt as _;
@@ -11,16 +11,17 @@ use serde_json::json;
 use temporal_stack_common::{api::annotation, condition::PAUSED};
 
 use crate::{
-    step::{look, made, server_of},
+    step::{cpu_limited, look, made},
     with_controller,
 };
 
-#[tokio::test]
-async fn a_paused_object_is_reported_on_and_left_alone_until_it_is_resumed() {
-    with_controller(async |space, controller| {
+for_each_kind!(a_paused_object_is_reported_on_and_left_alone_until_it_is_resumed);
+
+async fn a_paused_object_is_reported_on_and_left_alone_until_it_is_resumed<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
         let sets = space.api::<StatefulSet>();
-        let before = sets.get(SERVER).await?;
+        let before = sets.get(&K::set()).await?;
         let of_children = || -> Result<u64> {
             let writes = controller.requests()?.writes();
             let of_children = |resource: &str| !resource.ends_with("/status") && resource != "events";
@@ -28,8 +29,8 @@ async fn a_paused_object_is_reported_on_and_left_alone_until_it_is_resumed() {
         };
         let written = of_children()?;
 
-        let parameters = json!({"provider": {"postgres": {"parameters": {"work_mem": "16MB"}}}});
-        space.patch(&json!({"metadata": {"annotations": {annotation::PAUSED: "true"}}, "spec": parameters})).await?;
+        let change = K::provider(&json!({"resources": {"limits": {"cpu": "2"}}}));
+        space.patch(&json!({"metadata": {"annotations": {annotation::PAUSED: "true"}}, "spec": change})).await?;
         let paused = space.condition(PAUSED, "True", "Paused").await?;
         assert_told(&paused, &[annotation::PAUSED, "held back"])?;
         let ready = space.condition("Ready", "False", "Paused").await?;
@@ -38,14 +39,15 @@ async fn a_paused_object_is_reported_on_and_left_alone_until_it_is_resumed() {
             look(space, controller).await?;
         }
         ensure!(of_children()? == written, "children were written to while paused");
-        ensure!(sets.get(SERVER).await?.resource_version() == before.resource_version(), "the StatefulSet has changed");
+        ensure!(
+            sets.get(&K::set()).await?.resource_version() == before.resource_version(),
+            "the StatefulSet has changed"
+        );
 
         space.annotate(annotation::PAUSED, &json!(null)).await?;
-        until(&sets, SERVER, "the parameter", |set| server_of(set)["command"].to_string().contains("work_mem=16MB"))
-            .await?;
-        space.waits_for_its_pod().await?;
-        let conditions = space.databases().get(e2e::database::NAME).await?.status.map(|status| status.conditions);
-        ensure!(!conditions.iter().flatten().any(|condition| condition.type_ == PAUSED), "{conditions:?}");
+        cpu_limited(space, "2").await?;
+        let object = space.waits_for_its_pods().await?;
+        ensure!(condition_of(&object, PAUSED).is_none(), "it still says that it is paused");
         Ok(())
     })
     .await;

@@ -1,16 +1,17 @@
 //! A pass that finds nothing to do sends nothing.
 
 use anyhow::ensure;
-use e2e::full;
+use e2e::{Subject, full};
 
 use crate::{
     step::{look, made, quiet},
     with_controller,
 };
 
-#[tokio::test]
-async fn a_pass_over_an_unchanged_object_makes_no_request() {
-    with_controller(async |space, controller| {
+for_each_kind!(a_pass_over_an_unchanged_object_makes_no_request);
+
+async fn a_pass_over_an_unchanged_object_makes_no_request<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
         let before = quiet(space, controller).await?;
         let passes = controller.metrics()?.passes("unchanged");
@@ -21,7 +22,7 @@ async fn a_pass_over_an_unchanged_object_makes_no_request() {
         let metrics = controller.metrics()?;
         ensure!(metrics.passes("unchanged") >= passes + looks, "there were too few passes");
         let after = metrics.requests.of_passes();
-        println!("requests until a database waits for its pod alone:\n{before}");
+        println!("requests until a {} waits for its pod alone:\n{before}", K::kind(&()));
         ensure!(
             after == before,
             "{looks} passes over an unchanged object made requests; before:\n{before}after:\n{after}"

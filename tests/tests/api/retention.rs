@@ -3,15 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use e2e::{
-    Space,
-    database::{
-        NAME,
-        child::{ADMINISTRATOR, FIRST_LOGIN, VOLUME},
-        embedded,
-    },
-    until, until_gone,
-};
+use e2e::{One, Subject, subject::NAME, until, until_gone};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::{
     ResourceExt as _,
@@ -25,52 +17,60 @@ use crate::{
     with_controller,
 };
 
-/// The Secrets without which the volume cannot be opened.
-const DATA: [&str; 2] = [ADMINISTRATOR, FIRST_LOGIN];
+for_each_kind!(
+    data_have_an_owner_only_while_they_are_to_go_with_it,
+    what_is_made_again_takes_over_what_was_retained_and_says_so,
+);
 
-#[tokio::test]
-async fn data_have_an_owner_only_while_they_are_to_go_with_it() {
-    with_controller(async |space, controller| {
+/// The Secrets without which the volume cannot be opened.
+fn secrets_of<K: Subject>() -> Vec<String> {
+    K::DATA.iter().map(|part| K::child(part)).collect()
+}
+
+async fn data_have_an_owner_only_while_they_are_to_go_with_it<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
         let object = made(space, controller).await?;
         let uid = object.uid();
         let secrets = space.api::<Secret>();
-        for name in DATA {
+        for name in &secrets_of::<K>() {
             ensure!(secrets.get(name).await?.owner_references().is_empty(), "{name} has an owner under Retain");
         }
         for (policy, owners) in [("Delete", 1), ("Retain", 0), ("Delete", 1)] {
             space.patch(&json!({"spec": {"deletionPolicy": policy}})).await?;
-            for name in DATA {
+            for name in &secrets_of::<K>() {
                 let what = format!("{owners} owners under {policy}");
                 until(&secrets, name, &what, |secret| secret.owner_references().len() == owners).await?;
             }
         }
         quiet(space, controller).await?;
-        let owner = secrets.get(ADMINISTRATOR).await?.owner_references()[0].clone();
-        ensure!(Some(owner.uid) == uid && owner.kind == "PostgresDatabase", "somebody else owns the data");
+        let owner = secrets.get(&K::child("administrator")).await?.owner_references()[0].clone();
+        ensure!(Some(owner.uid) == uid && owner.kind == K::kind(&()), "somebody else owns the data");
 
         delete(space).await?;
-        for name in DATA {
+        for name in &secrets_of::<K>() {
             until_gone(&secrets, name).await?;
         }
-        until_gone(&space.api::<PersistentVolumeClaim>(), VOLUME).await
+        until_gone(&space.api::<PersistentVolumeClaim>(), &K::volume(0)).await
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_database_that_is_made_again_takes_over_what_was_retained_and_says_so() {
-    with_controller(async |space, controller| {
+async fn what_is_made_again_takes_over_what_was_retained_and_says_so<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
         let before = data(space).await?;
-        let claim = space.api::<PersistentVolumeClaim>().get(VOLUME).await?.uid();
+        let claim = space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?.uid();
         delete(space).await?;
-        space.create(&embedded()).await?;
+        space.create(&K::embedded()).await?;
         let again = complete(space, controller).await?;
         let told = space.event("Adopted").await?;
         ensure!(told.contains("kept from an earlier object"), "{told}");
         ensure!(data(space).await? == before, "the Secrets are others than before");
-        ensure!(space.api::<PersistentVolumeClaim>().get(VOLUME).await?.uid() == claim, "the volume claim is another");
-        for name in DATA {
+        ensure!(
+            space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?.uid() == claim,
+            "the volume claim is another"
+        );
+        for name in &secrets_of::<K>() {
             let secret = space.api::<Secret>().get(name).await?;
             ensure!(secret.annotations().get(annotation::OWNER) == again.uid().as_ref(), "{name} was not taken over");
         }
@@ -80,18 +80,18 @@ async fn a_database_that_is_made_again_takes_over_what_was_retained_and_says_so(
 }
 
 /// UID and content of each.
-async fn data(space: &Space) -> Result<BTreeMap<&'static str, (Option<String>, String)>> {
+async fn data<K: Subject>(space: &One<'_, K>) -> Result<BTreeMap<String, (Option<String>, String)>> {
     let mut found = BTreeMap::new();
-    for name in DATA {
-        let secret = space.api::<Secret>().get(name).await?;
+    for name in secrets_of::<K>() {
+        let secret = space.api::<Secret>().get(&name).await?;
         found.insert(name, (secret.uid(), format!("{:?}", secret.data)));
     }
     Ok(found)
 }
 
-async fn delete(space: &Space) -> Result<()> {
-    let object = space.databases().get(NAME).await?;
+async fn delete<K: Subject>(space: &One<'_, K>) -> Result<()> {
+    let object = space.get().await?;
     let preconditions = Some(Preconditions { uid: object.uid(), resource_version: None });
-    space.databases().delete(NAME, &DeleteParams { preconditions, ..DeleteParams::default() }).await?;
-    until_gone(&space.databases(), NAME).await
+    space.objects().delete(NAME, &DeleteParams { preconditions, ..DeleteParams::default() }).await?;
+    until_gone(&space.objects(), NAME).await
 }

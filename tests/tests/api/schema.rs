@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Controller, HANG, Space,
-    database::{assert_told, embedded},
+    Controller, HANG, Space, Subject,
     prepare::{api_server, install_kinds},
     snapshot::children,
+    subject::assert_told,
     until, with_namespace,
 };
 use k8s_openapi::{
@@ -15,11 +15,14 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
-    Api, CustomResourceExt as _,
+    Api,
     api::{DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use temporal_stack_common::{api::PostgresDatabase, condition};
+use temporal_stack_common::{
+    api::{MessageQueue, PostgresDatabase},
+    condition,
+};
 use tokio::sync::Mutex;
 
 use crate::step::complete;
@@ -27,112 +30,139 @@ use crate::step::complete;
 /// Held by tests that loosen the schema, and by those that rely on it.
 pub(crate) static SCHEMA: Mutex<()> = Mutex::const_new(());
 
-/// The name of the object that is past the schema, beside the one that all tests have.
-const BROKEN: &str = "broken";
+/// An object that is past the schema: its name, its spec, and what the controller says about it.
+type Past = (String, Value, Vec<&'static str>);
 
-fn two_providers() -> Value {
-    json!({"provider": {"postgres": {}, "external": {"secretName": "x"}}})
+fn two_providers<K: Subject>() -> Past {
+    let told = vec!["spec.provider", K::PROVIDER, "both", "external", "name one of them"];
+    ("two-providers".to_owned(), json!({"provider": {K::PROVIDER: {}, "external": {"secretName": "x"}}}), told)
 }
 
-fn unparsable() -> Value {
-    json!({"deletionPolicy": {"never": true}})
+fn unparsable() -> Past {
+    let told = vec!["deletionPolicy", "does not parse", "correct the field"];
+    ("unparsable".to_owned(), json!({"deletionPolicy": {"never": true}}), told)
 }
 
-fn objects(space: &Space) -> Api<DynamicObject> {
-    Api::namespaced_with(space.client.clone(), &space.name, &PostgresDatabase::api_resource())
+fn objects<K: Subject>(space: &Space) -> Api<DynamicObject> {
+    Api::namespaced_with(space.client.clone(), &space.name, &K::api_resource())
 }
 
 /// The kind without what refuses these objects, and otherwise as it is.
-fn loosened() -> Result<CustomResourceDefinition> {
-    let mut crd = serde_json::to_value(PostgresDatabase::crd())?;
-    let spec = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
-    let spec = spec.context("the kind has no spec")?;
-    spec["deletionPolicy"] = json!({"x-kubernetes-preserve-unknown-fields": true, "default": "Retain"});
-    spec["provider"].as_object_mut().map(|provider| provider.remove("x-kubernetes-validations"));
+fn loosened<K: Subject>() -> Result<CustomResourceDefinition> {
+    let mut crd = serde_json::to_value(K::crd())?;
+    let policy = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/deletionPolicy";
+    let policy = crd.pointer_mut(policy).context("the kind has no deletionPolicy")?;
+    *policy = json!({"x-kubernetes-preserve-unknown-fields": true, "default": "Retain"});
+    without_validations(&mut crd);
     Ok(serde_json::from_value(crd)?)
 }
 
-/// Puts an object into each namespace past the schema, which is in force again afterwards.
-async fn put_past_the_schema(objects: [(&Space, Value); 2]) -> Result<()> {
-    let client = &objects[0].0.client;
-    let kinds = Api::<CustomResourceDefinition>::all(client.clone());
-    let name = PostgresDatabase::crd_name();
-    kinds.patch(name, &PatchParams::apply("e2e").force(), &Patch::Apply(loosened()?)).await?;
-    let mut put_all = Ok(());
-    for (space, spec) in &objects {
-        put_all = put_all.and(until_result(|| put(space, spec, false), true).await);
+fn without_validations(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.remove("x-kubernetes-validations");
+            fields.values_mut().for_each(without_validations);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_validations),
+        _ => {}
     }
-    install_kinds(client).await?;
+}
+
+/// Puts objects into a namespace past the schema, which is in force again afterwards.
+async fn put_past_the_schema<K: Subject>(space: &Space, objects: &[Past]) -> Result<()> {
+    let kinds = Api::<CustomResourceDefinition>::all(space.client.clone());
+    kinds.patch(K::crd_name(), &PatchParams::apply("e2e").force(), &Patch::Apply(loosened::<K>()?)).await?;
+    let (first, spec, _) = &objects[0];
+    let mut put_all = until_result(|| put::<K>(space, first, spec, false), true).await;
+    for (name, spec, _) in &objects[1..] {
+        put_all = put_all.and(put::<K>(space, name, spec, false).await);
+    }
+    install_kinds(&space.client).await?;
     put_all?;
-    for (space, spec) in &objects {
-        until_result(|| put(space, spec, true), false).await?;
-    }
-    Ok(())
+    until_result(|| put::<K>(space, "dry-run", spec, true), false).await
 }
 
 /// Makes an object without looking at it, or only asks whether it would be taken.
-pub(crate) async fn put(space: &Space, spec: &Value, dry_run: bool) -> Result<()> {
-    let name = if dry_run { "dry-run" } else { BROKEN };
+pub(crate) async fn put<K: Subject>(space: &Space, name: &str, spec: &Value, dry_run: bool) -> Result<()> {
     let object = json!({
-        "apiVersion": "temporal-stack.dev/v1alpha1",
-        "kind": "PostgresDatabase",
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
         "metadata": {"name": name},
         "spec": spec,
     });
     let params = PostParams { dry_run, ..PostParams::default() };
-    objects(space).create(&params, &serde_json::from_value(object)?).await?;
+    objects::<K>(space).create(&params, &serde_json::from_value(object)?).await?;
     Ok(())
 }
 
 /// Tries until it goes as it should: the API server takes up a schema when it gets round to it, and tells nobody.
 async fn until_result<F: Future<Output = Result<()>>>(attempt: impl Fn() -> F, succeeds: bool) -> Result<()> {
     let mut turns = tokio::time::interval(Duration::from_millis(50));
+    let mut last = Ok(());
     let taken_up = async {
-        while attempt().await.is_ok() != succeeds {
+        loop {
+            last = attempt().await;
+            if last.is_ok() == succeeds {
+                break;
+            }
             turns.tick().await;
         }
     };
-    tokio::time::timeout(HANG, taken_up).await.context("the API server did not take up the schema")
+    let taken_up = tokio::time::timeout(HANG, taken_up).await;
+    taken_up.with_context(|| format!("the API server did not take up the schema: {last:?}"))
 }
 
 /// Waits until the object is stalled for this reason, and returns what it says.
-async fn stalled(space: &Space, reason: &str) -> Result<Condition> {
+async fn stalled<K: Subject>(space: &Space, name: &str, reason: &str) -> Result<Condition> {
     let stalled = |object: &DynamicObject| {
         let conditions = object.data["status"]["conditions"].clone();
         let conditions: Vec<Condition> = serde_json::from_value(conditions).unwrap_or_default();
         condition::find(&conditions, condition::STALLED).filter(|stalled| stalled.reason == reason).cloned()
     };
     let what = format!("Stalled for {reason}");
-    let object = until(&objects(space), BROKEN, &what, |object| stalled(object).is_some()).await?;
+    let object = until(&objects::<K>(space), name, &what, |object| stalled(object).is_some()).await?;
     stalled(&object).context("it was stalled")
 }
 
-#[tokio::test]
-async fn an_object_past_the_schema_is_told_so_and_the_others_go_on() {
+/// Each object that got past the schema is told so, and nothing is made of it; what is valid goes on beside them.
+async fn told_so<K: Subject>(more: &[Past]) {
     let cluster = &api_server().await.expect("an API server");
     let schema = SCHEMA.lock().await;
-    with_namespace(cluster, async |both| {
-        with_namespace(cluster, async |broken| {
-            put_past_the_schema([(both, two_providers()), (broken, unparsable())]).await?;
-            drop(schema);
+    with_namespace(cluster, async |space| {
+        let all = [&[two_providers::<K>(), unparsable()], more].concat();
+        put_past_the_schema::<K>(space, &all).await?;
+        drop(schema);
 
-            let _controller = Controller::start::<PostgresDatabase>(both).await?;
-            let told = stalled(both, "InvalidSpec").await?;
-            assert_told(&told, &["spec.provider", "both postgres and external", "name one of them"])?;
-            ensure!(children(both).await?.is_empty(), "something was made");
+        let controller = Controller::start::<K>(space).await?;
+        let broken = unparsable().0;
+        for (name, _, told) in &all {
+            let reason = if *name == broken { "Unparsable" } else { "InvalidSpec" };
+            assert_told(&stalled::<K>(space, name, reason).await?, told)?;
+        }
+        ensure!(children(space).await?.is_empty(), "something was made");
 
-            let controller = Controller::start::<PostgresDatabase>(broken).await?;
-            let told = stalled(broken, "Unparsable").await?;
-            assert_told(&told, &["deletionPolicy", "does not parse", "correct the field"])?;
-            broken.create(&embedded()).await?;
-            complete(broken, &controller).await?;
-
-            let mended = Patch::Merge(json!({"spec": {"deletionPolicy": "Retain"}}));
-            objects(broken).patch(BROKEN, &PatchParams::default(), &mended).await?;
-            stalled(broken, "NoStorageClass").await.map(drop)
-        })
-        .await;
-        Ok(())
+        space.one::<K>().create(&K::embedded()).await?;
+        complete::<K>(&space.one(), &controller).await?;
+        let mended = Patch::Merge(json!({"spec": {"deletionPolicy": "Retain"}}));
+        objects::<K>(space).patch(&broken, &PatchParams::default(), &mended).await?;
+        stalled::<K>(space, &broken, "NoStorageClass").await.map(drop)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_database_past_the_schema_is_told_so_and_the_others_go_on() {
+    told_so::<PostgresDatabase>(&[]).await;
+}
+
+#[tokio::test]
+async fn a_queue_past_the_schema_is_told_so_and_the_others_go_on() {
+    let replicas = |count: u32| MessageQueue::provider(&json!({"replicas": count}));
+    let field = "spec.provider.rabbitmq.replicas";
+    let past: [Past; 3] = [
+        ("two".to_owned(), replicas(2), vec![field, "is 2", "must be 1, 3 or 5"]),
+        ("four".to_owned(), replicas(4), vec![field, "is 4", "must be 1, 3 or 5"]),
+        ("slash".to_owned(), json!({"virtualHost": "/"}), vec!["spec.virtualHost", "\"/\"", "give another name"]),
+    ];
+    told_so::<MessageQueue>(&past).await;
 }

@@ -2,14 +2,10 @@
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Controller, Space,
-    database::{
-        assert_told,
-        child::{SERVER, VOLUME},
-        embedded,
-    },
+    Controller, One, Subject,
     prepare::{FIXED, GROWS},
     snapshot::{children, versions},
+    subject::assert_told,
     until,
 };
 use k8s_openapi::{
@@ -30,23 +26,35 @@ use crate::{
     with_controller,
 };
 
-const CLASS: &str = "spec.provider.postgres.storage.storageClassName";
-const SIZE: &str = "spec.provider.postgres.storage.size";
+for_each_kind!(
+    without_a_class_and_without_a_default_one_it_says_which_field_to_set,
+    a_class_that_is_not_there_is_named_with_those_that_are,
+    a_volume_does_not_shrink,
+    a_volume_does_not_grow_where_its_class_does_not_allow_it,
+    a_volume_does_not_change_its_class,
+    a_volume_grows_under_its_running_pod,
+);
 
-fn with_class(class: Option<&str>) -> Value {
-    let mut spec = embedded();
-    spec["provider"]["postgres"]["storage"]["storageClassName"] = json!(class);
-    spec
+fn class_field<K: Subject>() -> String {
+    format!("spec.provider.{}.storage.storageClassName", K::PROVIDER)
 }
 
-async fn resize(space: &Space, size: &str) -> Result<()> {
-    space.patch(&json!({"spec": {"provider": {"postgres": {"storage": {"size": size}}}}})).await.map(drop)
+fn size_field<K: Subject>() -> String {
+    format!("spec.provider.{}.storage.size", K::PROVIDER)
+}
+
+fn with_class<K: Subject>(class: Option<&str>) -> Value {
+    K::provider(&json!({"storage": {"size": "1Gi", "storageClassName": class}}))
+}
+
+async fn resize<K: Subject>(space: &One<'_, K>, size: &str) -> Result<K> {
+    space.patch_provider(&json!({"storage": {"size": size}})).await
 }
 
 /// Gives the claim a volume, as a driver would.
-async fn bind(space: &Space) -> Result<()> {
+async fn bind<K: Subject>(space: &One<'_, K>) -> Result<()> {
     let claims = space.api::<PersistentVolumeClaim>();
-    let claim = claims.get(VOLUME).await?;
+    let claim = claims.get(&K::volume(0)).await?;
     let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.clone());
     let volume = json!({
         "metadata": {
@@ -56,7 +64,7 @@ async fn bind(space: &Space) -> Result<()> {
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "capacity": {"storage": "1Gi"},
-            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": space.name, "name": VOLUME, "uid": claim.uid()},
+            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": space.name, "name": K::volume(0), "uid": claim.uid()},
             "hostPath": {"path": "/nowhere"},
             "persistentVolumeReclaimPolicy": "Retain",
             "storageClassName": class,
@@ -64,7 +72,7 @@ async fn bind(space: &Space) -> Result<()> {
     });
     let volume: PersistentVolume = serde_json::from_value(volume)?;
     Api::all(space.client.clone()).create(&PostParams::default(), &volume).await.context("could not make a volume")?;
-    until(&claims, VOLUME, "been bound", |claim| {
+    until(&claims, &K::volume(0), "been bound", |claim| {
         claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound"))
     })
     .await?;
@@ -72,102 +80,109 @@ async fn bind(space: &Space) -> Result<()> {
 }
 
 /// Lets the volume have grown, as a driver would say.
-async fn grow(space: &Space, size: &str) -> Result<()> {
+async fn grow<K: Subject>(space: &One<'_, K>, size: &str) -> Result<()> {
     let grown = Patch::Merge(json!({"status": {"capacity": {"storage": size}}}));
-    space.api::<PersistentVolumeClaim>().patch_status(VOLUME, &PatchParams::default(), &grown).await?;
+    space.api::<PersistentVolumeClaim>().patch_status(&K::volume(0), &PatchParams::default(), &grown).await?;
     Ok(())
 }
 
-async fn size_of_claim(space: &Space) -> Result<Option<Quantity>> {
-    let claim = space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
+async fn size_of_claim<K: Subject>(space: &One<'_, K>) -> Result<Option<Quantity>> {
+    let claim = space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?;
     Ok(claim.spec.and_then(|spec| spec.resources?.requests?.get("storage").cloned()))
 }
 
 /// Asks for a size that cannot be: it is said, nothing is touched, and taking it back is enough.
-async fn cannot_be(space: &Space, controller: &Controller, size: &str, reason: &str, told: &[&str]) -> Result<()> {
+async fn cannot_be<K: Subject>(
+    space: &One<'_, K>,
+    controller: &Controller,
+    size: &str,
+    reason: &str,
+    told: &[&str],
+) -> Result<()> {
     let before = versions(&children(space).await?);
-    let claim = space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
+    let claim = space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?;
     resize(space, size).await?;
     space.stalled(reason, told).await?;
     quiet(space, controller).await?;
     ensure!(versions(&children(space).await?) == before, "children have changed");
-    let after = space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
+    let after = space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?;
     ensure!(after.spec == claim.spec && after.uid() == claim.uid(), "the claim has changed");
     resize(space, "1Gi").await?;
-    space.waits_for_its_pod().await.map(drop)
+    space.waits_for_its_pods().await.map(drop)
 }
 
-#[tokio::test]
-async fn without_a_class_and_without_a_default_one_it_says_which_field_to_set() {
-    with_controller(async |space, controller| {
-        space.create(&with_class(None)).await?;
-        space.stalled("NoStorageClass", &[CLASS, "no default StorageClass", "set the field"]).await?;
+async fn without_a_class_and_without_a_default_one_it_says_which_field_to_set<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
+        space.create(&with_class::<K>(None)).await?;
+        space.stalled("NoStorageClass", &[&class_field::<K>(), "no default StorageClass", "set the field"]).await?;
         ensure!(children(space).await?.is_empty(), "something was made");
-        space.patch(&json!({"spec": with_class(Some(GROWS))})).await?;
+        space.patch(&json!({"spec": with_class::<K>(Some(GROWS))})).await?;
         complete(space, controller).await.map(drop)
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_class_that_is_not_there_is_named_with_those_that_are() {
-    with_controller(async |space, _| {
-        space.create(&with_class(Some("missing"))).await?;
-        space.stalled("StorageClassMissing", &[CLASS, "no StorageClass missing", GROWS, FIXED]).await?;
+async fn a_class_that_is_not_there_is_named_with_those_that_are<K: Subject>() {
+    with_controller::<K>(async |space, _| {
+        space.create(&with_class::<K>(Some("missing"))).await?;
+        space.stalled("StorageClassMissing", &[&class_field::<K>(), "no StorageClass missing", GROWS, FIXED]).await?;
         ensure!(children(space).await?.is_empty(), "something was made");
         Ok(())
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_volume_does_not_shrink() {
-    with_controller(async |space, controller| {
-        space.create(&embedded()).await?;
+async fn a_volume_does_not_shrink<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
+        space.create(&K::embedded()).await?;
         complete(space, controller).await?;
         bind(space).await?;
-        cannot_be(space, controller, "512Mi", "VolumeCannotShrink", &[SIZE, VOLUME, "512Mi", "1Gi or more"]).await
+        cannot_be(
+            space,
+            controller,
+            "512Mi",
+            "VolumeCannotShrink",
+            &[&size_field::<K>(), &K::volume(0), "512Mi", "1Gi or more"],
+        )
+        .await
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_volume_does_not_grow_where_its_class_does_not_allow_it() {
-    with_controller(async |space, controller| {
-        space.create(&with_class(Some(FIXED))).await?;
+async fn a_volume_does_not_grow_where_its_class_does_not_allow_it<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
+        space.create(&with_class::<K>(Some(FIXED))).await?;
         complete(space, controller).await?;
         bind(space).await?;
-        let told = [SIZE, VOLUME, FIXED, "2Gi", "set the field back to 1Gi"];
+        let told = [&size_field::<K>(), &K::volume(0), FIXED, "2Gi", "set the field back to 1Gi"];
         cannot_be(space, controller, "2Gi", "VolumeCannotGrow", &told).await
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_volume_does_not_change_its_class() {
-    with_controller(async |space, controller| {
-        space.create(&embedded()).await?;
+async fn a_volume_does_not_change_its_class<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
+        space.create(&K::embedded()).await?;
         complete(space, controller).await?;
         let before = versions(&children(space).await?);
-        space.patch(&json!({"spec": with_class(Some(FIXED))})).await?;
-        space.stalled("InvalidSpec", &[CLASS, FIXED, GROWS, "set the field back"]).await?;
+        space.patch(&json!({"spec": with_class::<K>(Some(FIXED))})).await?;
+        space.stalled("InvalidSpec", &[&class_field::<K>(), FIXED, GROWS, "set the field back"]).await?;
         ensure!(versions(&children(space).await?) == before, "children have changed");
         Ok(())
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_volume_grows_under_its_running_pod() {
-    with_controller(async |space, controller| {
-        space.create(&embedded()).await?;
+async fn a_volume_grows_under_its_running_pod<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
+        space.create(&K::embedded()).await?;
         complete(space, controller).await?;
         bind(space).await?;
         let (sets, pods) = (space.api::<StatefulSet>(), space.api::<Pod>());
-        let pod = format!("{SERVER}-0");
-        let (set, before) = (sets.get(SERVER).await?.uid(), pods.get(&pod).await?.uid());
+        let pod = K::pod(0);
+        let (set, before) = (sets.get(&K::set()).await?.uid(), pods.get(&pod).await?.uid());
         resize(space, "2Gi").await?;
-        let remade = until(&sets, SERVER, "been made again with its pod", |remade| {
+        let remade = until(&sets, &K::set(), "been made again with its pod", |remade| {
             let adopted = remade.status.as_ref().is_some_and(|status| status.replicas == 1);
             remade.uid() != set && adopted
         })
@@ -177,7 +192,7 @@ async fn a_volume_grows_under_its_running_pod() {
         ensure!(template["resources"]["requests"]["storage"] == "2Gi", "the template has not grown: {template}");
         ensure!(pods.get(&pod).await?.uid() == before, "the pod was made again");
         let waiting = space.condition("Reconciling", "True", "ChildrenNotReady").await?;
-        assert_told(&waiting, &[VOLUME, "2Gi"])?;
+        assert_told(&waiting, &[&K::volume(0), "2Gi"])?;
         grow(space, "2Gi").await?;
         complete(space, controller).await.map(drop)
     })
