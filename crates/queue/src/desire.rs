@@ -51,7 +51,8 @@ fn embedded_cluster(
     manifests.extend(volumes(object, embedded, replicas));
     manifests.push(Manifest::new(&service::pods(object)));
     manifests.push(Manifest::new(&service::clients(object)));
-    if embedded.provider.replicas > 1 {
+    // Those that are still to leave are not to be evicted at once either.
+    if embedded.provider.replicas.max(replicas) > 1 {
         manifests.push(Manifest::new(&disruption_budget::one_at_a_time(object)));
     }
     let brokers = stateful_set::brokers(object, embedded, replicas, defaults);

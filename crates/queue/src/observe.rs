@@ -293,11 +293,12 @@ async fn obstacle_to_volumes(
     let claims: Vec<Option<PersistentVolumeClaim>> =
         (0..provider.replicas.clamp(1, MOST_NODES)).map(|n| world.children.find(&names::volume(object, n))).collect();
     let storage = &provider.storage;
-    if !claims.iter().any(|claim| volume::needs_classes(storage, claim.as_ref())) {
-        return Ok(None);
-    }
-    let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
-    let classes = world.list_cluster().await.map_err(read)?;
+    let classes = if claims.iter().any(|claim| volume::needs_classes(storage, claim.as_ref())) {
+        let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
+        world.list_cluster().await.map_err(read)?
+    } else {
+        None
+    };
     Ok(claims.iter().find_map(|claim| volume::obstacle(STORAGE, storage, claim.as_ref(), &classes)))
 }
 
