@@ -30,7 +30,7 @@ pub mod stopwatch;
 pub mod wait;
 
 pub use cluster::Cluster;
-pub use controller::{Controller, Identity, Requests, built};
+pub use controller::{Controller, Identity, built};
 pub use existing::in_default;
 pub use space::{Space, with_namespace};
 pub use sql::{Binding, Session};

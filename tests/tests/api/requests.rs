@@ -20,7 +20,7 @@ async fn a_pass_over_an_unchanged_object_makes_no_request() {
         }
         let metrics = controller.metrics()?;
         ensure!(metrics.passes("unchanged") >= passes + looks, "there were too few passes");
-        let after = metrics.requests.of_passes();
+        let after = metrics.requests().of_passes();
         println!("requests until a database waits for its pod alone:\n{before}");
         ensure!(
             after == before,

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use e2e::{
-    Controller, Requests, Space,
+    Controller, Space,
     database::{child::SERVER, child::VOLUME, embedded},
     until,
 };
@@ -15,7 +15,10 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use temporal_stack_common::api::{PostgresDatabase, annotation};
+use temporal_stack_common::{
+    api::{PostgresDatabase, annotation},
+    process::client::Counts,
+};
 
 /// How many quiet looks in a row are taken for quiet.
 const QUIET: u32 = 3;
@@ -40,7 +43,7 @@ pub(crate) async fn complete(space: &Space, controller: &Controller) -> Result<P
 }
 
 /// Has the controller look until it sends nothing any more, and returns what it has sent till then.
-pub(crate) async fn quiet(space: &Space, controller: &Controller) -> Result<Requests> {
+pub(crate) async fn quiet(space: &Space, controller: &Controller) -> Result<Counts> {
     let mut before = controller.requests()?.of_passes();
     let mut quiet = 0;
     for _ in 0..100 {
