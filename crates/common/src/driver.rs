@@ -8,8 +8,8 @@
 //!
 //! # Guarantees
 //!
-//! * **Ready is earned after the change.** A pass that wrote or acted reports `Reconciling`; only one that found nothing to do,
-//!   all children at their own observed generation, and a verdict about this very state, reports Ready.
+//! * **Ready is earned after the change.** A pass that wrote or acted takes a Ready back, and is followed by another; only one
+//!   that found nothing to do, all children at their own observed generation, and a verdict about this very state, reports Ready.
 //! * **Nothing is sent when nothing changed.** A child is written only when the intent's hash or a value that was intended is
 //!   missing from it; the status only when it says something else.
 //! * **Only what is ours is touched.** Objects are made by POST, so one that is already there is never applied over; it is
@@ -151,6 +151,7 @@ impl<C: Component> Driver<C> {
                     state.failures
                 });
                 memory.reads.forget();
+                self.passes.cluster.doubt(Duration::ZERO).await;
                 tracing::warn!(object = %object.name_any(), namespace = ?object.namespace(), failures, "{message}");
                 let said = format!("{message}; it is tried again, less and less often");
                 if let Err(error) = self.passes.reporter.report_failure(object, &memory, &said).await {

@@ -206,6 +206,11 @@ impl Reporter {
     }
 }
 
+/// Whether the newest status says that the object is Ready, for whichever generation.
+pub(super) fn says_ready<K: Kind>(object: &K, memory: &Memory) -> bool {
+    find(&known_conditions(object, memory), READY).is_some_and(|ready| ready.status == "True")
+}
+
 /// The conditions as they were written last, even if the watch has not shown them yet.
 fn known_conditions<K: Kind>(object: &K, memory: &Memory) -> Vec<Condition> {
     unseen(object, memory)

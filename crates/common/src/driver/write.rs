@@ -15,13 +15,13 @@ use super::{
     intent::{is_ours, is_predecessors},
     plan::{Owner, Taken, Target, Write},
 };
-use crate::cache::Packed;
+use crate::cache::Arrived;
 
 /// What a write came to.
 #[derive(Debug)]
 pub(super) enum Written {
     /// The object as it is now; whether it belonged to an earlier object before is worth an event.
-    Is { object: Box<Packed>, adopted: bool },
+    Is { object: Box<Arrived>, adopted: bool },
     /// The object has gone.
     Gone,
     /// It is somebody else's.
@@ -197,8 +197,8 @@ fn with_drawn(mut object: Value, drawn: &[&'static str]) -> Value {
     object
 }
 
-fn pack(object: &DynamicObject) -> kube::Result<Box<Packed>> {
-    serde_json::to_value(object).and_then(Packed::new).map(Box::new).map_err(kube::Error::SerdeError)
+fn pack(object: &DynamicObject) -> kube::Result<Box<Arrived>> {
+    serde_json::to_value(object).and_then(Arrived::new).map(Box::new).map_err(kube::Error::SerdeError)
 }
 
 /// A precondition did not hold.
