@@ -9,14 +9,15 @@
 //!
 //! # Memory
 //!
-//! Objects are kept as JSON text without managed fields, and parsed when a pass needs them, metadata too. That is several times
-//! smaller than parsed objects, and a pass reads a dozen of them at the most.
+//! Objects are kept as JSON text without managed fields, and parsed when a pass needs them, metadata too: a pass reads a dozen of
+//! them at the most. The children of one object are like those of another, so the text is compressed by what it differs in from
+//! the first object of its kind.
 
 mod packed;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -83,27 +84,43 @@ impl Children {
 
 /// The children of all objects.
 #[derive(Debug, Default)]
-pub struct Cache(RwLock<HashMap<Instance, Children>>);
+pub struct Cache {
+    children: RwLock<HashMap<Instance, Children>>,
+    /// The first object of each kind, as text.
+    firsts: Mutex<HashMap<String, Arc<str>>>,
+}
 
 impl Cache {
     /// The children of an object, as they are now.
     pub fn children(&self, instance: &Instance) -> Children {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(instance).cloned().unwrap_or_default()
+        self.children.read().unwrap_or_else(PoisonError::into_inner).get(instance).cloned().unwrap_or_default()
     }
 
     /// Puts an object; `true` if it was news.
     pub fn put(&self, kind: &str, object: Arrived) -> bool {
         let Some((instance, key)) = key(kind, object.meta()) else { return false };
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let first = self.first(kind, &object);
+        let mut all = self.children.write().unwrap_or_else(PoisonError::into_inner);
         let children = all.entry(instance).or_default().edit();
         if let Some(known) = children.get(&key)
-            && let (Some(known), Some(new)) = (known.number(), object.packed.number())
+            && let (Some(known), Some(new)) = (known.number(), object.number())
             && new <= known
         {
             return false;
         }
-        children.insert(key, Arc::new(object.packed));
+        children.insert(key, Arc::new(object.pack(first)));
         true
+    }
+
+    /// The first object of a kind, which all others of the kind are much alike.
+    fn first(&self, kind: &str, object: &Arrived) -> Arc<str> {
+        let mut firsts = self.firsts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = firsts.get(kind) {
+            return first.clone();
+        }
+        let first: Arc<str> = object.text().into();
+        firsts.insert(kind.to_owned(), first.clone());
+        first
     }
 
     /// Removes an object; `true` if it was there. One that was made anew under the same name stays.
@@ -118,7 +135,7 @@ impl Cache {
     }
 
     fn remove_if(&self, instance: &Instance, key: &Key, condition: impl FnOnce(&Packed) -> bool) -> bool {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.children.write().unwrap_or_else(PoisonError::into_inner);
         let Some(children) = all.get_mut(instance) else { return false };
         if !children.0.get(key).is_some_and(|known| condition(known)) {
             return false;
@@ -169,7 +186,7 @@ impl Cache {
     fn hide(&self, kind: &str, metadata: &ObjectMeta) -> Vec<Instance> {
         let same = |known: &Packed| known.is(metadata);
         let owners: Vec<Instance> = {
-            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let all = self.children.read().unwrap_or_else(PoisonError::into_inner);
             let has = |children: &Children| children.iter().any(|(k, _, known)| k == kind && same(known));
             all.iter().filter(|(_, children)| has(children)).map(|(instance, _)| instance.clone()).collect()
         };
@@ -179,7 +196,7 @@ impl Cache {
 
     fn forget_unlisted(&self, kind: &str, listed: &Listed) -> Vec<Instance> {
         let gone: Vec<(Instance, Key)> = {
-            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let all = self.children.read().unwrap_or_else(PoisonError::into_inner);
             let covered = all.iter().filter(|(instance, _)| listed.covers(instance));
             let known = covered.flat_map(|(instance, children)| {
                 children.iter().map(move |(kind, name, object)| (instance, kind, name, object))

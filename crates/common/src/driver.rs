@@ -17,6 +17,8 @@
 //! * **Data outlive the object**, and are never pruned. Deletes carry UID and resource version.
 //! * **One pod at a time** is restarted, when all others are ready and the component's gate is open; never for a newer
 //!   controller's sake unless the user said so.
+//! * **First looks come first.** While more objects wait for their first pass than can have one, the look at what the first
+//!   pass of another has made waits for them, half a minute at the most: everybody's children, then everybody's status.
 //! * **Waiting is a value.** Only failures back off: 2ⁿ seconds up to five minutes, for each object by itself.
 //! * **One bad object harms no other**: one that does not parse is told so in its status.
 //!
@@ -26,6 +28,7 @@
 //! the labels off a child hides it; it is then found again by name, and has them back if it is ours.
 
 mod error;
+mod events;
 mod intent;
 mod memory;
 mod metrics;
@@ -47,7 +50,7 @@ use std::{
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use kube::{
     Resource, ResourceExt,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, object::HasStatus},
     runtime::{
         applier,
         controller::{self, Action},
@@ -59,7 +62,7 @@ pub use rules::{lease_rules, rule, rules};
 pub use settle::is_ready as pod_is_ready;
 
 use self::{
-    memory::{Memories, backoff},
+    memory::{Memories, Memory, State, backoff},
     metrics::Passed,
     pass::{Next, Passes},
     watches::Watches,
@@ -71,6 +74,9 @@ use crate::{
 
 /// How many passes may run at the same time.
 const CONCURRENCY: u16 = 16;
+/// How long a second look waits for the first looks of others, each time and altogether.
+const YIELD: Duration = Duration::from_secs(1);
+const YIELDS: u32 = 30;
 
 /// Runs a component until the process is to end: the closure that [`crate::process::run`] asks for.
 pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Infallible> {
@@ -78,6 +84,7 @@ pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Inf
     let driver = Arc::new(Driver {
         passes: Passes::new(component, process.client.clone(), caches.children.clone(), caches.watched.clone()),
         memories: caches.memories.clone(),
+        objects: caches.objects.clone(),
         passed: process.metrics.register(Passed::register),
     });
     tokio::select! {
@@ -108,6 +115,7 @@ pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Inf
 struct Driver<C: Component> {
     passes: Passes<C>,
     memories: Arc<Memories>,
+    objects: Store<DeserializeGuard<C::Kind>>,
     passed: Passed,
 }
 
@@ -134,6 +142,9 @@ impl<C: Component> Driver<C> {
                 return Action::await_change();
             }
         };
+        if self.others_come_first(object, &memory) {
+            return Action::requeue(YIELD);
+        }
         match self.passes.pass(object, &memory).await {
             Ok(next) => {
                 self.passed.count(if next == Next::Again { "changed" } else { "unchanged" });
@@ -160,5 +171,18 @@ impl<C: Component> Driver<C> {
                 Action::requeue(backoff(failures))
             }
         }
+    }
+
+    /// Whether all that is left to do for an object is to look at what its first pass has made, while others wait for theirs.
+    fn others_come_first(&self, object: &C::Kind, memory: &Memory) -> bool {
+        let waiting = self.objects.len().saturating_sub(self.memories.len());
+        let is_unedited = |state: &State| state.generation == object.meta().generation;
+        waiting > usize::from(CONCURRENCY)
+            && object.status().is_none()
+            && memory.with(|state| {
+                let yields = state.changes == 1 && is_unedited(state) && state.yields < YIELDS;
+                state.yields += u32::from(yields);
+                yields
+            })
     }
 }

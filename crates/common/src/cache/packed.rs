@@ -1,19 +1,22 @@
 //! An object as it arrives, and as the cache keeps it.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::{Resource, api::ApiResource};
+use lz4_flex::block::{compress_with_dict, decompress_with_dict};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
-/// An object as JSON text, with the little that is needed without parsing it.
+/// An object as compressed JSON text, with the little that is needed without unpacking it.
 #[derive(Clone)]
 pub struct Packed {
     uid: Box<str>,
     version: Box<str>,
     updaters: Box<[Box<str>]>,
-    text: Box<str>,
+    alike: Arc<str>,
+    length: usize,
+    text: Box<[u8]>,
 }
 
 impl fmt::Debug for Packed {
@@ -26,12 +29,14 @@ impl fmt::Debug for Packed {
 impl Packed {
     /// The object as JSON.
     pub fn value(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_default()
+        self.parse().unwrap_or_default()
     }
 
     /// The object as its type.
     pub fn parse<K: DeserializeOwned>(&self) -> serde_json::Result<K> {
-        serde_json::from_str(&self.text)
+        // What was packed here can be unpacked; if not, its text is empty, which does not parse.
+        let text = decompress_with_dict(&self.text, self.length, self.alike.as_bytes()).unwrap_or_default();
+        serde_json::from_slice(&text)
     }
 
     /// The metadata, parsed.
@@ -69,15 +74,22 @@ impl Packed {
     }
 }
 
-/// An object as a watch or the answer to a write brings it: packed, with its metadata, which the cache does not keep.
-#[derive(Clone, Debug)]
+/// An object as a watch or the answer to a write brings it: as text, with its metadata, which the cache does not keep.
+#[derive(Clone)]
 pub struct Arrived {
     metadata: ObjectMeta,
-    pub(super) packed: Packed,
+    updaters: Box<[Box<str>]>,
+    text: Box<str>,
+}
+
+impl fmt::Debug for Arrived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrived").field("metadata", &self.metadata).finish_non_exhaustive()
+    }
 }
 
 impl Arrived {
-    /// Packs an object. Managed fields are dropped, apart from who updated it without applying.
+    /// Takes an object without its managed fields, apart from who updated it without applying.
     pub fn new(mut object: Value) -> serde_json::Result<Self> {
         let mut metadata = ObjectMeta::deserialize(object.get("metadata").unwrap_or(&Value::Null))?;
         if let Some(fields) = object.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -87,13 +99,30 @@ impl Arrived {
             |entry: &ManagedFieldsEntry| entry.operation.as_deref() == Some("Update") && entry.subresource.is_none();
         let managers = metadata.managed_fields.take().unwrap_or_default();
         let updaters = managers.into_iter().filter(updates).filter_map(|entry| entry.manager);
-        let packed = Packed {
-            uid: metadata.uid.as_deref().unwrap_or_default().into(),
-            version: metadata.resource_version.as_deref().unwrap_or_default().into(),
-            updaters: updaters.map(String::into_boxed_str).collect(),
-            text: object.to_string().into_boxed_str(),
-        };
-        Ok(Self { metadata, packed })
+        let updaters = updaters.map(String::into_boxed_str).collect();
+        Ok(Self { metadata, updaters, text: object.to_string().into_boxed_str() })
+    }
+
+    /// The object as JSON text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The resource version as a number, if it is one.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.metadata.resource_version.as_deref()?.parse().ok()
+    }
+
+    /// Packs it by what it differs in from the text of an object that is much alike.
+    pub(super) fn pack(self, alike: Arc<str>) -> Packed {
+        Packed {
+            uid: self.metadata.uid.unwrap_or_default().into_boxed_str(),
+            version: self.metadata.resource_version.unwrap_or_default().into_boxed_str(),
+            updaters: self.updaters,
+            length: self.text.len(),
+            text: compress_with_dict(self.text.as_bytes(), alike.as_bytes()).into_boxed_slice(),
+            alike,
+        }
     }
 }
 
@@ -142,8 +171,21 @@ mod tests {
     fn managed_fields_are_dropped_but_who_posted_is_known() {
         let managers = json!([{"manager": "m", "operation": "Update"}, {"manager": "k", "operation": "Apply"}]);
         let arrived = Arrived::new(json!({"metadata": {"name": "a", "managedFields": managers}})).unwrap();
-        assert_eq!(arrived.packed.value(), json!({"metadata": {"name": "a"}}));
-        assert!(arrived.packed.was_posted_by("m"));
-        assert!(!arrived.packed.was_posted_by("k"));
+        let packed = arrived.pack("".into());
+        assert_eq!(packed.value(), json!({"metadata": {"name": "a"}}));
+        assert!(packed.was_posted_by("m"));
+        assert!(!packed.was_posted_by("k"));
+    }
+
+    #[test]
+    fn an_object_takes_the_room_of_what_is_its_own() {
+        let text = |name: &str| json!({"metadata": {"name": name}, "data": {"a": "b".repeat(500), "c": "1, 2, 3, 4"}});
+        let first = Arrived::new(text("one")).unwrap();
+        let alike: Arc<str> = first.text().into();
+        for (object, name) in [(first, "one"), (Arrived::new(text("another")).unwrap(), "another")] {
+            let packed = object.pack(alike.clone());
+            assert_eq!(packed.value(), text(name));
+            assert!(packed.text.len() < 50, "{}", packed.text.len());
+        }
     }
 }

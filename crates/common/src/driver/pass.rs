@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     error::Error,
+    events::Happening,
     intent::is_ours,
     memory::{Judged, Memory, backoff},
     plan::{self, Owner, Plan, Taken},
@@ -258,7 +259,7 @@ impl<C: Component> Pass<'_, C> {
                 Written::Is { object: made, adopted } => {
                     if adopted {
                         let note = format!("{what}: it was kept from an earlier object of this name");
-                        self.with.reporter.note(object, about(kind, made.meta()), "Adopted", "Adopt", note).await;
+                        self.note("Adopted", "Adopt", note, about(kind, made.meta())).await;
                     }
                     self.memory.with(|state| state.answers.note(step, made.meta()));
                     changed |= self.with.cache.put(kind, *made);
@@ -322,7 +323,7 @@ impl<C: Component> Pass<'_, C> {
         let restarted = restart_pod(&self.with.client, namespace, &pod).await;
         if restarted.map_err(Error::api(format!("delete Pod/{name}")))? {
             let note = format!("Pod/{name} runs an outdated template and is restarted");
-            self.with.reporter.note(object, about("Pod", pod.meta()), "Restarted", "Restart", note).await;
+            self.note("Restarted", "Restart", note, about("Pod", pod.meta())).await;
         }
         Ok(Some(Outcome::Reconciling(reason::APPLYING, format!("Pod/{name} is restarting"))))
     }
@@ -342,6 +343,12 @@ impl<C: Component> Pass<'_, C> {
         let judged = Judged { at: Instant::now(), about, verdict: verdict.clone() };
         self.memory.with(|state| state.verdict = Some(judged));
         verdict
+    }
+
+    /// Records what was done to a child.
+    async fn note(&self, reason: &str, action: &'static str, note: String, about: ObjectReference) {
+        let happening = Happening { is_warning: false, reason: reason.to_owned(), action, note, about: Some(about) };
+        self.with.reporter.note(self.object, self.memory, happening).await;
     }
 
     /// Writes the status, and says when to look again.
