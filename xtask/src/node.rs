@@ -66,10 +66,8 @@ pub struct Down {
 pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Up(Up { control_plane, yes }) => {
-            let kubeconfig = match *control_plane {
-                true => control_plane_only::up(*yes, Controllers::Running)?,
-                false => up(*yes)?,
-            };
+            let kubeconfig =
+                if *control_plane { control_plane_only::up(*yes, Controllers::Running)? } else { up(*yes)? };
             println!("export KUBECONFIG={}", kubeconfig.display());
             Ok(())
         }
