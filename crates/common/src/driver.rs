@@ -17,8 +17,8 @@
 //! * **Data outlive the object**, and are never pruned. Deletes carry UID and resource version.
 //! * **One pod at a time** is restarted, when all others are ready and the component's gate is open; never for a newer
 //!   controller's sake unless the user said so.
-//! * **First looks come first.** While more objects wait for their first pass than can have one, the look at what the first
-//!   pass of another has made waits for them, half a minute at the most: everybody's children, then everybody's status.
+//! * **First looks come first.** While objects wait for their first pass, the look at what the first pass of another has made
+//!   waits for them, half a minute at the most: everybody's children, then everybody's status.
 //! * **Waiting is a value.** Only failures back off: 2ⁿ seconds up to five minutes, for each object by itself.
 //! * **One bad object harms no other**: one that does not parse is told so in its status.
 //!
@@ -62,7 +62,7 @@ pub use rules::{lease_rules, rule, rules};
 pub use settle::is_ready as pod_is_ready;
 
 use self::{
-    memory::{Memories, Memory, State, backoff},
+    memory::{Memories, Memory, backoff},
     metrics::Passed,
     pass::{Next, Passes},
     watches::Watches,
@@ -74,8 +74,9 @@ use crate::{
 
 /// How many passes may run at the same time.
 const CONCURRENCY: u16 = 16;
-/// How long a second look waits for the first looks of others, each time and altogether.
-const YIELD: Duration = Duration::from_secs(1);
+/// How long a second look waits for each first look of another, and how long and how often at the most.
+const YIELD: Duration = Duration::from_millis(20);
+const LONGEST_YIELD: Duration = Duration::from_secs(1);
 const YIELDS: u32 = 30;
 
 /// Runs a component until the process is to end: the closure that [`crate::process::run`] asks for.
@@ -142,8 +143,8 @@ impl<C: Component> Driver<C> {
                 return Action::await_change();
             }
         };
-        if self.others_come_first(object, &memory) {
-            return Action::requeue(YIELD);
+        if let Some(time) = self.others_come_first(object, &memory) {
+            return Action::requeue(time);
         }
         match self.passes.pass(object, &memory).await {
             Ok(next) => {
@@ -173,16 +174,19 @@ impl<C: Component> Driver<C> {
         }
     }
 
-    /// Whether all that is left to do for an object is to look at what its first pass has made, while others wait for theirs.
-    fn others_come_first(&self, object: &C::Kind, memory: &Memory) -> bool {
+    /// How long to wait with an object of which only what its first pass has made is left to look at, while others wait for
+    /// theirs. The queue itself has no order among those that are due.
+    fn others_come_first(&self, object: &C::Kind, memory: &Memory) -> Option<Duration> {
         let waiting = self.objects.len().saturating_sub(self.memories.len());
-        let is_unedited = |state: &State| state.generation == object.meta().generation;
-        waiting > usize::from(CONCURRENCY)
-            && object.status().is_none()
+        let is_second = object.status().is_none()
+            && memory.with(|state| state.changes == 1 && state.generation == object.meta().generation);
+        let yields = waiting > 0
+            && is_second
             && memory.with(|state| {
-                let yields = state.changes == 1 && is_unedited(state) && state.yields < YIELDS;
-                state.yields += u32::from(yields);
-                yields
-            })
+                state.yields += 1;
+                state.yields <= YIELDS
+            });
+        let time = YIELD.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
+        yields.then(|| time.min(LONGEST_YIELD))
     }
 }

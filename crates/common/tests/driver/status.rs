@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
-use temporal_stack_common::{component::Verdict, condition::reason};
+use temporal_stack_common::{component::Verdict, condition::reason, testkit::FakeApi};
 
 use crate::{
     lamp::Lamp,
@@ -160,6 +160,40 @@ async fn there_is_one_event_for_each_transition() {
     stage.look_again("x").await;
     time_passes(1800).await;
     assert_eq!(stage.events("x"), ["ChildrenNotReady", "Verified"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_transition_again_is_one_event_with_a_count() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    for turn in 1..=3 {
+        stage.product().verdict = failed();
+        stage.edit::<ConfigMap>("x", json!({"data": {"theirs": turn.to_string()}})).await;
+        stage.until_reason("x", "VerificationFailed").await;
+        stage.product().verdict = Verdict::Verified("it shines".to_owned());
+        stage.until_ready("x").await;
+        time_passes(10).await;
+    }
+    assert_eq!(stage.events("x"), ["ChildrenNotReady", "VerificationFailed", "Verified"]);
+    let counts: Vec<_> = stage.api.list("events").into_iter().map(|event| event["series"]["count"].clone()).collect();
+    assert!(counts.contains(&json!(3)) && counts.contains(&json!(4)), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_looks_come_before_second_looks() {
+    let api = FakeApi::new();
+    let (stage, control) = Stage::standby(api);
+    for n in 0..100 {
+        stage.make(&format!("x-{n}"), json!({})).await;
+    }
+    control.lead();
+    stage.until_ready("x-99").await;
+    time_passes(60).await;
+    let calls = stage.api.calls();
+    let first_report = calls.iter().position(|call| call.resource == "lamps/status").unwrap();
+    let sets = calls[..first_report].iter().filter(|call| call.resource == "statefulsets" && call.verb.is_write());
+    assert!(sets.count() > 60);
+    assert!((0..100).all(|n| stage.reason(&format!("x-{n}")).as_deref() == Some("Verified")));
 }
 
 #[tokio::test(start_paused = true)]
