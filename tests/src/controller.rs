@@ -24,7 +24,7 @@ pub(crate) use identity::apply;
 pub use log::Log;
 pub use permissions::{Permission, used_permissions};
 
-use crate::{HANG, Space};
+use crate::{HANG, Space, Subject};
 
 /// A running controller; it ends when this is dropped.
 pub struct Controller {
@@ -38,9 +38,9 @@ pub struct Controller {
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
 impl Controller {
-    /// Starts the controller for a namespace, with rights there alone, and waits until it leads.
-    pub async fn start(space: &Space) -> Result<Self> {
-        let identity = Identity::of_namespace(space).await?;
+    /// Starts the controller of a kind for a namespace, with rights there alone, and waits until it leads.
+    pub async fn start<K: Subject>(space: &Space) -> Result<Self> {
+        let identity = Identity::of_namespace::<K>(space).await?;
         let controller = Self::start_as(space, &identity).await?;
         controller.leads().await?;
         Ok(controller)
@@ -48,16 +48,16 @@ impl Controller {
 
     /// Starts the controller for a namespace, and waits until its admin port is open.
     pub async fn start_as(space: &Space, identity: &Identity) -> Result<Self> {
-        let mut child = command(space, identity, "database-controller")?
+        let mut child = command(space, identity, identity.program())?
             .args(["--admin-addr=127.0.0.1:0", "--log-format=json", "--namespace", &space.name])
             .args(["--lease-namespace", identity.home()])
             .spawn()?;
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let file = File::create(space.folder.join(format!("controller-{number}.log")))?;
+        let file = File::create(space.folder.join(format!("{}-{number}.log", identity.program())))?;
         let log = Log::of(&mut child, file)?;
         let line = log.line("serving /live, /ready and /metrics").await?;
         let admin = line["address"].as_str().context("the log names no address")?.parse()?;
-        let used = space.shared.join("used");
+        let used = permissions::folder_of(&space.shared, identity.program());
         Ok(Self { child, admin, used, log })
     }
 
@@ -145,6 +145,7 @@ impl Drop for Controller {
 /// pass has found nothing to write before any such end.
 pub async fn run_faulty(space: &Space, identity: &Identity, when: &str, write: u32) -> Result<ExitStatus> {
     let mut child = command(space, identity, "faulty-controller")?
+        .args(["--controller", identity.program(), "--image", identity.image().1])
         .args(["--namespace", &space.name, "--end", when, "--write", &write.to_string()])
         .spawn()?;
     let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -159,10 +160,11 @@ pub async fn run_faulty(space: &Space, identity: &Identity, when: &str, write: u
 
 fn command(space: &Space, identity: &Identity, program: &str) -> Result<Command> {
     let mut command = Command::new(built(program)?);
+    let (variable, image) = identity.image();
     command
         .env_clear()
         .env("KUBECONFIG", identity.kubeconfig())
-        .env("RELATED_IMAGE_POSTGRES", "registry.invalid/postgres:17")
+        .env(variable, image)
         .current_dir(&space.folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -1,52 +1,24 @@
-//! Custom resources as tests write them, and what they say.
+//! The `PostgresDatabase` that tests make: what [`One`](crate::One) offers, for tests that are about nothing else.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{
-    Api, ResourceExt as _,
-    api::{Patch, PatchParams, PostParams},
-};
-use serde_json::{Value, json};
-use temporal_stack_common::{
-    api::{PostgresDatabase, Status as _},
-    condition,
-};
+use kube::Api;
+use serde_json::Value;
+use temporal_stack_common::api::PostgresDatabase;
 
-use crate::{HANG, Space, prepare::GROWS, until};
-
-/// The name that tests give the object.
-pub const NAME: &str = "temporal";
+pub use crate::subject::{NAME, assert_told, condition_of, external, says};
+use crate::{HANG, One, Space, subject::Subject as _};
 
 /// A spec whose volume is of the class that grows.
 pub fn embedded() -> Value {
-    json!({"provider": {"postgres": {"storage": {"size": "1Gi", "storageClassName": GROWS}}}})
-}
-
-/// A spec that names a Secret.
-pub fn external(secret: &str) -> Value {
-    json!({"provider": {"external": {"secretName": secret}}})
-}
-
-/// The condition of that type, if it is about the object's current generation.
-pub fn condition_of<'a>(object: &'a PostgresDatabase, kind: &str) -> Option<&'a Condition> {
-    let found = condition::find(object.status.as_ref()?.conditions(), kind)?;
-    (found.observed_generation == object.metadata.generation).then_some(found)
-}
-
-/// Whether the object says so of its current generation.
-pub fn says(object: &PostgresDatabase, kind: &str, status: &str, reason: &str) -> bool {
-    condition_of(object, kind).is_some_and(|condition| condition.status == status && condition.reason == reason)
-}
-
-/// Fails unless every part is in the message.
-pub fn assert_told(condition: &Condition, parts: &[&str]) -> Result<()> {
-    for part in parts {
-        ensure!(condition.message.contains(part), "`{part}` is not in the message: {}", condition.message);
-    }
-    Ok(())
+    PostgresDatabase::embedded()
 }
 
 impl Space {
+    fn database(&self) -> One<'_, PostgresDatabase> {
+        self.one()
+    }
+
     /// The databases of this namespace.
     pub fn databases(&self) -> Api<PostgresDatabase> {
         self.api()
@@ -54,70 +26,44 @@ impl Space {
 
     /// Makes a database.
     pub async fn create(&self, spec: &Value) -> Result<PostgresDatabase> {
-        let object: PostgresDatabase = serde_json::from_value(json!({
-            "apiVersion": "temporal-stack.dev/v1alpha1",
-            "kind": "PostgresDatabase",
-            "metadata": {"name": NAME},
-            "spec": spec,
-        }))?;
-        self.databases().create(&PostParams::default(), &object).await.context("could not make the PostgresDatabase")
+        self.database().create(spec).await
     }
 
     /// Merges a patch into the database.
     pub async fn patch(&self, patch: &Value) -> Result<PostgresDatabase> {
-        let patched = self.databases().patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await;
-        patched.context("could not patch the PostgresDatabase")
+        self.database().patch(patch).await
     }
 
     /// Annotates the database; null takes the annotation off.
     pub async fn annotate(&self, key: &str, value: &Value) -> Result<PostgresDatabase> {
-        self.patch(&json!({"metadata": {"annotations": {key: value}}})).await
+        self.database().annotate(key, value).await
     }
 
     /// Waits until the database says so of its current generation, and returns the condition.
     pub async fn condition(&self, kind: &str, status: &str, reason: &str) -> Result<Condition> {
-        let what = format!("{kind} {status} {reason}");
-        let object = until(&self.databases(), NAME, &what, |object| says(object, kind, status, reason)).await?;
-        condition_of(&object, kind).cloned().context("the condition was there")
+        self.database().condition(kind, status, reason).await
     }
 
     /// Waits until the database is Ready.
     pub async fn ready(&self) -> Result<Condition> {
-        self.condition(condition::READY, "True", "Verified").await
+        self.database().ready().await
     }
 
     /// Waits until all is made that can be made without a node: only the pod is missing.
     pub async fn waits_for_its_pod(&self) -> Result<PostgresDatabase> {
-        until(&self.databases(), NAME, "nothing to wait for but its pod", |object| {
-            condition_of(object, condition::RECONCILING)
-                .is_some_and(|condition| condition.message.contains("0 of 1 pods ready"))
-        })
-        .await
+        self.database().waits_for_its_pod().await
     }
 
     /// Waits until the database is stalled for this reason, and checks what it says about it.
     pub async fn stalled(&self, reason: &str, told: &[&str]) -> Result<Condition> {
-        let stalled = self.condition(condition::STALLED, "True", reason).await?;
-        assert_told(&stalled, told)?;
-        let object = self.databases().get(NAME).await?;
-        ensure!(
-            says(&object, condition::READY, "False", reason),
-            "Ready says something else than Stalled: {:?}",
-            object.status
-        );
-        Ok(stalled)
+        self.database().stalled(reason, told).await
     }
 
-    /// Waits for an event about the database with this reason, and returns its note.
+    /// Waits for an event with this reason, and returns its note.
     pub async fn event(&self, reason: &str) -> Result<String> {
         let found = tokio::time::timeout(HANG, crate::wait::event(self, reason)).await;
         found.with_context(|| format!("waited {HANG:?} for an event {reason}"))?
     }
-}
-
-/// The owner's UID as children carry it.
-pub fn uid(object: &PostgresDatabase) -> String {
-    object.uid().unwrap_or_default()
 }
 
 /// What the children of the database are called.

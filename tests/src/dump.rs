@@ -11,7 +11,10 @@ use k8s_openapi::{
 };
 use kube::{Resource, ResourceExt, api::ListParams};
 use serde::de::DeserializeOwned;
-use temporal_stack_common::api::{PostgresDatabase, Status};
+use temporal_stack_common::{
+    api::{MessageQueue, PostgresDatabase, Status},
+    component::Kind,
+};
 
 use crate::Space;
 
@@ -21,15 +24,8 @@ const LINES: usize = 60;
 /// Prints custom resources with their conditions, workloads, pods with the states of their containers, events and logs.
 pub(crate) async fn dump(space: &Space) {
     eprintln!("── namespace {} ──", space.name);
-    for object in all::<PostgresDatabase>(space).await {
-        eprintln!("PostgresDatabase/{} generation {:?}", object.name_any(), object.metadata.generation);
-        for condition in object.status.as_ref().map(Status::conditions).unwrap_or_default() {
-            eprintln!(
-                "  {} {} {} (generation {:?}): {}",
-                condition.type_, condition.status, condition.reason, condition.observed_generation, condition.message
-            );
-        }
-    }
+    objects::<PostgresDatabase>(space).await;
+    objects::<MessageQueue>(space).await;
     for set in all::<StatefulSet>(space).await {
         eprintln!("StatefulSet/{} {:?}", set.name_any(), set.status);
     }
@@ -55,6 +51,18 @@ pub(crate) async fn dump(space: &Space) {
         );
     }
     logs(space);
+}
+
+async fn objects<K: Kind>(space: &Space) {
+    for object in all::<K>(space).await {
+        eprintln!("{}/{} generation {:?}", K::kind(&()), object.name_any(), object.meta().generation);
+        for condition in object.status().map(Status::conditions).unwrap_or_default() {
+            eprintln!(
+                "  {} {} {} (generation {:?}): {}",
+                condition.type_, condition.status, condition.reason, condition.observed_generation, condition.message
+            );
+        }
+    }
 }
 
 async fn all<K>(space: &Space) -> Vec<K>

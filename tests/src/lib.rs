@@ -3,10 +3,12 @@
 //! ```text
 //!   cargo xtask test ── starts ──▶ API server, controller manager (and a node) ◀── a client ── Cluster
 //!                    ── runs ────▶ the test
-//!                                   with_namespace(|space| …)      a namespace of its own, dumped when the test fails
-//!                                     Controller::start(&space)    the real binary, with exactly the generated rules
-//!                                     space.until(…)               waits by watch, never by the clock
+//!                                   with_namespace(|space| …)          a namespace of its own, dumped when the test fails
+//!                                     Controller::start::<K>(&space)   the real binary of a kind, with exactly the generated rules
+//!                                     space.one::<K>().until(…)        waits by watch, never by the clock
 //! ```
+//!
+//! `K` is a [`Subject`]: a kind, and what is to be known of it. What [`Space`] offers by itself is about the `PostgresDatabase`.
 //!
 //! A test is a user: it writes custom resources, reads conditions and children, and asks the controller for nothing but its
 //! metrics and its log. Times are printed, not asserted; [`HANG`] only keeps a test from waiting for ever.
@@ -14,6 +16,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "only tests use this library, and a test fails by a panic")]
 
 pub mod application;
+pub mod broker;
 pub mod cluster;
 pub mod controller;
 pub mod database;
@@ -27,6 +30,7 @@ pub mod snapshot;
 pub mod space;
 pub mod sql;
 pub mod stopwatch;
+pub mod subject;
 pub mod wait;
 
 pub use cluster::Cluster;
@@ -35,4 +39,5 @@ pub use existing::in_default;
 pub use space::{Space, with_namespace};
 pub use sql::{Binding, Session};
 pub use stopwatch::Stopwatch;
+pub use subject::{One, Subject};
 pub use wait::{HANG, full, until, until_gone};

@@ -1,29 +1,30 @@
-//! The children of a database in a form that can be compared between runs: without what differs by chance.
+//! The children of an object in a form that can be compared between runs: without what differs by chance.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use kube::{
-    Api, ResourceExt as _,
+    Api, ResourceExt,
     api::{DynamicObject, ListParams},
 };
 use serde_json::{Value, json};
 use temporal_stack_common::{
-    api::{PostgresDatabase, annotation, label},
-    component::Component as _,
+    api::{annotation, label},
+    component::{Child, Component as _},
 };
 use temporal_stack_database::Database;
+use temporal_stack_queue::Queue;
 
 use crate::Space;
 
 /// `Kind/name` → the object.
 pub type Children = BTreeMap<String, Value>;
 
-/// The children that the controller makes, as they are.
+/// The children that controllers make, as they are.
 pub async fn children(space: &Space) -> Result<Children> {
     let ours = ListParams::default().labels(&format!("{}={}", label::MANAGED_BY, label::STACK));
     let mut children = Children::new();
-    for child in Database::children().into_iter().filter(temporal_stack_common::component::Child::is_kept) {
+    for child in [Database::children(), Queue::children()].concat().into_iter().filter(Child::is_kept) {
         let api = Api::<DynamicObject>::namespaced_with(space.client.clone(), &space.name, &child.resource);
         for object in api.list(&ours).await? {
             let reference = format!("{}/{}", child.resource.kind, object.name_any());
@@ -34,7 +35,7 @@ pub async fn children(space: &Space) -> Result<Children> {
 }
 
 /// The same without UIDs, versions, times, addresses, hashes of them, generated values, and the namespace's name.
-pub fn normalised(children: &Children, owner: &PostgresDatabase, namespace: &str) -> BTreeMap<String, String> {
+pub fn normalised(children: &Children, owner: &impl ResourceExt, namespace: &str) -> BTreeMap<String, String> {
     let uid = owner.uid().unwrap_or_default();
     let text = |child: &Value| {
         let mut child = child.clone();

@@ -2,23 +2,29 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Result;
 use e2e::{
-    Cluster,
+    Cluster, Subject,
     cluster::shared_folder,
     controller::{Permission, used_permissions},
 };
-use temporal_stack_common::driver::{lease_rules, rules};
-use temporal_stack_database::Database;
+use temporal_stack_common::{
+    api::{MessageQueue, PostgresDatabase},
+    driver::{lease_rules, rules},
+};
 
 /// What is granted and used only where there are nodes, or hardly ever, and why.
-const ELSEWHERE: [(&str, &str); 2] = [
-    ("delete secrets", "the Secret of a login is deleted after a rotation, which takes a server"),
-    ("get leases.coordination.k8s.io", "read when a write to the Lease was overtaken by another"),
-];
+type Elsewhere = &'static [(&'static str, &'static str)];
 
-fn granted() -> BTreeSet<Permission> {
+const LEASE: (&str, &str) =
+    ("get leases.coordination.k8s.io", "read when a write to the Lease was overtaken by another");
+const DATABASE: Elsewhere =
+    &[("delete secrets", "the Secret of a login is deleted after a rotation, which takes a server"), LEASE];
+const QUEUE: Elsewhere = &[LEASE];
+
+fn granted<K: Subject>() -> BTreeSet<Permission> {
     let mut granted = BTreeSet::new();
-    for rule in [rules::<Database>(), lease_rules()].concat() {
+    for rule in [rules::<K::Component>(), lease_rules()].concat() {
         for group in rule.api_groups.iter().flatten() {
             for resource in rule.resources.iter().flatten() {
                 for verb in &rule.verbs {
@@ -31,24 +37,39 @@ fn granted() -> BTreeSet<Permission> {
     granted
 }
 
-#[tokio::test]
-async fn what_is_granted_is_used_and_nothing_else_is() {
-    let client = Cluster::api().unwrap().client().await.unwrap();
-    let used = used_permissions(&shared_folder(&client).await.unwrap()).unwrap();
-    let granted = granted();
-    let allowed = |permission: &&Permission| ELSEWHERE.iter().any(|(name, _)| permission.to_string() == *name);
+async fn is_used<K: Subject>(elsewhere: Elsewhere) -> Result<()> {
+    let client = Cluster::api()?.client().await?;
+    let used = used_permissions::<K>(&shared_folder(&client).await?)?;
+    let granted = granted::<K>();
+    let allowed = |permission: &&Permission| elsewhere.iter().any(|(name, _)| permission.to_string() == *name);
     let unused: Vec<String> =
         granted.difference(&used).filter(|permission| !allowed(permission)).map(ToString::to_string).collect();
     let ungranted: Vec<String> = used.difference(&granted).map(ToString::to_string).collect();
-    println!("{} granted, {} used", granted.len(), used.len());
+    println!("{}: {} granted, {} used", K::PROGRAM, granted.len(), used.len());
     assert!(ungranted.is_empty(), "used and not granted: {ungranted:?}");
     assert!(unused.is_empty(), "granted and never used: {unused:?}; take them away, or say above why they stay");
+    Ok(())
+}
+
+fn is_granted<K: Subject>(elsewhere: Elsewhere) {
+    let granted: BTreeSet<String> = granted::<K>().iter().map(ToString::to_string).collect();
+    for (name, why) in elsewhere {
+        assert!(granted.contains(*name), "{name} is not granted to {}, so `{why}` excuses nothing", K::PROGRAM);
+    }
+}
+
+#[tokio::test]
+async fn what_is_granted_to_the_database_controller_is_used_and_nothing_else_is() -> Result<()> {
+    is_used::<PostgresDatabase>(DATABASE).await
+}
+
+#[tokio::test]
+async fn what_is_granted_to_the_queue_controller_is_used_and_nothing_else_is() -> Result<()> {
+    is_used::<MessageQueue>(QUEUE).await
 }
 
 #[test]
 fn what_is_excused_is_granted() {
-    let granted: BTreeSet<String> = granted().iter().map(ToString::to_string).collect();
-    for (name, why) in ELSEWHERE {
-        assert!(granted.contains(name), "{name} is not granted, so `{why}` excuses nothing");
-    }
+    is_granted::<PostgresDatabase>(DATABASE);
+    is_granted::<MessageQueue>(QUEUE);
 }

@@ -6,10 +6,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt as _;
 use kube::api::ApiResource;
 use serde_json::{Value, json};
-use temporal_stack_common::api::PostgresDatabase;
+use temporal_stack_common::api::{MessageQueue, PostgresDatabase};
 use temporal_stack_common::component::{Child, Component};
 use temporal_stack_common::driver;
 use temporal_stack_database::Database;
+use temporal_stack_queue::Queue;
 
 /// The namespace that the controllers live in.
 pub const NAMESPACE: &str = "temporal-stack-system";
@@ -36,16 +37,28 @@ pub struct Controller {
 }
 
 /// All controllers.
-pub const ALL: &[Controller] = &[Controller {
-    name: "database",
-    program: "database-controller",
-    crd: PostgresDatabase::crd,
-    rules: driver::rules::<Database>,
-    images: &[("RELATED_IMAGE_POSTGRES", "postgres")],
-    sample: || json!({}),
-    workload: || ApiResource::erase::<StatefulSet>(&()),
-    kept: kept::<Database>,
-}];
+pub const ALL: &[Controller] = &[
+    Controller {
+        name: "database",
+        program: "database-controller",
+        crd: PostgresDatabase::crd,
+        rules: driver::rules::<Database>,
+        images: &[("RELATED_IMAGE_POSTGRES", "postgres")],
+        sample: || json!({}),
+        workload: || ApiResource::erase::<StatefulSet>(&()),
+        kept: kept::<Database>,
+    },
+    Controller {
+        name: "queue",
+        program: "queue-controller",
+        crd: MessageQueue::crd,
+        rules: driver::rules::<Queue>,
+        images: &[("RELATED_IMAGE_RABBITMQ", "rabbitmq")],
+        sample: || json!({}),
+        workload: || ApiResource::erase::<StatefulSet>(&()),
+        kept: kept::<Queue>,
+    },
+];
 
 fn kept<C: Component>() -> Vec<ApiResource> {
     C::children().into_iter().filter(Child::is_kept).map(|child| child.resource).collect()

@@ -28,7 +28,9 @@ pub const ALL: &[Recipe] = &[
     Recipe::debian("base"),
     Recipe::packages("runtime"),
     Recipe::packages("postgres"),
+    Recipe::packages("rabbitmq"),
     Recipe::controller("database-controller", "temporal-stack-database"),
+    Recipe::controller("queue-controller", "temporal-stack-queue"),
 ];
 
 /// What building images needs of the machine.

@@ -7,11 +7,14 @@
 #[allow(unreachable_pub)]
 mod fragment;
 #[allow(unreachable_pub)]
+mod message_queue;
+#[allow(unreachable_pub)]
 mod postgres_database;
 
 pub use fragment::{
     BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, SecretKey, Storage,
 };
+pub use message_queue::{MessageQueue, MessageQueueProvider, MessageQueueSpec, MessageQueueStatus, RabbitmqProvider};
 pub use postgres_database::{
     PostgresDatabase, PostgresDatabaseProvider, PostgresDatabaseSpec, PostgresDatabaseStatus, PostgresProvider,
 };
@@ -53,10 +56,15 @@ pub mod annotation {
     pub const OWNER: &str = "temporal-stack.dev/owner";
     /// On a pod template: hash of what the user asked for. A pod that has another one is restarted.
     pub const ROLL: &str = "temporal-stack.dev/roll";
+    /// On a pod template: hash of the configuration that a pod reads at its start.
+    pub const CONFIG: &str = "temporal-stack.dev/config-hash";
     /// Set by users on a custom resource: while it is `true`, nothing is applied and nothing is told to the product.
     pub const PAUSED: &str = "temporal-stack.dev/paused";
     /// Set by users on a custom resource: each new value asks for one rotation of its credentials.
     pub const ROTATE: &str = "temporal-stack.dev/rotate";
+    /// Set by users on a custom resource: each new value permits one full stop and start, which a secret that all pods share
+    /// needs to be exchanged.
+    pub const FULL_RESTART: &str = "temporal-stack.dev/full-restart";
     /// Set by users on a custom resource: each new value asks for one restart of its pods.
     pub const RESTART: &str = "temporal-stack.dev/restart";
 }

@@ -10,6 +10,8 @@ use std::{collections::BTreeMap, fmt};
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::{component::Progress, condition::reason};
+
 /// What a binding says. `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Binding {
@@ -74,6 +76,49 @@ impl Binding {
 pub fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
     let value = secret.data.as_ref()?.get(key)?;
     std::str::from_utf8(&value.0).ok().filter(|text| !text.is_empty())
+}
+
+/// A Secret that a user has made and named in the spec: what is wrong with it is for the user to mend.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    /// The field of the spec that names it.
+    pub field: &'static str,
+    /// Its name.
+    pub name: &'a str,
+    secret: &'a Secret,
+}
+
+impl<'a> Given<'a> {
+    /// The Secret, which must be there; `keys` are named to whoever has to make it.
+    pub fn find(field: &'static str, name: &'a str, secret: Option<&'a Secret>, keys: &str) -> Result<Self, Progress> {
+        let missing = || Progress::Stalled {
+            reason: reason::SECRET_MISSING,
+            message: format!("{field}: there is no Secret/{name}; make it with {keys}"),
+        };
+        secret.map(|secret| Self { field, name, secret }).ok_or_else(missing)
+    }
+
+    /// A key that may be absent.
+    pub fn optional(&self, key: &str) -> Option<&'a str> {
+        text(self.secret, key)
+    }
+
+    /// A key that must be there.
+    pub fn required(&self, key: &str) -> Result<&'a str, Progress> {
+        self.optional(key).ok_or_else(|| self.wrong(key, "is absent, empty or no text; set it"))
+    }
+
+    /// The key `port`, or the usual one.
+    pub fn port(&self, usual: u16) -> Result<u16, Progress> {
+        let Some(text) = self.optional("port") else { return Ok(usual) };
+        text.trim().parse().map_err(|_| self.wrong("port", "is no port number; set it to 1 to 65535"))
+    }
+
+    /// Says what is wrong with a key, and what to do.
+    pub fn wrong(&self, key: &str, wrong: &str) -> Progress {
+        let message = format!("Secret/{}, named in {}: the key {key} {wrong}", self.name, self.field);
+        Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message }
+    }
 }
 
 /// All but the unreserved characters of RFC 3986.

@@ -216,6 +216,13 @@ impl Child {
         Self { resource: ApiResource::erase::<K>(&()), verbs: &["get", "patch"] }
     }
 
+    /// Deleted, too, when the time has come.
+    #[must_use]
+    pub fn and_deleted(mut self) -> Self {
+        self.verbs = &["get", "patch", "delete"];
+        self
+    }
+
     /// Whether the controller makes objects of this kind, and so may prune them.
     pub fn is_kept(&self) -> bool {
         self.verbs.contains(&"create")

@@ -6,11 +6,14 @@
 //!   manifest    one object that a component wants, and how it is made
 //!   condition   how a component says what it is about
 //!   binding     how others get to use it
+//!   login       the application's login, and how it is rotated
+//!   workload    what all pods have in common
+//!   volume      the volumes for their data
 //!   config      what becomes of the user's configuration, key by key
 //!   world       what a pass may read
 //!   driver      the reconcile function, once for all
 //!   process     arguments, log, client, admin port, Lease, drain            ── main calls this
-//!   testkit     an API server in memory, with the feature `test-kit`
+//!   testkit     an API server in memory and more, with the feature `test-kit`
 //! ```
 //!
 //! A controller is a struct with [`component::Component`], and a `main` that hands it to [`driver::run`] inside
@@ -23,8 +26,11 @@ pub mod component;
 pub mod condition;
 pub mod config;
 pub mod driver;
+pub mod login;
 pub mod manifest;
 pub mod process;
 #[cfg(any(test, feature = "test-kit"))]
 pub mod testkit;
+pub mod volume;
+pub mod workload;
 pub mod world;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use contains::{Difference, difference};
-pub use quantity::compare as compare_quantities;
+pub use quantity::{bytes, compare as compare_quantities};
 
 use crate::api::DeletionPolicy;
 

@@ -1,4 +1,6 @@
-//! An API server in memory, to test controllers against: feature `test-kit`.
+//! What tests of controllers need: an API server in memory, and bills of materials as text. Feature `test-kit`.
+//!
+//! # The API server
 //!
 //! It is as much of an API server as a controller can notice: versions, generations, UIDs, conflicts, watches, field
 //! ownership, preconditions, finalizers. It knows no kinds, so any resource can be kept in it, and nothing is
@@ -14,6 +16,7 @@
 // Test code: a test that uses it wrongly is to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
+mod bill;
 mod fields;
 mod server;
 mod store;
@@ -31,6 +34,7 @@ use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 use tower::service_fn;
 
+pub use self::bill::bill;
 use self::store::{Selector, Store};
 use crate::process::client::Verb;
 

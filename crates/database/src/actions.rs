@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use temporal_stack_common::login::Login;
+
 use crate::{
-    login::Login,
     names::{ADMINISTRATOR, owner_role},
     observe::{Known, Observed, Server, Source},
     postgres::{self, Failure, MAINTENANCE},

@@ -5,13 +5,11 @@ mod service;
 #[cfg(test)]
 mod snapshot;
 mod stateful_set;
-mod volume_claim;
 
-use k8s_openapi::api::core::v1::Secret;
-use temporal_stack_common::{api::PostgresDatabase, manifest::Manifest};
+use temporal_stack_common::{api::PostgresDatabase, login, manifest::Manifest, volume, workload};
 
 use crate::{
-    Defaults, login, names,
+    Defaults, names,
     observe::{Embedded, Observed, Source},
 };
 
@@ -33,11 +31,11 @@ fn embedded_server(
 ) -> Vec<Manifest> {
     let policy = object.spec.deletion_policy;
     let mut manifests = vec![
-        Manifest::new(&secret::administrator(object)).once(&[names::PASSWORD]).data(policy),
-        Manifest::new(&volume_claim::existing(object, embedded)).existing().data(policy),
+        Manifest::new(&secret::administrator(object)).once(&[login::PASSWORD]).data(policy),
+        Manifest::new(&volume::claim(&names::volume(object), &embedded.provider.storage)).existing().data(policy),
         Manifest::new(&service::pods(object)),
         Manifest::new(&service::clients(object)),
-        Manifest::new(&stateful_set::server(object, embedded, defaults)).remade_on(stateful_set::IMMUTABLE),
+        Manifest::new(&stateful_set::server(object, embedded, defaults)).remade_on(workload::IMMUTABLE),
     ];
     manifests.extend(logins(object, observed, embedded));
     manifests.push(match secret::binding(object, observed) {
@@ -48,32 +46,9 @@ fn embedded_server(
     manifests
 }
 
-/// The next login if one is wanted, the newest and the active one; those before them have had their time.
 fn logins(object: &PostgresDatabase, observed: &Observed, embedded: &Embedded) -> Vec<Manifest> {
-    let policy = object.spec.deletion_policy;
+    let held = observed.held();
+    let next = login::next(observed.settings.wanted(embedded.rotation.as_deref()), embedded.newest(), held);
     let active = observed.active_login().map(|login| login.number);
-    let bound = observed.bound.as_ref().and_then(|bound| bound.number);
-    let mut manifests: Vec<Manifest> = embedded
-        .logins
-        .iter()
-        .map(|login| {
-            // What the binding holds stays until the binding holds something newer.
-            let is_past =
-                active.is_some_and(|active| login.number < active) && bound.is_some_and(|bound| login.number < bound);
-            if is_past {
-                Manifest::absent::<Secret>(&names::login(object, login.number))
-            } else {
-                Manifest::new(&secret::login(object, login)).once(&[]).data(policy)
-            }
-        })
-        .collect();
-    // Generated logins take turns, so the next is made when the newest has reached the binding; what the user names is theirs.
-    let newest = embedded.newest();
-    let settled = newest.is_none_or(|newest| active == Some(newest.number));
-    let next = login::next(&observed.settings, newest, observed.bound.as_ref(), embedded.rotation.as_deref());
-    if let Some(next) = next.filter(|next| settled || next.named) {
-        let drawn: &[&'static str] = if next.password.is_some() { &[] } else { &[names::PASSWORD] };
-        manifests.push(Manifest::new(&secret::next_login(object, &next)).once(drawn).data(policy));
-    }
-    manifests
+    login::manifests(&names::server(object), &embedded.logins, held, active, next, object.spec.deletion_policy)
 }

@@ -1,12 +1,13 @@
 //! A database that somebody else runs: what its Secret says, and what is wrong with it.
 
 use k8s_openapi::api::core::v1::Secret;
-use temporal_stack_common::{binding, component::Progress, condition::reason};
-
-use crate::{
-    names::{PASSWORD, PORT, USERNAME},
-    postgres::Address,
+use temporal_stack_common::{
+    binding::Given,
+    component::Progress,
+    login::{PASSWORD, USERNAME},
 };
+
+use crate::{names::PORT, postgres::Address};
 
 /// How to use a database: address, login, and the database's name.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,30 +30,13 @@ impl std::fmt::Debug for Access {
 
 /// Reads the user's Secret; what is wrong with it is for the user to mend.
 pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Progress> {
-    let Some(secret) = secret else {
-        return Err(Progress::Stalled {
-            reason: reason::SECRET_MISSING,
-            message: format!(
-                "spec.provider.external.secretName: there is no Secret/{name}; make it with the keys host, port, username, password and database"
-            ),
-        });
-    };
-    let incomplete = |key: &str, wrong: &str| Progress::Stalled {
-        reason: reason::SECRET_INCOMPLETE,
-        message: format!("Secret/{name}, named in spec.provider.external.secretName: the key {key} {wrong}"),
-    };
-    let required = |key: &str| {
-        binding::text(secret, key).map(str::to_owned).ok_or_else(|| incomplete(key, "is absent or empty; set it"))
-    };
-    let port = match binding::text(secret, "port") {
-        None => PORT,
-        Some(text) => text.trim().parse().map_err(|_| incomplete("port", "is no port number; set it to 1 to 65535"))?,
-    };
+    let keys = "the keys host, port, username, password and database";
+    let secret = Given::find("spec.provider.external.secretName", name, secret, keys)?;
     Ok(Access {
-        address: Address { host: required("host")?, port },
-        username: required(USERNAME)?,
-        password: required(PASSWORD)?,
-        database: required("database")?,
+        address: Address { host: secret.required("host")?.to_owned(), port: secret.port(PORT)? },
+        username: secret.required(USERNAME)?.to_owned(),
+        password: secret.required(PASSWORD)?.to_owned(),
+        database: secret.required("database")?.to_owned(),
     })
 }
 

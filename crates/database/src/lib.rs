@@ -26,13 +26,11 @@
 mod actions;
 mod desire;
 mod external;
-mod login;
 mod names;
 mod observe;
 mod postgres;
 mod progress;
 mod settings;
-mod volume;
 
 use std::{pin::Pin, time::Duration};
 

@@ -1,16 +1,12 @@
 //! What things are called: in the cluster after the object, on the server after the database.
 
 use kube::ResourceExt;
-use temporal_stack_common::api::PostgresDatabase;
+use temporal_stack_common::{api::PostgresDatabase, volume::claim_name};
 
 /// The controller's own administrator on the servers that it makes.
 pub(crate) const ADMINISTRATOR: &str = "temporal_stack_administrator";
 /// The port of the servers that the controller makes.
 pub(crate) const PORT: u16 = 5432;
-/// Keys of the Secrets of administrator and logins.
-pub(crate) const USERNAME: &str = "username";
-/// See [`USERNAME`].
-pub(crate) const PASSWORD: &str = "password";
 
 /// The StatefulSet and the Service for clients.
 pub(crate) fn server(object: &PostgresDatabase) -> String {
@@ -22,19 +18,14 @@ pub(crate) fn pods(object: &PostgresDatabase) -> String {
     format!("{}-pods", server(object))
 }
 
-/// The volume claim of the one pod: the StatefulSet controller makes it of the template's name and the pod's.
+/// The volume claim of the one pod.
 pub(crate) fn volume(object: &PostgresDatabase) -> String {
-    format!("data-{}-0", server(object))
+    claim_name(&format!("{}-0", server(object)))
 }
 
 /// The Secret of the administrator.
 pub(crate) fn administrator(object: &PostgresDatabase) -> String {
     format!("{}-administrator", server(object))
-}
-
-/// The Secret of the n-th login.
-pub(crate) fn login(object: &PostgresDatabase, number: u32) -> String {
-    format!("{}-login-{number}", server(object))
 }
 
 /// The Secret that applications read.

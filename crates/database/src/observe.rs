@@ -1,28 +1,27 @@
 //! What a pass knows: gathered here, reads only.
 
-use k8s_openapi::api::{
-    apps::v1::StatefulSet,
-    core::v1::{PersistentVolumeClaim, Pod, Secret, Service},
-};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::{PostgresDatabase, PostgresProvider, annotation},
     binding,
     component::Progress,
     driver,
+    login::{self, Held, Login, PASSWORD, USERNAME},
+    volume, workload,
     world::World,
 };
 
 use crate::{
     Error,
     external::{self, Access},
-    login::{self, Login, NUMBER},
-    names,
-    names::{ADMINISTRATOR, PASSWORD, PORT, USERNAME},
+    names::{self, ADMINISTRATOR, PORT},
     postgres::{self, Address, Failure, Role},
     settings::{self, InUse, Settings},
-    volume,
 };
+
+/// Where the storage is in the spec.
+const STORAGE: &str = "spec.provider.postgres.storage";
 
 /// What a pass knows.
 #[derive(Debug)]
@@ -136,6 +135,11 @@ impl Known {
 }
 
 impl Observed {
+    /// The login that the binding holds.
+    pub(crate) fn held(&self) -> Option<Held<'_>> {
+        self.bound.as_ref().map(|bound| Held { number: bound.number, username: &bound.username })
+    }
+
     /// The login that the binding is to hold: the newest that the server has; while the server cannot be asked, the one
     /// that it holds.
     pub(crate) fn active_login(&self) -> Option<&Login> {
@@ -178,9 +182,7 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     let written = world.config_map(config_map).await.map_err(read(format!("ConfigMap/{config_map}")))?;
     let (password, password_obstacle) = password_of_spec(object, world).await?;
     let bound = world.children.find(&names::binding(object)).as_ref().and_then(bound);
-    let mut logins: Vec<Login> =
-        world.children.all::<Secret>().iter().filter(|secret| is_login(secret)).filter_map(login::parse).collect();
-    logins.sort_by_key(|login| login.number);
+    let logins = login::row(world.children);
     let in_use = InUse {
         database: bound.as_ref().filter(|bound| bound.number.is_some()).map(|bound| bound.database.as_str()),
         user: logins.last().filter(|login| login.named).map(|login| login.username.as_str()),
@@ -207,7 +209,7 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     } else {
         None
     };
-    let obstacle = password_obstacle.or_else(|| volume::obstacle(&provider.storage, claim.as_ref(), &classes));
+    let obstacle = password_obstacle.or_else(|| volume::obstacle(STORAGE, &provider.storage, claim.as_ref(), &classes));
     let administrator: Option<Secret> = world.children.find(&names::administrator(object));
     let server = match administrator.as_ref().and_then(|secret| binding::text(secret, PASSWORD)) {
         Some(password) => ask(&world.children.all(), password, &settings.database, &logins).await,
@@ -217,7 +219,7 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
         provider,
         logins,
         rotation: object.annotations().get(annotation::ROTATE).cloned(),
-        restart: object.annotations().get(annotation::RESTART).cloned().or_else(|| restarted(object, world)),
+        restart: workload::restart_asked(object, world.children, &names::server(object)),
         service: world.children.find(&names::server(object)).as_ref().and_then(service_address),
         server,
     };
@@ -280,26 +282,14 @@ async fn known(address: Address, password: &str, database: &str, logins: &[Login
     })
 }
 
-/// The request for a restart that was heard last: taking the annotation off asks for none.
-fn restarted(object: &PostgresDatabase, world: &World<'_>) -> Option<String> {
-    let set: StatefulSet = world.children.find(&names::server(object))?;
-    set.spec?.template.metadata?.annotations?.remove(annotation::RESTART)
-}
-
-fn is_login(secret: &Secret) -> bool {
-    // The binding has the number too, but is no login.
-    secret.labels().contains_key(NUMBER) && secret.annotations().contains_key(login::NAMED)
-}
-
 fn bound(secret: &Secret) -> Option<Bound> {
     Some(Bound {
-        number: secret.labels().get(NUMBER).and_then(|number| number.parse().ok()),
+        number: login::number(secret),
         database: binding::text(secret, "database")?.to_owned(),
         username: binding::text(secret, USERNAME)?.to_owned(),
     })
 }
 
 fn service_address(service: &Service) -> Option<Address> {
-    let host = service.spec.as_ref()?.cluster_ip.clone().filter(|ip| ip != "None" && !ip.is_empty())?;
-    Some(Address { host, port: PORT })
+    Some(Address { host: workload::service_ip(service)?, port: PORT })
 }

@@ -5,6 +5,7 @@ use temporal_stack_common::{
     api::PostgresDatabase,
     component::{Progress, Verdict},
     condition::{Reason, Statement, reason},
+    workload::wrong_with_name,
 };
 
 use crate::{
@@ -77,23 +78,12 @@ pub(crate) fn progress(object: &PostgresDatabase, observed: &Observed) -> Progre
 
 /// What the CRD's validation refuses too; an object can have got past it.
 fn invalid(object: &PostgresDatabase, observed: &Observed) -> Option<String> {
-    let name = object.name_any();
-    if name.len() > 35 {
-        return Some(format!(
-            "metadata.name has {} characters: Services and pods are named after it, so 35 are the most; make the object again with a shorter name",
-            name.len()
-        ));
+    if let Some(wrong) = wrong_with_name(&object.name_any(), 35) {
+        return Some(wrong);
     }
     let provider = &object.spec.provider;
     if provider.postgres.is_some() && provider.external.is_some() {
         return Some("spec.provider has both postgres and external: name one of them".to_owned());
-    }
-    let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let begins_well = name.starts_with(|c: char| c.is_ascii_lowercase());
-    if !begins_well || name.ends_with('-') || !name.chars().all(is_label) {
-        return Some(format!(
-            "metadata.name {name:?}: Services are named after it, so it must be small letters, digits and dashes, with a letter first; make the object again with such a name"
-        ));
     }
     if let Source::External(_) = observed.source {
         return None;

@@ -7,6 +7,7 @@ use temporal_stack_common::{
     api::PostgresDatabase,
     condition::{CONFIG_HONOURED, Statement, reason},
     config::{self, Key, Ruling},
+    login::Wanted,
 };
 
 use crate::names::ADMINISTRATOR;
@@ -35,6 +36,13 @@ pub(crate) struct Settings {
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings").field("database", &self.database).field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// The login that is wanted.
+    pub(crate) fn wanted<'a>(&'a self, rotation: Option<&'a str>) -> Wanted<'a> {
+        Wanted { base: &self.database, user: self.user.as_deref(), password: self.password.as_deref(), rotation }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The database controller in a process that ends before or after its n-th write to the API, as a machine that fails would.
+//! A controller of the stack in a process that ends before or after its n-th write to the API, as a machine that fails would.
 //!
 //! It ends with success when a pass has found nothing to do before it came to that write.
 
@@ -13,19 +13,29 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
+use e2e::Subject as _;
 use futures::{FutureExt as _, future::BoxFuture};
 use http::{Method, Request};
 use kube::client::Body;
 use temporal_stack_common::{
+    api::{MessageQueue, PostgresDatabase},
+    component::Component,
     driver,
-    process::{Process, Requests, Scope, client, install_crypto, log},
+    process::{Control, Process, Requests, Scope, client, install_crypto, log},
 };
-use temporal_stack_database::{Database, Defaults};
+use temporal_stack_database::Database;
+use temporal_stack_queue::Queue;
 use tower::{Service, layer::layer_fn};
 
-/// The database controller, which ends itself at a write.
+/// A controller of the stack, which ends itself at a write.
 #[derive(Debug, Parser)]
 struct Arguments {
+    /// The program that it is otherwise.
+    #[arg(long)]
+    controller: String,
+    /// The image of what it runs.
+    #[arg(long)]
+    image: String,
     /// The namespace to serve.
     #[arg(long)]
     namespace: String,
@@ -35,8 +45,6 @@ struct Arguments {
     /// At which write, counted from 1.
     #[arg(long)]
     write: u32,
-    #[command(flatten)]
-    defaults: Defaults,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,9 +65,24 @@ async fn main() -> anyhow::Result<()> {
     let layer = layer_fn(|inner| Faulty { inner, fault: fault.clone() });
     let client = client::builder(client::config(None).await?, &requests)?.with_layer(&layer).build();
     let scope = Scope::Namespaces(vec![arguments.namespace]);
-    let (process, control) = Process::new("database-controller", client, scope, requests);
+    let image = arguments.image;
+    match arguments.controller.as_str() {
+        PostgresDatabase::PROGRAM => {
+            let defaults = temporal_stack_database::Defaults { postgres_image: image };
+            run(Database::new(defaults), Process::new(PostgresDatabase::PROGRAM, client, scope, requests)).await
+        }
+        MessageQueue::PROGRAM => {
+            let defaults = temporal_stack_queue::Defaults { rabbitmq_image: image };
+            run(Queue::new(defaults), Process::new(MessageQueue::PROGRAM, client, scope, requests)).await
+        }
+        other => anyhow::bail!("there is no {other}"),
+    }
+}
+
+/// Runs a controller until it ends, or a pass has found nothing to do.
+async fn run(component: impl Component, (process, control): (Process, Control)) -> anyhow::Result<()> {
     let settled = settled(process.clone());
-    let controller = driver::run(Database::new(arguments.defaults), process);
+    let controller = driver::run(component, process);
     control.lead();
     tokio::select! {
         ended = controller => ended?,

@@ -15,16 +15,16 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use temporal_stack_common::driver;
-use temporal_stack_database::Database;
 
-use crate::Space;
+use crate::{Space, Subject};
 
-const NAME: &str = "database-controller";
 /// Groups whose kinds the rules name and that have no namespaced kinds among them.
 const CLUSTER_WIDE: [&str; 2] = ["storage.k8s.io", "apiextensions.k8s.io"];
 
 /// A service account, and a kubeconfig with its token.
 pub struct Identity {
+    program: &'static str,
+    image: (&'static str, &'static str),
     kubeconfig: PathBuf,
     home: String,
 }
@@ -32,26 +32,29 @@ pub struct Identity {
 impl Identity {
     /// An account in the namespace itself: a Role with the rules there, and a `ClusterRole` with those about kinds that have no
     /// namespace.
-    pub async fn of_namespace(space: &Space) -> Result<Self> {
-        let rules = driver::rules::<Database>();
+    pub async fn of_namespace<K: Subject>(space: &Space) -> Result<Self> {
+        let rules = driver::rules::<K::Component>();
         let (cluster_wide, namespaced): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_cluster_wide);
-        let role = with_rules(&[namespaced, driver::lease_rules()].concat());
-        apply(&space.api::<Role>(), &role).await?;
-        apply(&space.api::<RoleBinding>(), &binding("Role", NAME, &space.name)).await?;
-        grant_everywhere(space, &cluster_wide, &space.name).await?;
-        Self::new(space, &space.name).await
+        grant(space, K::PROGRAM, &[namespaced, driver::lease_rules()].concat()).await?;
+        grant_everywhere(space, K::PROGRAM, &cluster_wide).await?;
+        Self::new::<K>(space).await
     }
 
     /// An account in the namespace `home`, with the rules in the whole cluster: it outlives the namespace that it serves.
-    pub async fn of_cluster(space: &Space, home: &Space) -> Result<Self> {
-        let role = with_rules(&driver::lease_rules());
-        apply(&home.api::<Role>(), &role).await?;
-        apply(&home.api::<RoleBinding>(), &binding("Role", NAME, &home.name)).await?;
-        grant_everywhere(home, &driver::rules::<Database>(), &home.name).await?;
-        let identity = Self::new(home, &home.name).await?;
-        let kubeconfig = space.folder.join("controller.kubeconfig");
-        std::fs::copy(&identity.kubeconfig, &kubeconfig)?;
-        Ok(Self { kubeconfig, ..identity })
+    pub async fn of_cluster<K: Subject>(home: &Space) -> Result<Self> {
+        grant(home, K::PROGRAM, &driver::lease_rules()).await?;
+        grant_everywhere(home, K::PROGRAM, &driver::rules::<K::Component>()).await?;
+        Self::new::<K>(home).await
+    }
+
+    /// The program of the controller.
+    pub fn program(&self) -> &'static str {
+        self.program
+    }
+
+    /// The variable with the image of what it runs, and its value.
+    pub fn image(&self) -> (&'static str, &'static str) {
+        self.image
     }
 
     /// The kubeconfig.
@@ -64,47 +67,48 @@ impl Identity {
         &self.home
     }
 
-    async fn new(space: &Space, home: &str) -> Result<Self> {
-        let accounts = Api::<ServiceAccount>::namespaced(space.client.clone(), home);
-        apply(&accounts, &json!({"metadata": {"name": NAME}})).await?;
+    async fn new<K: Subject>(home: &Space) -> Result<Self> {
+        let accounts = home.api::<ServiceAccount>();
+        apply(&accounts, &json!({"metadata": {"name": K::PROGRAM}})).await?;
         let request = TokenRequest {
             spec: TokenRequestSpec { expiration_seconds: Some(7200), ..TokenRequestSpec::default() },
             ..TokenRequest::default()
         };
-        let answer = accounts.create_token_request(NAME, &PostParams::default(), &request).await?;
+        let answer = accounts.create_token_request(K::PROGRAM, &PostParams::default(), &request).await?;
         let token = answer.status.context("no token was issued")?.token;
-        let kubeconfig = space.folder.join("controller.kubeconfig");
-        std::fs::write(&kubeconfig, space.cluster.kubeconfig_with_token(&token, home)?)?;
-        Ok(Self { kubeconfig, home: home.to_owned() })
+        let kubeconfig = home.folder.join(format!("{}.kubeconfig", K::PROGRAM));
+        std::fs::write(&kubeconfig, home.cluster.kubeconfig_with_token(&token, &home.name)?)?;
+        Ok(Self { program: K::PROGRAM, image: K::IMAGE, kubeconfig, home: home.name.clone() })
     }
 }
 
-/// Grants rules in the whole cluster, for as long as the namespace is there.
-async fn grant_everywhere(space: &Space, rules: &[PolicyRule], home: &str) -> Result<()> {
-    let name = format!("{NAME}-{}", space.name);
-    let owner = json!([{"apiVersion": "v1", "kind": "Namespace", "name": space.name, "uid": space.uid}]);
-    let mut role = with_rules(rules);
-    let mut binding = binding("ClusterRole", &name, home);
-    for object in [&mut role, &mut binding] {
-        object["metadata"] = json!({"name": name, "ownerReferences": owner});
-    }
-    apply(&Api::<ClusterRole>::all(space.client.clone()), &role).await?;
-    apply(&Api::<ClusterRoleBinding>::all(space.client.clone()), &binding).await
+/// Grants rules in the account's own namespace.
+async fn grant(home: &Space, account: &str, rules: &[PolicyRule]) -> Result<()> {
+    let metadata = json!({"name": account});
+    apply(&home.api::<Role>(), &json!({"metadata": metadata, "rules": rules})).await?;
+    apply(&home.api::<RoleBinding>(), &binding(home, account, "Role", &metadata)).await
+}
+
+/// Grants rules in the whole cluster, for as long as the account's namespace is there.
+async fn grant_everywhere(home: &Space, account: &str, rules: &[PolicyRule]) -> Result<()> {
+    let owner = json!([{"apiVersion": "v1", "kind": "Namespace", "name": home.name, "uid": home.uid}]);
+    let metadata = json!({"name": format!("{account}-{}", home.name), "ownerReferences": owner});
+    let role = json!({"metadata": metadata, "rules": rules});
+    apply(&Api::<ClusterRole>::all(home.client.clone()), &role).await?;
+    let binding = binding(home, account, "ClusterRole", &metadata);
+    apply(&Api::<ClusterRoleBinding>::all(home.client.clone()), &binding).await
 }
 
 fn is_cluster_wide(rule: &PolicyRule) -> bool {
     rule.api_groups.iter().flatten().any(|group| CLUSTER_WIDE.contains(&group.as_str()))
 }
 
-fn with_rules(rules: &[PolicyRule]) -> Value {
-    json!({"metadata": {"name": NAME}, "rules": rules})
-}
-
-fn binding(kind: &str, role: &str, home: &str) -> Value {
+/// Binds an account to the role that has this metadata.
+fn binding(home: &Space, account: &str, kind: &str, metadata: &Value) -> Value {
     json!({
-        "metadata": {"name": NAME},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
-        "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": home}],
+        "metadata": metadata,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": metadata["name"]},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": home.name}],
     })
 }
 

@@ -1,10 +1,16 @@
 //! Which permissions the controllers of a test run have used, left in files for the test that compares them with those granted.
 
-use std::{collections::BTreeSet, fmt, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use temporal_stack_common::process::client::{Call, Counts};
+
+use crate::Subject;
 
 /// What a Role grants: a verb on a resource of a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,10 +45,16 @@ pub(super) fn record(folder: &Path, requests: &Counts) -> Result<()> {
     Ok(())
 }
 
-/// All permissions that controllers on this cluster have used so far.
-pub fn used_permissions(shared: &Path) -> Result<BTreeSet<Permission>> {
+/// Where controllers leave word of what they have used.
+pub(super) fn folder_of(shared: &Path, program: &str) -> PathBuf {
+    shared.join("used").join(program)
+}
+
+/// All permissions that the controllers of a kind have used on this cluster so far.
+pub fn used_permissions<K: Subject>(shared: &Path) -> Result<BTreeSet<Permission>> {
     let mut all = BTreeSet::new();
-    for file in std::fs::read_dir(shared.join("used")).context("no controller has left word of what it used")? {
+    let folder = folder_of(shared, K::PROGRAM);
+    for file in std::fs::read_dir(folder).with_context(|| format!("no {} has left word of what it used", K::PROGRAM))? {
         all.extend(serde_json::from_slice::<Vec<Permission>>(&std::fs::read(file?.path())?)?);
     }
     Ok(all)

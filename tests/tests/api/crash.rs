@@ -11,6 +11,7 @@ use e2e::{
     with_namespace,
 };
 use serde_json::{Value, json};
+use temporal_stack_common::api::PostgresDatabase;
 
 use crate::step::complete;
 
@@ -41,7 +42,7 @@ async fn outcome(space: &Space, controller: &Controller) -> Result<Outcome> {
 async fn undisturbed(cluster: &Cluster) -> Outcome {
     let mut outcome_of = Outcome::new();
     with_namespace(cluster, async |space| {
-        let controller = Controller::start(space).await?;
+        let controller = Controller::start::<PostgresDatabase>(space).await?;
         for (number, spec) in changes().iter().enumerate() {
             ask(space, number, spec).await?;
             outcome_of = outcome(space, &controller).await?;
@@ -77,7 +78,7 @@ async fn a_process_that_ends_before_and_after_each_write_leaves_what_one_that_li
     let cluster = api_server().await.expect("an API server");
     let cluster = &cluster;
     let disturbed = with_namespace(cluster, async |space| {
-        let identity = Identity::of_namespace(space).await?;
+        let identity = Identity::of_namespace::<PostgresDatabase>(space).await?;
         let record = SecretRecord::start(space).await?;
         for (number, spec) in changes().iter().enumerate() {
             ask(space, number, spec).await?;

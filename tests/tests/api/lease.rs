@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use e2e::{Controller, Identity, database::child::SERVER, prepare::api_server, until, with_namespace};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::json;
+use temporal_stack_common::api::PostgresDatabase;
 
 use crate::step::{made, server_of};
 
@@ -13,7 +14,7 @@ use crate::step::{made, server_of};
 async fn an_edit_right_after_the_leader_was_told_to_end_is_acted_on_by_the_other() {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
-        let identity = Identity::of_namespace(space).await?;
+        let identity = Identity::of_namespace::<PostgresDatabase>(space).await?;
         let mut leader = Controller::start_as(space, &identity).await?;
         leader.leads().await?;
         let standby = Controller::start_as(space, &identity).await?;

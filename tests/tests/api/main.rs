@@ -20,12 +20,13 @@ mod volume;
 
 use anyhow::Result;
 use e2e::{Controller, Space, prepare::api_server, with_namespace};
+use temporal_stack_common::api::PostgresDatabase;
 
 /// Runs a test with a controller of its own.
 async fn with_controller(test: impl AsyncFnOnce(&Space, &Controller) -> Result<()>) {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
-        let controller = Controller::start(space).await?;
+        let controller = Controller::start::<PostgresDatabase>(space).await?;
         test(space, &controller).await
     })
     .await;

@@ -6,6 +6,7 @@ use e2e::{
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
+use temporal_stack_common::api::PostgresDatabase;
 
 use crate::step::made;
 
@@ -14,7 +15,7 @@ const STORM: usize = 20;
 
 /// Starts a controller that outlives the namespace, makes a database and deletes the namespace.
 async fn deleted(space: &Space, home: &Space, with_controller: bool) -> Result<()> {
-    let identity = Identity::of_cluster(space, home).await?;
+    let identity = Identity::of_cluster::<PostgresDatabase>(home).await?;
     let controller = Controller::start_as(space, &identity).await?;
     controller.leads().await?;
     made(space, &controller).await?;

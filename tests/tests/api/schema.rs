@@ -116,12 +116,12 @@ async fn an_object_past_the_schema_is_told_so_and_the_others_go_on() {
             put_past_the_schema([(both, two_providers()), (broken, unparsable())]).await?;
             drop(schema);
 
-            let _controller = Controller::start(both).await?;
+            let _controller = Controller::start::<PostgresDatabase>(both).await?;
             let told = stalled(both, "InvalidSpec").await?;
             assert_told(&told, &["spec.provider", "both postgres and external", "name one of them"])?;
             ensure!(children(both).await?.is_empty(), "something was made");
 
-            let controller = Controller::start(broken).await?;
+            let controller = Controller::start::<PostgresDatabase>(broken).await?;
             let told = stalled(broken, "Unparsable").await?;
             assert_told(&told, &["deletionPolicy", "does not parse", "correct the field"])?;
             broken.create(&embedded()).await?;

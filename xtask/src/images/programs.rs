@@ -29,12 +29,15 @@ fn package(recipe: &Recipe) -> Option<&'static str> {
 
 fn cargo_build(step: &Step, wanted: &[(&'static str, &'static str)]) -> Result<BTreeMap<&'static str, PathBuf>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let choice = wanted.iter().flat_map(|(program, package)| ["--package", package, "--bin", program]);
+    // All packages are selected, whatever is wanted of them: the features of what they share are those of all, so nothing is
+    // built once for each.
+    let packages = super::ALL.iter().filter_map(package).flat_map(|package| ["--package", package]);
+    let programs = wanted.iter().flat_map(|(program, _)| ["--bin", program]);
     let messages = step
         .command(cargo)
         .current_dir(place::workspace())
         .args(["build", "--release", "--message-format", "json-render-diagnostics"])
-        .args(choice)
+        .args(packages.chain(programs))
         .read()?;
     let built = executables(&messages);
     let find = |(program, _): &(&'static str, _)| {

@@ -99,8 +99,9 @@ fn trouble(pod: &Pod) -> Option<String> {
             if !matches!(reason, "PodInitializing" | "ContainerCreating") {
                 let ended = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
                 let code = ended.map_or_else(String::new, |ended| format!(", last exit code {}", ended.exit_code));
+                let words = ended.and_then(|ended| last_words(ended.message.as_deref()?)).unwrap_or_default();
                 return Some(format!(
-                    "Pod/{name}: container {} is in {reason}{code}; see kubectl logs {name} -c {}",
+                    "Pod/{name}: container {} is in {reason}{code}{words}; see kubectl logs {name} -c {}",
                     container.name, container.name
                 ));
             }
@@ -118,6 +119,15 @@ fn trouble(pod: &Pod) -> Option<String> {
     })
 }
 
+/// The end of what a container said before it failed, where its termination message is its log.
+fn last_words(message: &str) -> Option<String> {
+    const MOST: usize = 300;
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let text = lines[lines.len().saturating_sub(2)..].join(" ");
+    let cut = text.char_indices().rev().nth(MOST).map_or(0, |(at, _)| at);
+    (!text.is_empty()).then(|| format!(", saying \"{}\"", text[cut..].trim()))
+}
+
 /// Whether the pod says of itself that it is ready, and is not on its way out.
 pub fn is_ready(pod: &Pod) -> bool {
     let ready = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
@@ -128,4 +138,19 @@ pub fn is_ready(pod: &Pod) -> bool {
 /// Whether the pod has done what it was for, as that of a job: it will not be ready any more.
 pub(super) fn is_done(pod: &Pod) -> bool {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Succeeded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_are_two_lines_and_not_too_long() {
+        assert_eq!(
+            last_words("starting\n\nthe file is bad:\n  line 3\n").unwrap(),
+            ", saying \"the file is bad: line 3\""
+        );
+        assert_eq!(last_words("\n"), None);
+        assert!(last_words(&"ü".repeat(1000)).unwrap().chars().count() < 320);
+    }
 }

@@ -7,6 +7,11 @@ pub fn compare(left: &str, right: &str) -> Option<Ordering> {
     Some(in_nano(left)?.cmp(&in_nano(right)?))
 }
 
+/// The bytes that a quantity of memory or storage stands for, rounded down; `None` if it is no quantity, or below zero.
+pub fn bytes(text: &str) -> Option<u64> {
+    u64::try_from(in_nano(text)? / 1_000_000_000).ok()
+}
+
 /// The value in billionths, the smallest unit that Kubernetes knows.
 fn in_nano(text: &str) -> Option<i128> {
     let (number, scale) = split(text)?;
@@ -68,6 +73,14 @@ fn split(text: &str) -> Option<(&str, (i128, i32))> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_counted_in_bytes() {
+        assert_eq!(bytes("1Gi"), Some(1 << 30));
+        assert_eq!(bytes("1.5k"), Some(1500));
+        assert_eq!(bytes("-1"), None);
+        assert_eq!(bytes("much"), None);
+    }
 
     #[test]
     fn forms_of_the_same_value_are_equal() {

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::PostgresDatabase,
     binding::{Binding, uri_part},
+    login::{USERNAME, numbered, secret},
 };
 
 use crate::{
     external::Access,
-    login::{self, Login, NUMBER, Next},
-    names::{self, ADMINISTRATOR, PASSWORD, PORT, USERNAME},
+    names::{self, ADMINISTRATOR, PORT},
     observe::Observed,
 };
 
@@ -22,20 +22,6 @@ const TYPE: &str = "postgresql";
 /// The controller's own administrator; the password is drawn when it is made.
 pub(super) fn administrator(object: &PostgresDatabase) -> Secret {
     secret(names::administrator(object), &[(USERNAME, ADMINISTRATOR)])
-}
-
-/// A login that has been made: only its ownership is kept.
-pub(super) fn login(object: &PostgresDatabase, login: &Login) -> Secret {
-    numbered(secret(names::login(object, login.number), &[]), login.number)
-}
-
-/// A login that is to be made.
-pub(super) fn next_login(object: &PostgresDatabase, next: &Next) -> Secret {
-    let mut keys = vec![(USERNAME, next.username.as_str())];
-    keys.extend(next.password.as_deref().map(|password| (PASSWORD, password)));
-    let mut secret = numbered(secret(names::login(object, next.number), &keys), next.number);
-    secret.metadata.annotations = Some(login::annotations(next.named, next.rotation.as_deref()));
-    secret
 }
 
 /// What an application needs; absent until there is a login that works.
@@ -70,20 +56,4 @@ fn bind(provider: &str, host: &str, port: u16, (username, password): (&str, &str
         uri: format!("postgresql://{user}:{word}@{host}:{port}/{name}"),
         more: BTreeMap::from([("database", database.to_owned())]),
     }
-}
-
-fn secret(name: String, keys: &[(&str, &str)]) -> Secret {
-    let data: BTreeMap<_, _> =
-        keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
-    Secret {
-        metadata: ObjectMeta { name: Some(name), ..ObjectMeta::default() },
-        type_: Some("Opaque".to_owned()),
-        data: (!data.is_empty()).then_some(data),
-        ..Secret::default()
-    }
-}
-
-fn numbered(mut secret: Secret, number: u32) -> Secret {
-    secret.metadata.labels.get_or_insert_default().insert(NUMBER.to_owned(), number.to_string());
-    secret
 }

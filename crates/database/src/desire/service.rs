@@ -4,28 +4,22 @@ use k8s_openapi::{
     api::core::v1::{Service, ServicePort, ServiceSpec},
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
-use temporal_stack_common::api::PostgresDatabase;
+use temporal_stack_common::{
+    api::PostgresDatabase,
+    workload::{client_service, naming_service},
+};
 
 use super::stateful_set::{mesh, selector};
 use crate::names::{self, PORT};
 
 /// What clients connect to: ready pods only.
 pub(super) fn clients(object: &PostgresDatabase) -> Service {
-    service(
-        object,
-        names::server(object),
-        ServiceSpec { type_: Some("ClusterIP".to_owned()), ..ServiceSpec::default() },
-    )
+    service(object, names::server(object), client_service())
 }
 
 /// What gives the pod its name, ready or not.
 pub(super) fn pods(object: &PostgresDatabase) -> Service {
-    let spec = ServiceSpec {
-        cluster_ip: Some("None".to_owned()),
-        publish_not_ready_addresses: Some(true),
-        ..ServiceSpec::default()
-    };
-    service(object, names::pods(object), spec)
+    service(object, names::pods(object), naming_service())
 }
 
 fn service(object: &PostgresDatabase, name: String, spec: ServiceSpec) -> Service {

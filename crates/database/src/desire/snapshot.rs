@@ -4,14 +4,15 @@ use serde_json::json;
 use temporal_stack_common::{
     api::PostgresDatabase,
     condition::{CONFIG_HONOURED, Statement, reason},
-    manifest::{Making, Manifest},
+    login::Login,
+    manifest::Manifest,
+    testkit::bill,
 };
 
 use super::desire;
 use crate::{
     Defaults,
     external::Access,
-    login::Login,
     observe::{Bound, Embedded, Known, Observed, Server, Source},
     postgres::{Address, Role},
     settings::Settings,
@@ -85,23 +86,11 @@ fn manifests(object: &PostgresDatabase, observed: &Observed) -> Vec<Manifest> {
     desire(object, observed, &Defaults { postgres_image: "postgres:17.6".to_owned() })
 }
 
-fn yaml(manifests: &[Manifest]) -> String {
-    let documents = manifests.iter().map(|manifest| {
-        let making = match &manifest.making {
-            Making::Once { drawn } => format!("made once, drawn: {drawn:?}"),
-            making => format!("{making:?}").to_lowercase(),
-        };
-        let object = serde_saphyr::to_string(&manifest.object).unwrap();
-        format!("# {} ({making}, {:?})\n{object}", manifest.reference(), manifest.lifetime)
-    });
-    documents.collect::<Vec<_>>().join("---\n")
-}
-
 #[test]
 fn an_empty_spec_makes_a_whole_server_and_draws_its_secrets() {
     let object = object(&json!({}));
     let observed = observed(&object, Vec::new(), None, Server::Absent);
-    insta::assert_snapshot!(yaml(&manifests(&object, &observed)));
+    insta::assert_snapshot!(bill(&manifests(&object, &observed)));
 }
 
 #[test]
@@ -117,7 +106,7 @@ fn everything_that_can_be_said_of_a_server_is_in_its_manifests() {
     }));
     let first = login(1, "temporal_a");
     let observed = observed(&object, vec![first.clone()], None, known(&[&first]));
-    insta::assert_snapshot!(yaml(&manifests(&object, &observed)));
+    insta::assert_snapshot!(bill(&manifests(&object, &observed)));
 }
 
 #[test]
@@ -154,5 +143,5 @@ fn somebody_elses_database_needs_a_binding_only() {
     };
     let observed =
         Observed { source: Source::External(Some(access)), ..observed(&object, Vec::new(), None, Server::Absent) };
-    insta::assert_snapshot!(yaml(&manifests(&object, &observed)));
+    insta::assert_snapshot!(bill(&manifests(&object, &observed)));
 }

@@ -1,0 +1,146 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::{BindingReference, DeletionPolicy, ExternalSecret, Resources, Rollout, Status, Storage};
+
+/// A message queue with a virtual host and a login for one application. It is Ready when a message that the controller
+/// published as the application came back.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "temporal-stack.dev",
+    version = "v1alpha1",
+    kind = "MessageQueue",
+    namespaced,
+    status = "MessageQueueStatus",
+    category = "temporal-stack",
+    shortname = "msgq",
+    derive = "PartialEq",
+    doc = "A message queue with a virtual host and a login for one application. It is Ready when a message that the controller published as the application came back.",
+    validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
+    validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Quorum", type_ = "string", json_path = ".status.conditions[?(@.type==\"QuorumSafe\")].status"),
+    printcolumn(name = "Nodes", type_ = "integer", json_path = ".status.nodes"),
+    printcolumn(name = "Binding", type_ = "string", json_path = ".status.binding.name"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageQueueSpec {
+    /// Where the message queue runs: exactly one of the providers. Absent: `rabbitmq`, nodes made by this controller.
+    #[serde(default)]
+    pub provider: MessageQueueProvider,
+    /// Name of the application's virtual host. Absent: the name of this object. A later change makes the new virtual host and
+    /// keeps the old one with all that is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.size() >= 1 && self.size() <= 100 && self != '/'", "must have 1 to 100 characters, and not be /, which is RabbitMQ's own"))]
+    pub virtual_host: Option<String>,
+    /// What becomes of the volumes and their Secrets when this object is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// When nodes are restarted for a newer controller's sake.
+    #[serde(default)]
+    pub rollout: Rollout,
+}
+
+/// Where the message queue runs: exactly one of these, or none for the default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("!(has(self.rabbitmq) && has(self.external))", "provider: name one of rabbitmq and external, not both"))]
+pub struct MessageQueueProvider {
+    /// A RabbitMQ cluster that this controller makes and keeps: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rabbitmq: Option<RabbitmqProvider>,
+    /// A broker that somebody else runs. The Secret has the key `uri` (`amqp://user:password@host:5672/vhost`), or the keys
+    /// `host`, `port` (5672 if absent), `username`, `password` and `virtual-host` (`/` if absent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalSecret>,
+}
+
+/// A RabbitMQ cluster made by this controller: a `StatefulSet` with a volume for each node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RabbitmqProvider {
+    /// How many nodes: 1, 3 or 5. One node has no copy of a message; with three, one may go without loss or pause. More nodes
+    /// join and get copies of every quorum queue; before one leaves, its queues are moved to the others.
+    #[serde(default = "RabbitmqProvider::default_replicas")]
+    #[x_kube(validation = ("self in [1, 3, 5]", "must be 1, 3 or 5: a cluster needs a majority, and an even number adds none"))]
+    pub replicas: i32,
+    /// The volume of each node.
+    #[serde(default)]
+    pub storage: Storage,
+    /// The container image, RabbitMQ 3.13 to 4.x. Absent: the controller's default (its environment's
+    /// `RELATED_IMAGE_RABBITMQ`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Compute resources of each node. Absent: requests of 100m CPU and 256Mi memory, a memory limit of 1Gi. Publishers are
+    /// blocked at 60 % of the limit.
+    #[serde(default)]
+    pub resources: Resources,
+    /// More lines for `rabbitmq.conf`, for instance `channel_max = 1000`. Those that break what the controller decides
+    /// (listeners, clustering, users, log) are refused. A change restarts the nodes, one at a time.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub additional_config: String,
+}
+
+impl RabbitmqProvider {
+    fn default_replicas() -> i32 {
+        1
+    }
+}
+
+impl Default for RabbitmqProvider {
+    fn default() -> Self {
+        Self {
+            replicas: Self::default_replicas(),
+            storage: Storage::default(),
+            image: None,
+            resources: Resources::default(),
+            additional_config: String::new(),
+        }
+    }
+}
+
+/// What is known of the message queue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageQueueStatus {
+    /// The generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling` and `Stalled` as kstatus reads them; `QuorumSafe` says whether one more node may go without loss
+    /// or pause; `ConfigHonoured` says what became of the user's cookie. Each message says what to do next.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The Secret that an application needs to use the message queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<BindingReference>,
+    /// The virtual host that the binding leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_host: Option<String>,
+    /// The login that the binding holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// How many nodes are members of the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<i32>,
+    /// Version of the broker, for instance `4.0.5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<String>,
+    /// The value of the annotation `temporal-stack.dev/rotate` that the binding's login was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<String>,
+}
+
+impl Status for MessageQueueStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
+        self.observed_generation = generation;
+        self.conditions = conditions;
+    }
+}

@@ -1,0 +1,278 @@
+//! Logins of applications: a row of Secrets, of which the newest that the product has is the one in the binding.
+//!
+//! Each login is a Secret that is made once, `<prefix>-login-<n>`; a rotation makes the next one. The product gets it first,
+//! the binding after that, and the one before is removed after that, so a crash at any point leaves a login that works.
+//! Without a name from the user two names take turns, so that the old one works until the next rotation.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::ResourceExt;
+
+use crate::{api::DeletionPolicy, binding, cache::Children, manifest::Manifest};
+
+/// Label of login Secrets and of the binding: which login it is.
+pub const NUMBER: &str = "temporal-stack.dev/login";
+/// Annotation of login Secrets: whether the user named it.
+pub const NAMED: &str = "temporal-stack.dev/named";
+/// Annotation of login Secrets: the request for rotation that it was made for.
+pub const ROTATION: &str = "temporal-stack.dev/rotation";
+/// Key of the Secrets of administrators and logins.
+pub const USERNAME: &str = "username";
+/// See [`USERNAME`].
+pub const PASSWORD: &str = "password";
+
+/// A login that has been made. `Debug` shows no password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Its place in the row.
+    pub number: u32,
+    /// Its name.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+    /// Whether the user named it.
+    pub named: bool,
+    /// The request for rotation that it was made for.
+    pub rotation: Option<String>,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("number", &self.number).field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// A login that is to be made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Next {
+    /// Its place in the row.
+    pub number: u32,
+    /// Its name.
+    pub username: String,
+    /// Its password; absent: drawn.
+    pub password: Option<String>,
+    /// Whether the user named it.
+    pub named: bool,
+    /// The request for rotation that it is made for.
+    pub rotation: Option<String>,
+}
+
+impl std::fmt::Debug for Next {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Next").field("number", &self.number).field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// Which login is wanted.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// What generated names begin with: `_a` and `_b` are put behind it.
+    pub base: &'a str,
+    /// The name that the user gave.
+    pub user: Option<&'a str>,
+    /// The password that the user gave it.
+    pub password: Option<&'a str>,
+    /// The user's newest request for rotation.
+    pub rotation: Option<&'a str>,
+}
+
+/// Which login the binding holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// Its place in the row; absent where it is not the controller's.
+    pub number: Option<u32>,
+    /// Its name.
+    pub username: &'a str,
+}
+
+/// The row: the logins that have been made, oldest first.
+pub fn row(children: &Children) -> Vec<Login> {
+    let mut logins: Vec<Login> = children.all::<Secret>().iter().filter_map(parse).collect();
+    logins.sort_by_key(|login| login.number);
+    logins
+}
+
+/// Reads a login from its Secret.
+fn parse(secret: &Secret) -> Option<Login> {
+    Some(Login {
+        number: number(secret)?,
+        username: binding::text(secret, USERNAME)?.to_owned(),
+        password: binding::text(secret, PASSWORD)?.to_owned(),
+        // The binding has a number too, but is no login.
+        named: secret.annotations().get(NAMED)? == "true",
+        rotation: secret.annotations().get(ROTATION).cloned(),
+    })
+}
+
+/// Which login a Secret is, or a binding holds.
+pub fn number(secret: &Secret) -> Option<u32> {
+    secret.labels().get(NUMBER)?.parse().ok()
+}
+
+/// The same Secret, with the number of its login.
+pub fn numbered(mut secret: Secret, number: u32) -> Secret {
+    secret.metadata.labels.get_or_insert_default().insert(NUMBER.to_owned(), number.to_string());
+    secret
+}
+
+/// A Secret with these keys; one that is to be drawn is left out.
+pub fn secret(name: String, keys: &[(&str, &str)]) -> Secret {
+    let data: BTreeMap<_, _> =
+        keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+    Secret {
+        metadata: ObjectMeta { name: Some(name), ..ObjectMeta::default() },
+        type_: Some("Opaque".to_owned()),
+        data: (!data.is_empty()).then_some(data),
+        ..Secret::default()
+    }
+}
+
+/// The Secrets of the row as they are to be: those that the binding may still need, and the next one if it is its turn.
+/// `active` is the number of the login that the binding is to hold.
+pub fn manifests(
+    prefix: &str,
+    row: &[Login],
+    held: Option<Held<'_>>,
+    active: Option<u32>,
+    next: Option<Next>,
+    policy: DeletionPolicy,
+) -> Vec<Manifest> {
+    let name = |number: u32| format!("{prefix}-login-{number}");
+    let held = held.and_then(|held| held.number);
+    let mut manifests: Vec<Manifest> = row
+        .iter()
+        .map(|login| {
+            // What the binding holds stays until the binding holds something newer.
+            let is_past =
+                active.is_some_and(|active| login.number < active) && held.is_some_and(|held| login.number < held);
+            if is_past {
+                Manifest::absent::<Secret>(&name(login.number))
+            } else {
+                // Only its ownership is kept.
+                let made = numbered(secret(name(login.number), &[]), login.number);
+                Manifest::new(&made).once(&[]).data(policy)
+            }
+        })
+        .collect();
+    // Generated logins take turns, so the next is made when the newest has reached the binding; what the user names is theirs.
+    let settled = row.last().is_none_or(|newest| active == Some(newest.number));
+    if let Some(next) = next.filter(|next| settled || next.named) {
+        let mut keys = vec![(USERNAME, next.username.as_str())];
+        keys.extend(next.password.as_deref().map(|password| (PASSWORD, password)));
+        let mut made = numbered(secret(name(next.number), &keys), next.number);
+        let mut annotations = BTreeMap::from([(NAMED.to_owned(), next.named.to_string())]);
+        annotations.extend(next.rotation.map(|rotation| (ROTATION.to_owned(), rotation)));
+        made.metadata.annotations = Some(annotations);
+        let drawn: &[&'static str] = if next.password.is_some() { &[] } else { &[PASSWORD] };
+        manifests.push(Manifest::new(&made).once(drawn).data(policy));
+    }
+    manifests
+}
+
+/// The login that is wanted but has not been made.
+///
+/// Where the Secrets of all logins are gone, the row goes on behind the one in the binding, and with the other name: the
+/// applications that use it are not to be cut off.
+pub fn next(wanted: Wanted<'_>, newest: Option<&Login>, held: Option<Held<'_>>) -> Option<Next> {
+    let before = newest.map(|login| login.number).or(held.and_then(|held| held.number));
+    let number = before.unwrap_or_default() + 1;
+    let asked = |login: &Login| wanted.rotation.is_some() && wanted.rotation != login.rotation.as_deref();
+    let rotation = wanted.rotation.map(str::to_owned);
+    let Some(user) = wanted.user else {
+        let last = newest.filter(|login| !login.named);
+        if last.is_some_and(|login| !asked(login)) {
+            return None;
+        }
+        let used = last.map(|login| login.username.as_str());
+        let used = used.or(held.map(|held| held.username).filter(|_| newest.is_none()));
+        let turn = if used.is_some_and(|name| name.ends_with("_a")) { "b" } else { "a" };
+        let username = format!("{}_{turn}", wanted.base);
+        return Some(Next { number, username, password: None, named: false, rotation });
+    };
+    let named = |password: Option<&str>| Next {
+        number,
+        username: user.to_owned(),
+        password: password.map(str::to_owned),
+        named: true,
+        rotation: rotation.clone(),
+    };
+    match (newest.filter(|login| login.username == user), wanted.password) {
+        // The user decides the password, so a rotation is a new password of the user's.
+        (Some(login), Some(password)) => (login.password != password).then(|| named(Some(password))),
+        (Some(login), None) => asked(login).then(|| named(None)),
+        (None, password) => Some(named(password)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted<'a>(user: Option<&'a str>, password: Option<&'a str>, rotation: Option<&'a str>) -> Wanted<'a> {
+        Wanted { base: "temporal", user, password, rotation }
+    }
+
+    fn login(number: u32, username: &str, password: &str, named: bool) -> Login {
+        Login { number, username: username.to_owned(), password: password.to_owned(), named, rotation: None }
+    }
+
+    #[test]
+    fn generated_logins_take_turns() {
+        let first = next(wanted(None, None, None), None, None).unwrap();
+        assert_eq!((first.number, first.username.as_str(), first.password), (1, "temporal_a", None));
+        let newest = login(1, "temporal_a", "x", false);
+        assert!(next(wanted(None, None, None), Some(&newest), None).is_none());
+        let second = next(wanted(None, None, Some("may")), Some(&newest), None).unwrap();
+        assert_eq!(
+            (second.number, second.username.as_str(), second.rotation.as_deref()),
+            (2, "temporal_b", Some("may"))
+        );
+    }
+
+    #[test]
+    fn where_all_secrets_are_lost_the_login_in_use_keeps_its_name() {
+        let held = Held { number: Some(3), username: "temporal_a" };
+        let next = next(wanted(None, None, None), None, Some(held)).unwrap();
+        assert_eq!((next.number, next.username.as_str()), (4, "temporal_b"));
+    }
+
+    #[test]
+    fn one_request_rotates_once() {
+        let newest = Login { rotation: Some("may".to_owned()), ..login(2, "temporal_b", "x", false) };
+        assert!(next(wanted(None, None, Some("may")), Some(&newest), None).is_none());
+        assert!(next(wanted(None, None, None), Some(&newest), None).is_none());
+    }
+
+    #[test]
+    fn a_changed_password_of_the_users_makes_the_next_login_of_the_same_name() {
+        let newest = login(1, "postgres", "old", true);
+        let changed = next(wanted(Some("postgres"), Some("new"), None), Some(&newest), None).unwrap();
+        assert_eq!((changed.username.as_str(), changed.password.as_deref()), ("postgres", Some("new")));
+    }
+
+    #[test]
+    fn a_password_that_is_no_longer_given_stays_as_it_was() {
+        let newest = login(1, "postgres", "old", true);
+        assert!(next(wanted(Some("postgres"), None, None), Some(&newest), None).is_none());
+    }
+
+    #[test]
+    fn another_name_makes_another_login() {
+        let newest = login(3, "postgres", "old", true);
+        let changed = next(wanted(Some("app"), None, None), Some(&newest), None).unwrap();
+        assert_eq!((changed.number, changed.username.as_str(), changed.password), (4, "app", None));
+    }
+
+    #[test]
+    fn what_the_binding_holds_stays_until_it_holds_something_newer() {
+        let row = [login(1, "a_a", "x", false), login(2, "a_b", "y", false)];
+        let held = |number| Some(Held { number: Some(number), username: "a_a" });
+        let absent = |held| {
+            let manifests = manifests("a", &row, held, Some(2), None, DeletionPolicy::Retain);
+            manifests.iter().filter(|one| one.making == crate::manifest::Making::Absent).count()
+        };
+        assert_eq!(absent(held(1)), 0);
+        assert_eq!(absent(held(2)), 1);
+    }
+}

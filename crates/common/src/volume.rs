@@ -1,0 +1,248 @@
+//! Volumes for data: whether the one that is wanted can be had, decided before anything is made so that nothing hangs
+//! unexplained, and the claims for it.
+
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use k8s_openapi::{
+    api::{
+        core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements},
+        storage::v1::StorageClass,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::ResourceExt;
+
+use crate::{
+    api::{Storage, annotation, label},
+    component::Progress,
+    condition::reason,
+    manifest::compare_quantities,
+    workload::DATA,
+};
+
+const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+
+/// The `StorageClass`es of the cluster; `None` where the controller may not list them.
+pub type Classes = Option<Vec<StorageClass>>;
+
+/// The claim of each pod in a set. It carries the labels of data and its owner, so that it is known as ours when it outlives
+/// everything else, and so that nobody has to write to it while the scheduler and the provisioner do.
+pub fn claim_template(
+    owner: &impl ResourceExt,
+    selector: &BTreeMap<String, String>,
+    storage: &Storage,
+) -> PersistentVolumeClaim {
+    let mut labels = selector.clone();
+    labels.insert(label::DATA.to_owned(), "true".to_owned());
+    let mut claim = claim(DATA, storage);
+    claim.metadata.labels = Some(labels);
+    claim.metadata.annotations = owner.uid().map(|uid| BTreeMap::from([(annotation::OWNER.to_owned(), uid)]));
+    if let Some(spec) = &mut claim.spec {
+        spec.access_modes = Some(vec!["ReadWriteOnce".to_owned()]);
+        spec.storage_class_name.clone_from(&storage.storage_class_name);
+    }
+    claim
+}
+
+/// What is kept right on a claim that is there: its size. The `StatefulSet` controller makes it.
+pub fn claim(name: &str, storage: &Storage) -> PersistentVolumeClaim {
+    PersistentVolumeClaim {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        spec: Some(PersistentVolumeClaimSpec {
+            resources: Some(VolumeResourceRequirements {
+                requests: Some(BTreeMap::from([("storage".to_owned(), storage.size.clone())])),
+                ..VolumeResourceRequirements::default()
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        ..PersistentVolumeClaim::default()
+    }
+}
+
+/// The name of the claim that belongs to a pod of a set: made of the template's name and the pod's.
+pub fn claim_name(pod: &str) -> String {
+    format!("{DATA}-{pod}")
+}
+
+/// Whether the classes matter at all: a volume of the right size asks for nothing.
+pub fn needs_classes(storage: &Storage, claim: Option<&PersistentVolumeClaim>) -> bool {
+    claim.is_none_or(|claim| {
+        size_of(claim).is_none_or(|size| compare_quantities(&storage.size.0, size) != Some(Ordering::Equal))
+    })
+}
+
+/// What the user must change before the volume can be had. `field` is the place of the storage in the spec, for messages.
+pub fn obstacle(
+    field: &str,
+    storage: &Storage,
+    claim: Option<&PersistentVolumeClaim>,
+    classes: &Classes,
+) -> Option<Progress> {
+    match claim {
+        Some(claim) => obstacle_to_change(field, storage, claim, classes),
+        None => obstacle_to_making(field, storage, classes),
+    }
+}
+
+fn obstacle_to_making(field: &str, storage: &Storage, classes: &Classes) -> Option<Progress> {
+    let classes = classes.as_ref()?;
+    match &storage.storage_class_name {
+        Some(name) if !classes.iter().any(|class| class.name_any() == *name) => Some(Progress::Stalled {
+            reason: reason::STORAGE_CLASS_MISSING,
+            message: format!(
+                "{field}.storageClassName: there is no StorageClass {name}; make it, or name one of: {}",
+                names(classes)
+            ),
+        }),
+        None if !classes.iter().any(is_default) => Some(Progress::Stalled {
+            reason: reason::NO_STORAGE_CLASS,
+            message: format!(
+                "{field}.storageClassName is absent, and the cluster has no default StorageClass; set the field, or give a class the annotation {DEFAULT_CLASS}=true. There are: {}",
+                names(classes)
+            ),
+        }),
+        _ => None,
+    }
+}
+
+fn obstacle_to_change(
+    field: &str,
+    storage: &Storage,
+    claim: &PersistentVolumeClaim,
+    classes: &Classes,
+) -> Option<Progress> {
+    let claim_class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
+    if let (Some(wanted), Some(has)) = (storage.storage_class_name.as_deref(), claim_class)
+        && wanted != has
+    {
+        return Some(Progress::Stalled {
+            reason: reason::INVALID_SPEC,
+            message: format!(
+                "{field}.storageClassName is {wanted}, and the volume is of class {has}: a volume does not change its class; set the field back to {has}"
+            ),
+        });
+    }
+    let wanted = storage.size.0.as_str();
+    let size = size_of(claim)?;
+    match compare_quantities(wanted, size)? {
+        Ordering::Equal => None,
+        Ordering::Less => Some(Progress::Stalled {
+            reason: reason::VOLUME_CANNOT_SHRINK,
+            message: format!(
+                "{field}.size is {wanted}, and PersistentVolumeClaim/{} has {size}: a volume cannot shrink; set the field to {size} or more",
+                claim.name_any()
+            ),
+        }),
+        Ordering::Greater => {
+            let class = classes.as_ref()?.iter().find(|class| Some(class.name_any().as_str()) == claim_class);
+            let can_grow = class.is_some_and(|class| class.allow_volume_expansion == Some(true));
+            (!can_grow).then(|| Progress::Stalled {
+                reason: reason::VOLUME_CANNOT_GROW,
+                message: format!(
+                    "{field}.size is {wanted}, and PersistentVolumeClaim/{} has {size} of StorageClass {}, which does not allow volumes to grow; set the field back to {size}, or allowVolumeExpansion on the class if its driver can",
+                    claim.name_any(),
+                    claim_class.unwrap_or("(none)")
+                ),
+            })
+        }
+    }
+}
+
+/// The size that a claim asks for.
+pub fn size_of(claim: &PersistentVolumeClaim) -> Option<&str> {
+    let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
+    requests.get("storage").map(|size| size.0.as_str())
+}
+
+fn is_default(class: &StorageClass) -> bool {
+    class.annotations().get(DEFAULT_CLASS).is_some_and(|value| value == "true")
+}
+
+fn names(classes: &[StorageClass]) -> String {
+    if classes.is_empty() {
+        return "none".to_owned();
+    }
+    classes.iter().map(ResourceExt::name_any).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+    use serde_json::json;
+
+    use super::*;
+
+    fn storage(size: &str, class: Option<&str>) -> Storage {
+        Storage { size: Quantity(size.to_owned()), storage_class_name: class.map(str::to_owned) }
+    }
+
+    fn class(name: &str, grows: bool, default: bool) -> StorageClass {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "annotations": {DEFAULT_CLASS: default.to_string()}},
+            "provisioner": "x",
+            "allowVolumeExpansion": grows,
+        }))
+        .unwrap()
+    }
+
+    fn claim(size: &str, class: &str) -> PersistentVolumeClaim {
+        serde_json::from_value(json!({
+            "metadata": {"name": "data-0"},
+            "spec": {"storageClassName": class, "resources": {"requests": {"storage": size}}},
+        }))
+        .unwrap()
+    }
+
+    fn reason_of(progress: Option<Progress>) -> Option<&'static str> {
+        match progress? {
+            Progress::Stalled { reason, .. } => Some(reason.as_str()),
+            Progress::Settled | Progress::Waiting { .. } => None,
+        }
+    }
+
+    #[test]
+    fn a_volume_needs_a_class_that_is_there() {
+        let none = Some(Vec::new());
+        let some = Some(vec![class("slow", false, false)]);
+        let default = Some(vec![class("fast", false, true)]);
+        assert_eq!(reason_of(obstacle("spec.storage", &storage("1Gi", None), None, &none)), Some("NoStorageClass"));
+        assert_eq!(reason_of(obstacle("spec.storage", &storage("1Gi", None), None, &some)), Some("NoStorageClass"));
+        assert_eq!(
+            reason_of(obstacle("spec.storage", &storage("1Gi", Some("fast")), None, &some)),
+            Some("StorageClassMissing")
+        );
+        assert_eq!(obstacle("spec.storage", &storage("1Gi", Some("slow")), None, &some), None);
+        assert_eq!(obstacle("spec.storage", &storage("1Gi", None), None, &default), None);
+    }
+
+    #[test]
+    fn a_volume_grows_where_its_class_can_and_never_shrinks() {
+        let fixed = Some(vec![class("c", false, true)]);
+        let elastic = Some(vec![class("c", true, true)]);
+        let live = claim("10Gi", "c");
+        assert_eq!(
+            reason_of(obstacle("spec.storage", &storage("5Gi", None), Some(&live), &elastic)),
+            Some("VolumeCannotShrink")
+        );
+        assert_eq!(
+            reason_of(obstacle("spec.storage", &storage("20Gi", None), Some(&live), &fixed)),
+            Some("VolumeCannotGrow")
+        );
+        assert_eq!(obstacle("spec.storage", &storage("20Gi", None), Some(&live), &elastic), None);
+        assert_eq!(obstacle("spec.storage", &storage("10240Mi", None), Some(&live), &fixed), None);
+    }
+
+    #[test]
+    fn a_volume_does_not_change_its_class() {
+        let classes = Some(vec![class("a", true, true), class("b", true, false)]);
+        assert_eq!(
+            reason_of(obstacle("spec.storage", &storage("1Gi", Some("b")), Some(&claim("1Gi", "a")), &classes)),
+            Some("InvalidSpec")
+        );
+    }
+
+    #[test]
+    fn without_permission_to_list_classes_nothing_is_held_against_the_user() {
+        assert_eq!(obstacle("spec.storage", &storage("1Gi", Some("x")), None, &None), None);
+    }
+}

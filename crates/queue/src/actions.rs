@@ -1,0 +1,339 @@
+//! What the broker must be told, as data, and why.
+
+use std::fmt;
+
+use temporal_stack_common::{api::MessageQueue, login::Login};
+
+use crate::{
+    moving, names,
+    observe::{Broker, Embedded, Known, Observed, Source},
+    rabbit::{Failure, Queue},
+    scale,
+};
+
+/// How many queues one action changes at the most: each is a change of a replicated log.
+const AT_ONCE: usize = 200;
+
+/// One thing that the broker must be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make the application's virtual host.
+    CreateVirtualHost {
+        /// Its name.
+        name: String,
+    },
+    /// Make or correct a login.
+    SetLogin {
+        /// Which login.
+        number: u32,
+        /// Its name.
+        username: String,
+        /// The virtual host that it is for.
+        virtual_host: String,
+    },
+    /// Give quorum queues a member on a node that has joined.
+    Grow {
+        /// The node.
+        node: String,
+    },
+    /// Spread the leaders of queues over the nodes.
+    Rebalance,
+    /// Take the members of quorum queues off a node that is to leave, or has gone for good.
+    Shrink {
+        /// The node.
+        node: String,
+    },
+    /// Move a classic queue off a node that is to leave.
+    Move {
+        /// The virtual host.
+        virtual_host: String,
+        /// The queue.
+        queue: String,
+    },
+    /// Note which nodes are to leave the cluster when they stop.
+    NoteLeaving {
+        /// The nodes.
+        nodes: Vec<String>,
+    },
+    /// Enable a feature that all nodes have.
+    EnableFeature {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateVirtualHost { name } => write!(f, "create virtual host {name}"),
+            Self::SetLogin { username, virtual_host, .. } => write!(f, "set login {username} on {virtual_host}"),
+            Self::Grow { node } => write!(f, "grow queues onto {node}"),
+            Self::Rebalance => f.write_str("rebalance the leaders of queues"),
+            Self::Shrink { node } => write!(f, "shrink queues off {node}"),
+            Self::Move { virtual_host, queue } => write!(f, "move classic queue {queue} of {virtual_host}"),
+            Self::NoteLeaving { nodes } if nodes.is_empty() => f.write_str("note that no node is to leave"),
+            Self::NoteLeaving { nodes } => write!(f, "note that {} is to leave", nodes.join(", ")),
+            Self::EnableFeature { name } => write!(f, "enable feature {name}"),
+        }
+    }
+}
+
+/// What must be told, in order.
+pub(crate) fn actions(object: &MessageQueue, observed: &Observed) -> Vec<Action> {
+    let Source::Embedded(embedded) = &observed.source else { return Vec::new() };
+    let Broker::Known(known) = &embedded.broker else { return Vec::new() };
+    let virtual_host = &observed.virtual_host;
+    let mut actions = Vec::new();
+    if known.default_queue_type.is_none() {
+        actions.push(Action::CreateVirtualHost { name: virtual_host.clone() });
+    }
+    if let Some(newest) = embedded.newest()
+        && !known.has(newest)
+        && still_used(observed, newest).is_none()
+    {
+        let (number, username) = (newest.number, newest.username.clone());
+        actions.push(Action::SetLogin { number, username, virtual_host: virtual_host.clone() });
+    }
+    if scale::all_run(known) {
+        actions.extend(known.features.iter().map(|name| Action::EnableFeature { name: name.clone() }));
+    }
+    actions.extend(joining(object, embedded, known));
+    actions.extend(leaving(object, embedded, known));
+    actions
+}
+
+/// Nodes that joined get members of all quorum queues; those that are no members of the cluster any more keep none.
+fn joining(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<Action> {
+    let mut lost: Vec<&String> = quorum_queues(known).flat_map(|queue| &queue.members).collect();
+    lost.sort();
+    lost.dedup();
+    lost.retain(|member| !known.nodes.iter().any(|node| node.name == **member));
+    let shrink = lost.into_iter().map(|node| Action::Shrink { node: node.clone() });
+    let staying = staying(object, embedded, known);
+    let needs = |node: &&String| quorum_queues(known).any(|queue| lacks(queue, node, &staying));
+    let grow: Vec<Action> = staying.iter().filter(needs).map(|node| Action::Grow { node: node.clone() }).collect();
+    let rebalance = (!grow.is_empty()).then_some(Action::Rebalance);
+    shrink.chain(grow).chain(rebalance).collect()
+}
+
+/// What must happen before a node leaves, one step after the other.
+fn leaving(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<Action> {
+    let mut actions: Vec<Action> = known
+        .moves
+        .iter()
+        .map(|begun| Action::Move { virtual_host: begun.virtual_host.clone(), queue: begun.name.clone() })
+        .collect();
+    if let Some(leaver) = scale::leaver(object, &embedded.provider, known).filter(|_| scale::all_run(known)) {
+        let mut bound = known.queues.iter().filter(|queue| queue.is_bound_to(&leaver)).peekable();
+        if bound.clone().any(|queue| queue.kind == "quorum") {
+            actions.push(Action::Shrink { node: leaver.clone() });
+        } else if bound.peek().is_some() {
+            let movable = bound.filter(|queue| queue.obstacle().is_none());
+            let begun = |queue: &&Queue| {
+                known.moves.iter().any(|begun| begun.name == queue.name && begun.virtual_host == queue.vhost)
+            };
+            actions.extend(
+                movable
+                    .filter(|queue| !begun(queue))
+                    .map(|queue| Action::Move { virtual_host: queue.vhost.clone(), queue: queue.name.clone() }),
+            );
+        }
+    }
+    let wanted = scale::leaving(object, embedded, known);
+    if wanted != known.leaving {
+        actions.push(Action::NoteLeaving { nodes: wanted });
+    }
+    actions
+}
+
+fn quorum_queues(known: &Known) -> impl Iterator<Item = &Queue> {
+    known.queues.iter().filter(|queue| queue.kind == "quorum")
+}
+
+/// Nodes that run and are to stay.
+fn staying(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<String> {
+    let stays = |name: &str| scale::ordinal(object, name).is_some_and(|ordinal| ordinal < embedded.provider.replicas);
+    let running = known.nodes.iter().filter(|node| node.running && !node.being_drained);
+    running.map(|node| node.name.clone()).filter(|name| stays(name)).collect()
+}
+
+/// Whether a queue is to have a member on a node, and has none. All nodes, unless it was declared for fewer.
+fn lacks(queue: &Queue, node: &str, staying: &[String]) -> bool {
+    let declared = queue.arguments.get("x-quorum-initial-group-size").and_then(serde_json::Value::as_u64);
+    let most = declared.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX).min(staying.len());
+    !queue.members.iter().any(|member| member == node)
+        && queue.members.iter().filter(|member| staying.contains(member)).count() < most
+}
+
+/// A generated login takes the name of the one before the last, which must not be taken from those who are still connected
+/// as it. Says how many they are.
+pub(crate) fn still_used(observed: &Observed, newest: &Login) -> Option<usize> {
+    let Source::Embedded(embedded) = &observed.source else { return None };
+    let known = embedded.known()?;
+    let is_rotation = observed.bound.as_ref().is_some_and(|bound| bound.username != newest.username);
+    (is_rotation && !known.has(newest) && known.connections > 0).then_some(known.connections)
+}
+
+/// Tells the broker one thing.
+pub(crate) async fn act(object: &MessageQueue, observed: &Observed, action: &Action) -> Result<(), Failure> {
+    let Source::Embedded(embedded) = &observed.source else { return Ok(()) };
+    let Broker::Known(known) = &embedded.broker else { return Ok(()) };
+    let management = &known.management;
+    match action {
+        Action::CreateVirtualHost { name } => management.create_virtual_host(name).await,
+        Action::SetLogin { number, username, virtual_host } => {
+            let Some(login) = embedded.logins.iter().find(|login| login.number == *number) else { return Ok(()) };
+            management.set_user(username, &login.password, virtual_host).await
+        }
+        Action::Grow { node } => {
+            let staying = staying(object, embedded, known);
+            for queue in quorum_queues(known).filter(|queue| lacks(queue, node, &staying)).take(AT_ONCE) {
+                management.add_member(queue, node).await?;
+            }
+            Ok(())
+        }
+        Action::Rebalance => management.rebalance().await,
+        Action::Shrink { node } => {
+            let has = |queue: &&Queue| queue.members.iter().any(|member| member == node);
+            for queue in quorum_queues(known).filter(has).take(AT_ONCE) {
+                management.delete_member(queue, node).await?;
+            }
+            Ok(())
+        }
+        Action::Move { virtual_host, queue } => move_queue(object, embedded, known, virtual_host, queue).await,
+        Action::NoteLeaving { nodes } => management.set_leaving(nodes).await,
+        Action::EnableFeature { name } => management.enable_feature(name).await,
+    }
+}
+
+/// A connection to a node that stays puts the queue there.
+async fn move_queue(
+    object: &MessageQueue,
+    embedded: &Embedded,
+    known: &Known,
+    virtual_host: &str,
+    name: &str,
+) -> Result<(), Failure> {
+    let stays = (0..embedded.provider.replicas).find_map(|ordinal| {
+        let name = names::pod(object, ordinal);
+        embedded.pods.iter().find(|pod| pod.name == name && pod.ready)?.ip.clone()
+    });
+    let Some(stays) = stays else { return Ok(()) };
+    let listed = known.queues.iter().find(|queue| queue.vhost == virtual_host && queue.name == name);
+    // One that was deleted in the middle of its move is known by its note.
+    let noted = || Queue { vhost: virtual_host.to_owned(), name: name.to_owned(), ..Queue::default() };
+    moving::advance(known, &listed.cloned().unwrap_or_else(noted), &stays).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{classic_queue, known, login, node, of_size, quorum_queue, user, well};
+
+    fn told(object: &MessageQueue, embedded: Embedded) -> Vec<String> {
+        actions(object, &crate::fixture::observed(embedded)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_cluster_that_is_as_it_should_be_is_told_nothing() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1, 2]), classic_queue("c", 2)];
+        assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn a_new_cluster_gets_virtual_host_and_login() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 1);
+        known(&mut embedded).default_queue_type = None;
+        known(&mut embedded).users.clear();
+        assert_eq!(told(&object, embedded), ["create virtual host temporal", "set login temporal_a on temporal"]);
+    }
+
+    #[test]
+    fn a_login_with_more_power_than_it_should_have_is_corrected() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 1);
+        known(&mut embedded).users[0].tags = vec!["administrator".to_owned()];
+        assert_eq!(told(&object, embedded), ["set login temporal_a on temporal"]);
+    }
+
+    #[test]
+    fn the_next_login_waits_for_those_who_still_use_its_name() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 1);
+        embedded.logins.push(login(2, "temporal_b"));
+        known(&mut embedded).connections = 1;
+        assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn nodes_that_joined_get_members_of_all_queues_and_then_leaders() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0])];
+        let grow = |ordinal| format!("grow queues onto {}", node(ordinal));
+        assert_eq!(told(&object, embedded), [grow(1), grow(2), "rebalance the leaders of queues".to_owned()]);
+    }
+
+    #[test]
+    fn a_queue_gets_no_more_members_than_it_was_declared_for() {
+        let mut queue = quorum_queue("q", &[0]);
+        queue.arguments.insert("x-quorum-initial-group-size".to_owned(), 1.into());
+        let staying: Vec<String> = (0..3).map(node).collect();
+        assert!(!lacks(&queue, &node(1), &staying));
+    }
+
+    #[test]
+    fn members_on_a_node_that_is_gone_for_good_are_taken_off_first() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).nodes.pop();
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1, 2])];
+        assert_eq!(told(&object, embedded), [format!("shrink queues off {}", node(2))]);
+    }
+
+    #[test]
+    fn before_a_node_leaves_its_queues_go_one_kind_after_the_other() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1, 2]), classic_queue("c", 2)];
+        assert_eq!(told(&object, embedded), [format!("shrink queues off {}", node(2))]);
+
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1]), classic_queue("c", 2), classic_queue("d", 0)];
+        assert_eq!(told(&object, embedded), ["move classic queue c of temporal"]);
+
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1]), classic_queue("d", 0)];
+        assert_eq!(told(&object, embedded), [format!("note that {} is to leave", node(2))]);
+    }
+
+    #[test]
+    fn a_queue_with_consumers_is_not_moved() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        let queue = Queue { consumers: 1, ..classic_queue("c", 2) };
+        known(&mut embedded).queues = vec![queue];
+        assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn nothing_leaves_while_a_node_is_away() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).nodes[0].running = false;
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1, 2])];
+        assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn a_leave_that_is_no_longer_wanted_is_taken_back() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).leaving = vec![node(2)];
+        known(&mut embedded).users = vec![user("temporal_a")];
+        assert_eq!(told(&object, embedded), ["note that no node is to leave"]);
+    }
+}

@@ -1,0 +1,72 @@
+# Before a node is stopped: one that is to leave the cluster leaves it, any other goes into maintenance first, when the
+# queues can spare it. Everything ends in time; what could not be done is only said, for the stop comes in any case.
+set -eu
+# The hook's own output is seen in events only: what it says goes to the log of the server too.
+say() { echo "$(date -u +%FT%TZ) preStop: $*" | tee /proc/1/fd/1 2> /dev/null || true; }
+
+# One program, because each start of the command takes longer than all that is asked. It answers with one word.
+#
+# The mark is set first, and another's mark ends the wait: when all are stopped at once nobody has to wait for anybody.
+# Queues of one or two replicas cannot get safer by waiting and are not waited for.
+# When the server does not run (starting, or paused without a majority) there is nothing to move.
+answer=$(timeout 80 rabbitmqctl --quiet eval '
+  Answer = case rabbit:is_running() of
+    false -> "stopped";
+    true ->
+      Others = rabbit_nodes:list_members() -- [node()],
+      Leaving = case rabbit_runtime_parameters:value_global(list_to_atom("temporal-stack-leaving")) of
+        Names when is_list(Names) -> lists:member(atom_to_binary(node()), Names);
+        _ -> false
+      end,
+      case Leaving of
+        true when Others =/= [] -> "leave";
+        _ ->
+          rabbit_maintenance:mark_as_being_drained(),
+          Critical = fun() ->
+            lists:any(fun(Queue) ->
+                case maps:get(nodes, amqqueue:get_type_state(Queue)) of
+                  Replicas when is_map(Replicas) -> map_size(Replicas) > 2;
+                  Replicas -> length(Replicas) > 2
+                end
+              end,
+              rabbit_quorum_queue:list_with_minimum_quorum() ++ rabbit_stream_queue:list_with_minimum_quorum())
+          end,
+          Alone = fun() ->
+            lists:all(fun(Node) -> not rabbit_maintenance:is_being_drained_local_read(Node) end, Others)
+          end,
+          Wait = fun Again(Left) ->
+            case Others =/= [] andalso Alone() andalso Critical() of
+              true when Left > 0 -> timer:sleep(500), Again(Left - 1);
+              true -> "critical";
+              false -> "drained"
+            end
+          end,
+          Waited = Wait(120),
+          rabbit_maintenance:drain(),
+          Waited
+      end
+  end,
+  io:format("~s~n", [Answer]).' 2>&1 | grep -o -m 1 -x 'stopped\|leave\|critical\|drained') || answer=unknown
+
+case $answer in
+leave)
+  say "leaving the cluster"
+  # The server does both by itself: a node that has stopped but not left would keep a majority from the others.
+  # Should it be cut short nevertheless, the mark tells the next start that what is here may be half.
+  touch "$RABBITMQ_MNESIA_BASE/leaving"
+  # Streams have a coordinator beside their queues; it would count this node for its majority for ever.
+  if timeout 60 rabbitmqctl --quiet eval '
+    catch rabbit_stream_coordinator:forget_node(node()),
+    ok = rabbit:stop(),
+    ok = rabbit_db:reset().'; then
+    mv "$RABBITMQ_MNESIA_BASE/leaving" "$RABBITMQ_MNESIA_BASE/left"
+    say "left the cluster"
+  else
+    say "could not leave the cluster: a member must forget $RABBITMQ_NODENAME"
+  fi
+  ;;
+critical) say "stopping although queues lose their majority by it: another replica did not come back in a minute" ;;
+drained) say "in maintenance" ;;
+stopped) say "the server does not run" ;;
+*) say "the server does not answer" ;;
+esac

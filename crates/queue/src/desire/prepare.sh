@@ -1,0 +1,163 @@
+# Prepares a node before each start: its cookie, its configuration, and, when it has no data, the cluster that it joins.
+#
+# RabbitMQ's own discovery decides by who answers first, so a node that lost its volume could found a second cluster. Here
+# only node 0 founds one, and only when nobody knows of a cluster; any other blank node waits for a member that runs.
+set -eu
+given=/run/temporal-stack
+data=$RABBITMQ_MNESIA_BASE/$RABBITMQ_NODENAME
+
+say() { echo "$(date -u +%FT%TZ) $*"; }
+
+# Init containers run again in the same pod: -f replaces what may not be written.
+umask 077
+tr -d '\r\n' < $given/cookie/erlang-cookie > "$HOME/.erlang.cookie.new"
+chmod 0400 "$HOME/.erlang.cookie.new"
+mv -f "$HOME/.erlang.cookie.new" "$HOME/.erlang.cookie"
+
+cp -f $given/config/rabbitmq.conf $given/config/enabled_plugins /etc/rabbitmq/
+mkdir -p /etc/rabbitmq/conf.d
+rm -f /etc/rabbitmq/conf.d/*
+# Only a node that founds a cluster reads these: they make the first user. The password has letters and digits only, for a #
+# would begin a comment.
+printf "default_user = %s\ndefault_pass = %s\n" "$(cat $given/administrator/username)" "$(cat $given/administrator/password)" \
+  > /etc/rabbitmq/conf.d/10-administrator.conf
+
+# The server would only say that it could not start, and would do so again and again.
+plugins=$(dirname "$(readlink -f "$(command -v rabbitmq-server)")")/../plugins
+status=0
+ERL_LIBS=$plugins timeout 30 erl -noinput -boot start_clean +S 1:1 -kernel logger_level none -eval '
+  [Plugins | Files] = init:get_plain_arguments(),
+  Stop = fun(Errors) ->
+    [io:format("~ts~n", [cuttlefish_error:xlate(Error)]) || Error <- Errors],
+    halt(3)
+  end,
+  Schema = cuttlefish_schema:files(filelib:wildcard(Plugins ++ "/*/priv/schema/*.schema")),
+  case cuttlefish_conf:files(Files) of
+    {errorlist, Errors} -> Stop(Errors);
+    Given ->
+      case cuttlefish_generator:map(Schema, Given) of
+        {error, _, {errorlist, Errors}} -> Stop(Errors);
+        _ -> halt(0)
+      end
+  end.' -extra "$plugins" /etc/rabbitmq/rabbitmq.conf /etc/rabbitmq/conf.d/10-administrator.conf \
+  > /tmp/configuration 2>&1 || status=$?
+case $status in
+0) ;;
+3)
+  say "rabbitmq.conf is not valid:"
+  cat /tmp/configuration
+  exit 1
+  ;;
+*) say "rabbitmq.conf could not be checked" ;;
+esac
+
+# The node's own name is in DNS a little after the pod has its address; the server would give up at once.
+host=${RABBITMQ_NODENAME#*@}
+until getent hosts "$host" > /dev/null; do
+  say "waiting until $host has an address"
+  sleep 1
+done
+
+# What a finished start has written: `rabbit_serial`, which a reset deletes, but so does the change from Mnesia to Khepri;
+# and a directory for each virtual host. With neither there was never a message here, whatever is left of a start or a
+# join that was cut short. `left` is from a leave that was completed.
+has_data() {
+  [ -e "$data/rabbit_serial" ] || [ -n "$(ls -A "$data/msg_stores/vhosts" 2> /dev/null)" ]
+}
+if has_data && [ ! -e "$RABBITMQ_MNESIA_BASE/left" ]; then
+  blank=
+else
+  blank=yes
+fi
+
+# The other members that the controller knows of; else all that there may be.
+others() {
+  local members
+  members=$(grep -v -x -F -e "$RABBITMQ_NODENAME" -e "" $given/members/members 2> /dev/null || true)
+  if [ -n "$members" ]; then
+    echo "$members"
+  else
+    for ordinal in 0 1 2 3 4; do
+      echo "${RABBITMQ_NODENAME%%"$POD_NAME"*}${POD_NAME%-*}-$ordinal${RABBITMQ_NODENAME#*"$POD_NAME"}"
+    done | grep -v -x -F "$RABBITMQ_NODENAME"
+  fi
+}
+
+is_known() { [ -n "$(grep -v -x -F -e "$RABBITMQ_NODENAME" -e "" $given/members/members 2> /dev/null)" ]; }
+
+# Tried first, because a command takes longer to find that there is nobody.
+is_up() { timeout 1 bash -c ": < /dev/tcp/${1#*@}/25672" 2> /dev/null; }
+
+# Prints what the server there says of itself: "<second of its start> <member> <member>...".
+ask() {
+  timeout 30 rabbitmqctl --quiet --node "$1" eval '
+    true = rabbit:is_running(),
+    Start = erlang:system_info(start_time) + erlang:time_offset(),
+    Names = [[" ", atom_to_list(Node)] || Node <- rabbit_nodes:list_members()],
+    io:format("~b~s~n", [erlang:convert_time_unit(Start, native, second), lists:flatten(Names)]).' \
+    2> /dev/null | head -1 | grep '^[0-9]'
+}
+
+make_blank() {
+  say "$RABBITMQ_NODENAME is blank"
+  rm -rf "$RABBITMQ_MNESIA_BASE"
+  mkdir "$RABBITMQ_MNESIA_BASE"
+}
+
+# A leave was cut short. Where a member runs and has let this node go, what is left here is worth nothing; where one is
+# only up, it may miss this node for its majority.
+while [ -z "$blank" ] && [ -e "$RABBITMQ_MNESIA_BASE/leaving" ]; do
+  for peer in $(others); do
+    is_up "$peer" || continue
+    answer=$(ask "$peer") || answer="up $RABBITMQ_NODENAME"
+    case " $answer " in
+    *" $RABBITMQ_NODENAME "*) rm -f "$RABBITMQ_MNESIA_BASE/leaving" ;;
+    *) blank=yes ;;
+    esac
+    continue 2
+  done
+  say "waiting for another member, to see whether this one has left"
+  sleep 1
+done
+
+if [ -z "$blank" ]; then
+  say "the data of $RABBITMQ_NODENAME are there"
+  exit 0
+fi
+make_blank
+
+said=
+while :; do
+  silent=
+  for peer in $(others); do
+    is_up "$peer" || continue
+    answer=$(ask "$peer") || { silent="$silent $peer" && continue; }
+    read -r started members <<< "$answer"
+    case " $members " in
+    *" $RABBITMQ_NODENAME "*)
+      say "$peer knows a former node of this name: forgetting it, for its data are lost"
+      timeout 60 rabbitmqctl --quiet --node "$peer" forget_cluster_node "$RABBITMQ_NODENAME" || continue
+      ;;
+    esac
+    # Of two single nodes discovery joins the one that started first by the clocks of their machines.
+    while [ "$(date +%s)" -le "$((started + 1))" ]; do
+      say "the clock of this machine is behind that of $peer: waiting"
+      sleep 1
+    done
+    say "joining $peer"
+    cat > /etc/rabbitmq/conf.d/20-peer.conf << CONF
+cluster_formation.classic_config.nodes.1 = $peer
+cluster_formation.discovery_retry_limit = 1000000
+cluster_formation.discovery_retry_interval = 1000
+CONF
+    exit 0
+  done
+  if [ "${POD_NAME##*-}" = 0 ] && ! is_known; then
+    say "founding a cluster"
+    exit 0
+  fi
+  now="waiting for one of: $(others | tr '\n' ' ')${silent:+(starting, without a majority, or with another cookie:$silent)}"
+  [ "$now" = "$said" ] || say "$now"
+  said=$now
+  sleep 1
+done

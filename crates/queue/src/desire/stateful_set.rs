@@ -1,0 +1,230 @@
+//! The brokers: a `StatefulSet` with a volume for each.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{
+            Container, ContainerPort, EnvVar, EnvVarSource, Lifecycle, LifecycleHandler, ObjectFieldSelector, PodSpec,
+            PodTemplateSpec, Probe, TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
+        },
+    },
+    apimachinery::pkg::{
+        api::resource::Quantity,
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+        util::intstr::IntOrString,
+    },
+};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+use temporal_stack_common::{
+    api::{MessageQueue, Resources, annotation},
+    component::Component,
+    manifest::hash,
+    volume,
+    workload::{self, DATA, Set, Usual, container_security, env, exec, mount, read_only, resources, scratch},
+};
+
+use super::config_map::rabbitmq_conf;
+use crate::{
+    Defaults, Queue, cookie,
+    names::{self, AMQP, CLUSTERING, EPMD, MANAGEMENT, METRICS},
+    observe::Embedded,
+};
+
+/// User and group of the broker, in the official image and in ours.
+const RABBITMQ: i64 = 999;
+/// What a node gets unless the user says otherwise.
+const USUAL: Usual = Usual { cpu: "100m", memory: "256Mi", memory_limit: "1Gi" };
+/// Where the volume is: the home of the broker.
+const HOME: &str = "/var/lib/rabbitmq";
+/// How a node gets its cookie and configuration, and finds out whom to join.
+const PREPARE: &str = include_str!("prepare.sh");
+/// How a node takes its leave: of its clients, or of the cluster.
+const LEAVE: &str = include_str!("leave.sh");
+/// How long a node may take to leave, in seconds: the script is bounded by less.
+const GRACE: i64 = 150;
+
+/// The labels by which pods are found.
+pub(super) fn selector(object: &MessageQueue) -> BTreeMap<String, String> {
+    workload::selector("rabbitmq", Queue::NAME, &object.name_any())
+}
+
+/// What a mesh must know of the ports: on these the protocol cannot be detected.
+pub(super) fn mesh() -> BTreeMap<String, String> {
+    let opaque = [EPMD, AMQP, CLUSTERING].map(|port| port.to_string()).join(",");
+    BTreeMap::from([("config.linkerd.io/opaque-ports".to_owned(), opaque)])
+}
+
+/// The memory that a node may use.
+pub(super) fn memory_limit(wanted: &Resources) -> Option<Quantity> {
+    resources(wanted, USUAL).limits?.remove("memory")
+}
+
+/// The brokers. All start at once: after a full stop each waits for the others.
+pub(super) fn brokers(object: &MessageQueue, embedded: &Embedded, replicas: i32, defaults: &Defaults) -> StatefulSet {
+    let selector = selector(object);
+    workload::stateful_set(Set {
+        name: names::set(object),
+        service: names::pods(object),
+        replicas,
+        parallel: true,
+        template: template(object, embedded, defaults),
+        claim: volume::claim_template(object, &selector, &embedded.provider.storage),
+        selector,
+    })
+}
+
+fn template(object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> PodTemplateSpec {
+    let provider = &embedded.provider;
+    let additional = provider.additional_config.trim();
+    // What the user asked for. The default image and what the controller adds are not in it: a newer controller must not
+    // restart brokers by itself.
+    let roll = hash(&json!([provider.image, provider.resources, additional, embedded.restart]));
+    let mut annotations = mesh();
+    annotations.insert(annotation::ROLL.to_owned(), roll);
+    annotations.insert(annotation::CONFIG.to_owned(), hash(&Value::String(rabbitmq_conf(object, embedded))));
+    annotations.insert(cookie::NUMBER.to_owned(), cookie_number(embedded).to_string());
+    annotations.extend(embedded.restart.iter().map(|restart| (annotation::RESTART.to_owned(), restart.clone())));
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(selector(object)),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            init_containers: Some(vec![prepare(object, embedded, defaults)]),
+            containers: vec![rabbitmq(object, embedded, defaults)],
+            volumes: Some(volumes(object, embedded)),
+            security_context: Some(workload::pod_security(RABBITMQ)),
+            topology_spread_constraints: Some(vec![apart(object)]),
+            automount_service_account_token: Some(false),
+            enable_service_links: Some(false),
+            termination_grace_period_seconds: Some(GRACE),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+/// The cookie that pods are to have; the first one is made in the same pass as the set.
+fn cookie_number(embedded: &Embedded) -> u32 {
+    embedded.cookies.current().map_or(1, |cookie| cookie.number)
+}
+
+/// One machine after the other, where there are several.
+fn apart(object: &MessageQueue) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        label_selector: Some(LabelSelector { match_labels: Some(selector(object)), ..LabelSelector::default() }),
+        ..TopologySpreadConstraint::default()
+    }
+}
+
+fn prepare(object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> Container {
+    let given = |name: &str| read_only(name, &format!("/run/temporal-stack/{name}"));
+    Container {
+        command: Some(vec!["bash".to_owned(), "-c".to_owned(), PREPARE.to_owned()]),
+        volume_mounts: Some(
+            mounts()
+                .into_iter()
+                .chain([given("cookie"), given("administrator"), given("config"), given("members")])
+                .collect(),
+        ),
+        ..container("prepare", object, embedded, defaults)
+    }
+}
+
+fn rabbitmq(object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> Container {
+    let ports =
+        [("epmd", EPMD), ("amqp", AMQP), ("management", MANAGEMENT), ("metrics", METRICS), ("clustering", CLUSTERING)];
+    let ports = ports.into_iter().map(|(name, number)| ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: i32::from(number),
+        ..ContainerPort::default()
+    });
+    Container {
+        command: Some(vec!["rabbitmq-server".to_owned()]),
+        ports: Some(ports.collect()),
+        // A node waits minutes for the others after a full stop. There is no liveness probe: one that is paused or busy gets no
+        // better by being killed, and one that has died ends its container by itself.
+        startup_probe: Some(Probe { failure_threshold: Some(600), ..takes_clients(1) }),
+        readiness_probe: Some(Probe { failure_threshold: Some(2), ..takes_clients(5) }),
+        lifecycle: Some(Lifecycle {
+            pre_stop: Some(LifecycleHandler {
+                exec: Some(exec(&["bash", "-c", LEAVE])),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
+        }),
+        ..container("rabbitmq", object, embedded, defaults)
+    }
+}
+
+/// What both containers have.
+fn container(name: &str, object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> Container {
+    let pod_name = EnvVar {
+        name: "POD_NAME".to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector { field_path: "metadata.name".to_owned(), ..Default::default() }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    };
+    Container {
+        name: name.to_owned(),
+        image: Some(embedded.provider.image.clone().unwrap_or_else(|| defaults.rabbitmq_image.clone())),
+        env: Some(vec![
+            pod_name,
+            env("RABBITMQ_NODENAME", &format!("rabbit@$(POD_NAME).{}", names::suffix(object))),
+            env("RABBITMQ_USE_LONGNAME", "true"),
+            env("RABBITMQ_MNESIA_BASE", &format!("{HOME}/mnesia")),
+            env("RABBITMQ_LOG_BASE", "/var/log/rabbitmq"),
+            env("RABBITMQ_ENABLED_PLUGINS_FILE", "/etc/rabbitmq/enabled_plugins"),
+            env("RABBITMQ_CONFIG_FILE", "/etc/rabbitmq/rabbitmq.conf"),
+            env("RABBITMQ_CONFIG_FILES", "/etc/rabbitmq/conf.d"),
+            // Erlang would spin for work that is not there, and take the CPU from its neighbours.
+            env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none"),
+            env("HOME", HOME),
+            env("LANG", "C.UTF-8"),
+        ]),
+        resources: Some(resources(&embedded.provider.resources, USUAL)),
+        security_context: Some(container_security()),
+        // Erlang makes files where it was started, and the root is read-only.
+        working_dir: Some("/tmp".to_owned()),
+        // The last lines of a log that ends with a failure say why: they are in the pod's status, and so in the condition.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(mounts()),
+        ..Container::default()
+    }
+}
+
+fn mounts() -> Vec<VolumeMount> {
+    vec![mount(DATA, HOME), mount("etc", "/etc/rabbitmq"), mount("log", "/var/log/rabbitmq"), mount("tmp", "/tmp")]
+}
+
+fn volumes(object: &MessageQueue, embedded: &Embedded) -> Vec<Volume> {
+    vec![
+        scratch("etc"),
+        scratch("log"),
+        scratch("tmp"),
+        workload::secret("cookie", names::cookie(object, cookie_number(embedded))),
+        workload::secret("administrator", names::administrator(object)),
+        workload::config_map("config", names::config(object), false),
+        workload::config_map("members", names::members(object), true),
+    ]
+}
+
+fn takes_clients(period: i32) -> Probe {
+    Probe {
+        tcp_socket: Some(TCPSocketAction {
+            port: IntOrString::String("amqp".to_owned()),
+            ..TCPSocketAction::default()
+        }),
+        period_seconds: Some(period),
+        timeout_seconds: Some(3),
+        ..Probe::default()
+    }
+}

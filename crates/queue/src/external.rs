@@ -1,0 +1,97 @@
+//! A broker that somebody else runs: what its Secret says, and what is wrong with it.
+
+use k8s_openapi::api::core::v1::Secret;
+use lapin::uri::{AMQPScheme, AMQPUri};
+use temporal_stack_common::{
+    binding::Given,
+    component::Progress,
+    login::{PASSWORD, USERNAME},
+};
+
+use crate::{amqp::Access, names::AMQP};
+
+/// The key of the virtual host, in the user's Secret and in bindings.
+pub(crate) const VIRTUAL_HOST: &str = "virtual-host";
+
+/// Reads the user's Secret; what is wrong with it is for the user to mend.
+pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Progress> {
+    let keys = "the key uri, or the keys host, port, username, password and virtual-host";
+    let secret = Given::find("spec.provider.external.secretName", name, secret, keys)?;
+    if let Some(uri) = secret.optional("uri") {
+        return of_uri(uri.trim()).map_err(|wrong| secret.wrong("uri", &wrong));
+    }
+    Ok(Access {
+        host: secret.required("host")?.to_owned(),
+        port: secret.port(AMQP)?,
+        username: secret.required(USERNAME)?.to_owned(),
+        password: secret.required(PASSWORD)?.to_owned(),
+        virtual_host: secret.optional(VIRTUAL_HOST).unwrap_or("/").to_owned(),
+    })
+}
+
+/// The parser's own message is not passed on: it may repeat the URI, and with it the password.
+fn of_uri(text: &str) -> Result<Access, String> {
+    let form = "write it as amqp://user:password@host:5672/vhost, with reserved characters percent-encoded";
+    let uri: AMQPUri = text.parse().map_err(|_| format!("is no AMQP URI; {form}"))?;
+    if uri.scheme == AMQPScheme::AMQPS {
+        return Err("asks for TLS, which the controller does not speak yet; give an amqp:// URI within a network that you trust".to_owned());
+    }
+    if uri.authority.host.is_empty() {
+        return Err(format!("names no host; {form}"));
+    }
+    let userinfo = uri.authority.userinfo;
+    Ok(Access {
+        host: uri.authority.host.trim_matches(['[', ']']).to_owned(),
+        port: uri.authority.port,
+        username: userinfo.username,
+        password: userinfo.password,
+        virtual_host: if uri.vhost.is_empty() { "/".to_owned() } else { uri.vhost },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+
+    use super::*;
+
+    fn secret(keys: &[(&str, &str)]) -> Secret {
+        let data = keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+        Secret { data: Some(data), ..Secret::default() }
+    }
+
+    fn of(keys: &[(&str, &str)]) -> Result<Access, String> {
+        access("theirs", Some(&secret(keys))).map_err(|progress| match progress {
+            Progress::Stalled { message, .. } => message,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn a_uri_says_it_all() {
+        let access = of(&[("uri", "amqp://user:a%20b@mq.example.com/app%2Fone")]).unwrap();
+        assert_eq!((access.username.as_str(), access.password.as_str()), ("user", "a b"));
+        assert_eq!((access.address().as_str(), access.virtual_host.as_str()), ("mq.example.com:5672", "app/one"));
+    }
+
+    #[test]
+    fn keys_do_too() {
+        let access = of(&[("host", "mq"), ("username", "u"), ("password", "p")]).unwrap();
+        assert_eq!((access.port, access.virtual_host.as_str()), (5672, "/"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_without_the_password() {
+        for uri in ["http://u:s3cret@h", "amqps://u:s3cret@h", "amqp://u:s3cret@h:port/"] {
+            let message = of(&[("uri", uri)]).unwrap_err();
+            assert!(message.contains("the key uri") && !message.contains("s3cret"), "{message}");
+        }
+        assert!(of(&[("host", "mq"), ("username", "u")]).unwrap_err().contains("the key password is absent"));
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let access = of(&[("uri", "amqp://user:s3cret@h/v")]).unwrap();
+        assert_eq!(format!("{access:?}"), "user on v at h:5672");
+    }
+}

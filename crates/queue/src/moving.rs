@@ -1,0 +1,176 @@
+//! Moving a classic queue to another node: RabbitMQ has no call for it.
+//!
+//! The queue's messages go into a holding queue on a node that stays; the empty queue is deleted, made again on that node, and
+//! gets its messages back, in order. A note in the cluster's global parameters says what the queue was, so a controller that
+//! ends in the middle goes on where it was. Nobody else can consume meanwhile. Between the deletion and the new declaration,
+//! some milliseconds, the queue is not there: what is published to it then is unroutable, as while its node restarts.
+
+use std::time::Duration;
+
+use lapin::types::{AMQPValue, FieldTable};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use temporal_stack_common::manifest::hash;
+use tokio::time::Instant;
+
+use crate::{
+    amqp::{Access, Session},
+    names::AMQP,
+    observe::Known,
+    rabbit::{Binding, Failure, Queue},
+};
+
+/// How long one action may move messages; what is left is moved by the next.
+const TURN: Duration = Duration::from_secs(20);
+
+/// A queue that is being moved: what it takes to make it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Move {
+    /// The virtual host.
+    pub(crate) virtual_host: String,
+    /// The queue.
+    pub(crate) name: String,
+    /// The node that it is moved off.
+    pub(crate) from: String,
+    /// What it was declared with.
+    arguments: Map<String, Value>,
+    /// What leads messages to it.
+    bindings: Vec<Binding>,
+}
+
+impl Move {
+    /// Reads a note.
+    pub(crate) fn of_note(note: &Value) -> Option<Self> {
+        serde_json::from_value(note.clone()).ok()
+    }
+
+    fn id(&self) -> String {
+        hash(&json!([self.virtual_host, self.name]))
+    }
+
+    fn holding(&self) -> String {
+        format!("temporal-stack.moving.{}", self.name)
+    }
+}
+
+/// Moves a queue off its node, or goes on with it; returns when it has moved, or its turn is over.
+pub(crate) async fn advance(known: &Known, queue: &Queue, stays: &str) -> Result<(), Failure> {
+    let management = &known.management;
+    let there = management.queue(&queue.vhost, &queue.name).await?;
+    let begun = known.moves.iter().find(|begun| begun.virtual_host == queue.vhost && begun.name == queue.name);
+    let moved = if let Some(begun) = begun {
+        begun.clone()
+    } else {
+        let begun = Move {
+            virtual_host: queue.vhost.clone(),
+            name: queue.name.clone(),
+            from: queue.node.clone().unwrap_or_default(),
+            arguments: queue.arguments.clone(),
+            bindings: management.bindings(&queue.vhost, &queue.name).await?,
+        };
+        management.note_move(&begun.id(), &json!(begun)).await?;
+        begun
+    };
+    let (username, password) = management.login();
+    management.permit(username, &moved.virtual_host).await?;
+    let session = Session::open(&Access {
+        host: stays.to_owned(),
+        port: AMQP,
+        username: username.to_owned(),
+        password: password.to_owned(),
+        virtual_host: moved.virtual_host.clone(),
+    })
+    .await?;
+
+    let until = Instant::now() + TURN;
+    let holding = moved.holding();
+    let is_at_home = there.as_ref().is_some_and(|there| there.node.as_deref() == Some(moved.from.as_str()));
+    if is_at_home {
+        session.declare(&holding, table(&classic())).await?;
+        if !session.transfer(&moved.name, &holding, until).await? || !session.delete_if_idle(&moved.name).await? {
+            return Ok(());
+        }
+    }
+    if is_at_home || there.is_none() {
+        session.declare(&moved.name, table(&with_type(&moved.arguments))).await?;
+        for binding in &moved.bindings {
+            let arguments = table(&binding.arguments);
+            session.bind(&moved.name, &binding.source, &binding.routing_key, arguments).await?;
+        }
+    }
+    // A move that ended before the holding queue was made has nothing to bring back.
+    let is_held = management.queue(&moved.virtual_host, &holding).await?.is_some();
+    if is_held && (!session.transfer(&holding, &moved.name, until).await? || !session.delete_if_idle(&holding).await?) {
+        return Ok(());
+    }
+    management.forget_move(&moved.id()).await
+}
+
+fn classic() -> Map<String, Value> {
+    with_type(&Map::new())
+}
+
+/// The type is said, because the virtual host's default is another.
+fn with_type(arguments: &Map<String, Value>) -> Map<String, Value> {
+    let mut arguments = arguments.clone();
+    arguments.insert("x-queue-type".to_owned(), json!("classic"));
+    arguments
+}
+
+/// Arguments as AMQP has them.
+fn table(arguments: &Map<String, Value>) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (key, value) in arguments {
+        if let Some(value) = field(value) {
+            table.insert(key.as_str().into(), value);
+        }
+    }
+    table
+}
+
+fn field(value: &Value) -> Option<AMQPValue> {
+    Some(match value {
+        Value::Bool(value) => AMQPValue::Boolean(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => AMQPValue::LongLongInt(number),
+            None => AMQPValue::Double(number.as_f64()?),
+        },
+        Value::String(text) => AMQPValue::LongString(text.as_str().into()),
+        Value::Array(values) => AMQPValue::FieldArray(values.iter().filter_map(field).collect::<Vec<_>>().into()),
+        Value::Object(fields) => AMQPValue::FieldTable(table(fields)),
+        Value::Null => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_tells_all_that_is_needed() {
+        let moved = Move {
+            virtual_host: "v".to_owned(),
+            name: "q".to_owned(),
+            from: "rabbit@2".to_owned(),
+            arguments: Map::from_iter([("x-max-length".to_owned(), json!(10))]),
+            bindings: vec![Binding {
+                source: "amq.topic".to_owned(),
+                routing_key: "a.#".to_owned(),
+                arguments: Map::new(),
+            }],
+        };
+        assert_eq!(Move::of_note(&json!(moved)), Some(moved));
+        assert_eq!(Move::of_note(&json!("something else")), None);
+    }
+
+    #[test]
+    fn a_queue_is_made_again_with_its_arguments() {
+        let arguments = Map::from_iter([
+            ("x-max-length".to_owned(), json!(10)),
+            ("x-overflow".to_owned(), json!("reject-publish")),
+        ]);
+        let table = table(&with_type(&arguments));
+        assert_eq!(table.inner().get("x-max-length"), Some(&AMQPValue::LongLongInt(10)));
+        assert_eq!(table.inner().get("x-queue-type"), Some(&AMQPValue::LongString("classic".into())));
+    }
+}

@@ -1,0 +1,419 @@
+//! What a pass knows: gathered here, reads only.
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+};
+use kube::ResourceExt;
+use temporal_stack_common::{
+    api::{MessageQueue, RabbitmqProvider, annotation},
+    binding,
+    component::Progress,
+    condition::{CONFIG_HONOURED, Statement, reason},
+    driver,
+    login::{self, Held, Login, PASSWORD, USERNAME},
+    volume, workload,
+    world::World,
+};
+
+use crate::{
+    Error,
+    amqp::Access,
+    cookie::{self, Cookies},
+    desire::members_of,
+    external::{self, VIRTUAL_HOST},
+    moving::Move,
+    names::{self, ADMINISTRATOR, AMQP, MOST_NODES},
+    rabbit::{self, Failure, Management, Node, Queue, QueueName, User},
+    scale,
+};
+
+/// Where the storage is in the spec.
+const STORAGE: &str = "spec.provider.rabbitmq.storage";
+
+/// What the broker calls the process that coordinates streams, among queues that would lose their majority.
+const STREAM_COORDINATOR: &str = "rabbit_stream_coordinator";
+
+/// What a pass knows.
+#[derive(Debug)]
+pub struct Observed {
+    /// The application's virtual host.
+    pub(crate) virtual_host: String,
+    /// What became of the user's configuration.
+    pub(crate) honoured: Statement,
+    /// Something that the user must mend first.
+    pub(crate) obstacle: Option<Progress>,
+    /// What the provider is about.
+    pub(crate) source: Source,
+    /// What the binding says now.
+    pub(crate) bound: Option<Bound>,
+}
+
+/// What the provider is about.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A cluster of the controller's own.
+    Embedded(Box<Embedded>),
+    /// Somebody else's; absent while its Secret is not usable.
+    External(Option<Access>),
+}
+
+/// A cluster of the controller's own.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    /// The spec of the provider.
+    pub(crate) provider: RabbitmqProvider,
+    /// The Erlang cookies.
+    pub(crate) cookies: Cookies,
+    /// The logins that have been made, oldest first.
+    pub(crate) logins: Vec<Login>,
+    /// The user's newest request for rotation.
+    pub(crate) rotation: Option<String>,
+    /// The user's newest request for a restart.
+    pub(crate) restart: Option<String>,
+    /// How many nodes the set is to have now; absent: it has not been made.
+    pub(crate) replicas: Option<i32>,
+    /// The pods that are there.
+    pub(crate) pods: Vec<BrokerPod>,
+    /// The members of the cluster as they were seen last.
+    pub(crate) members: Option<Vec<String>>,
+    /// The address of the Service for clients.
+    pub(crate) service: Option<String>,
+    /// The cluster itself.
+    pub(crate) broker: Broker,
+}
+
+/// A pod that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BrokerPod {
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether it takes clients.
+    pub(crate) ready: bool,
+    /// Whether it waits, before it starts, for a member to join.
+    pub(crate) preparing: bool,
+    /// Which cookie it has.
+    pub(crate) cookie: Option<u32>,
+    /// Its address.
+    pub(crate) ip: Option<String>,
+}
+
+/// What the cluster said.
+#[derive(Debug)]
+pub(crate) enum Broker {
+    /// No pod is ready.
+    Absent,
+    /// No node could be asked.
+    Silent(Failure),
+    /// A node answered.
+    Known(Box<Known>),
+}
+
+/// A cluster that answered the administrator.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// The node that answered.
+    pub(crate) management: Management,
+    /// Its version.
+    pub(crate) version: String,
+    /// The members, by name.
+    pub(crate) nodes: Vec<Node>,
+    /// Nodes without which queues would lose their majority.
+    pub(crate) critical: Vec<String>,
+    /// The queues of all virtual hosts.
+    pub(crate) queues: Vec<Queue>,
+    /// The default queue type of the application's virtual host, if that is there.
+    pub(crate) default_queue_type: Option<String>,
+    /// The logins that are there, of those that have been made.
+    pub(crate) users: Vec<User>,
+    /// How many connections the newest login has.
+    pub(crate) connections: usize,
+    /// The nodes that are to leave the cluster when they stop.
+    pub(crate) leaving: Vec<String>,
+    /// Queues that are being moved.
+    pub(crate) moves: Vec<Move>,
+    /// Features that wait to be enabled.
+    pub(crate) features: Vec<String>,
+}
+
+/// What the binding says.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// Which login it holds; absent with somebody else's broker.
+    pub(crate) number: Option<u32>,
+    /// The virtual host it leads to.
+    pub(crate) virtual_host: String,
+    /// The login's name.
+    pub(crate) username: String,
+}
+
+impl std::fmt::Debug for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {}", self.username, self.virtual_host)
+    }
+}
+
+impl Embedded {
+    /// The login that was made last.
+    pub(crate) fn newest(&self) -> Option<&Login> {
+        self.logins.last()
+    }
+
+    /// What the cluster said, if it could be asked.
+    pub(crate) fn known(&self) -> Option<&Known> {
+        match &self.broker {
+            Broker::Known(known) => Some(known),
+            Broker::Absent | Broker::Silent(_) => None,
+        }
+    }
+
+    /// Whether all pods must end before one may start: they have a cookie that is no longer the one.
+    pub(crate) fn must_stop(&self) -> bool {
+        let current = self.cookies.current().map(|cookie| cookie.number);
+        current.is_some() && self.pods.iter().any(|pod| pod.cookie != current)
+    }
+}
+
+impl Known {
+    /// Whether a login can be used: it has its password, no power elsewhere, and may do all in the virtual host.
+    pub(crate) fn has(&self, login: &Login) -> bool {
+        self.users.iter().any(|user| {
+            user.name == login.username
+                && rabbit::is_hash_of(&user.password_hash, &login.password)
+                && user.tags.is_empty()
+                && user.permission.as_ref().is_some_and(rabbit::Permission::is_all)
+        })
+    }
+}
+
+impl Observed {
+    /// The login that the binding holds.
+    pub(crate) fn held(&self) -> Option<Held<'_>> {
+        self.bound.as_ref().map(|bound| Held { number: bound.number, username: &bound.username })
+    }
+
+    /// The login that the binding is to hold: the newest that the broker has; while it cannot be asked, the one that it holds.
+    pub(crate) fn active_login(&self) -> Option<&Login> {
+        let Source::Embedded(embedded) = &self.source else { return None };
+        let bound = || {
+            let number = self.bound.as_ref()?.number?;
+            embedded.logins.iter().find(|login| login.number == number)
+        };
+        match embedded.known() {
+            Some(known) => embedded.logins.iter().rfind(|login| known.has(login)).or_else(bound),
+            None => bound(),
+        }
+    }
+
+    /// The virtual host that the binding is to lead to: the one that is wanted once it is there.
+    pub(crate) fn active_virtual_host(&self) -> Option<&str> {
+        let Source::Embedded(embedded) = &self.source else { return None };
+        match embedded.known() {
+            Some(known) if known.default_queue_type.is_some() => Some(&self.virtual_host),
+            _ => self.bound.as_ref().map(|bound| bound.virtual_host.as_str()),
+        }
+    }
+
+    /// How the controller uses the broker as the application: by address, so that no name server is in the way.
+    pub(crate) fn application(&self) -> Option<Access> {
+        match &self.source {
+            Source::External(access) => access.clone(),
+            Source::Embedded(embedded) => {
+                let login = self.active_login()?;
+                Some(Access {
+                    host: embedded.service.clone()?,
+                    port: AMQP,
+                    username: login.username.clone(),
+                    password: login.password.clone(),
+                    virtual_host: self.active_virtual_host()?.to_owned(),
+                })
+            }
+        }
+    }
+}
+
+/// Gathers what a pass needs to know.
+pub(crate) async fn observe(
+    object: &MessageQueue,
+    world: &World<'_>,
+    client: &reqwest::Client,
+) -> Result<Observed, Error> {
+    let bound = world.children.find(&names::binding(object)).as_ref().and_then(bound);
+    if let Some(external) = &object.spec.provider.external {
+        let name = &external.secret_name;
+        let read = |source| Error::Read { what: format!("Secret/{name}"), source };
+        let secret = world.secret(name).await.map_err(read)?;
+        let (access, obstacle) = match external::access(name, secret.as_ref()) {
+            Ok(access) => (Some(access), None),
+            Err(obstacle) => (None, Some(obstacle)),
+        };
+        let virtual_host = access.as_ref().map(|access| access.virtual_host.clone()).unwrap_or_default();
+        let honoured = honoured_of_external(object, name);
+        return Ok(Observed { virtual_host, honoured, obstacle, source: Source::External(access), bound });
+    }
+
+    let virtual_host = object.spec.virtual_host.clone().unwrap_or_else(|| object.name_any());
+    let source = world.secret(cookie::SOURCE).await;
+    let source = source.map_err(|source| Error::Read { what: format!("Secret/{}", cookie::SOURCE), source })?;
+    let permission = object.annotations().get(annotation::FULL_RESTART).map(String::as_str);
+    let cookie = cookie::decide(cookie::row(world.children), source.as_ref(), permission);
+    let unusable = cookie.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
+    let provider = object.spec.provider.rabbitmq.clone().unwrap_or_default();
+    let obstacle = match unusable {
+        Some(unusable) => Some(unusable),
+        None => obstacle_to_volumes(object, &provider, world).await?,
+    };
+    let set: Option<StatefulSet> = world.children.find(&names::set(object));
+    let mut embedded = Embedded {
+        provider,
+        cookies: cookie.cookies,
+        logins: login::row(world.children),
+        rotation: object.annotations().get(annotation::ROTATE).cloned(),
+        restart: workload::restart_asked(object, world.children, &names::set(object)),
+        replicas: set.and_then(|set| set.spec?.replicas),
+        pods: world.children.all::<Pod>().iter().map(broker_pod).collect(),
+        members: world.children.find::<ConfigMap>(&names::members(object)).as_ref().map(members_of),
+        service: world.children.find::<Service>(&names::set(object)).as_ref().and_then(workload::service_ip),
+        broker: Broker::Absent,
+    };
+    let administrator: Option<Secret> = world.children.find(&names::administrator(object));
+    if let Some(password) = administrator.as_ref().and_then(|secret| binding::text(secret, PASSWORD)) {
+        embedded.broker = ask(object, &embedded, client, password, &virtual_host).await;
+    }
+    let source = Source::Embedded(Box::new(embedded));
+    Ok(Observed { virtual_host, honoured: cookie.honoured, obstacle, source, bound })
+}
+
+/// What the user must change before the volumes can be had.
+async fn obstacle_to_volumes(
+    object: &MessageQueue,
+    provider: &RabbitmqProvider,
+    world: &World<'_>,
+) -> Result<Option<Progress>, Error> {
+    let claims: Vec<Option<PersistentVolumeClaim>> =
+        (0..provider.replicas.clamp(1, MOST_NODES)).map(|n| world.children.find(&names::volume(object, n))).collect();
+    let storage = &provider.storage;
+    if !claims.iter().any(|claim| volume::needs_classes(storage, claim.as_ref())) {
+        return Ok(None);
+    }
+    let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
+    let classes = world.list_cluster().await.map_err(read)?;
+    Ok(claims.iter().find_map(|claim| volume::obstacle(STORAGE, storage, claim.as_ref(), &classes)))
+}
+
+/// Asks the first node that answers. Pods are asked by their own address, because the Service leads nowhere until one is ready.
+async fn ask(
+    object: &MessageQueue,
+    embedded: &Embedded,
+    client: &reqwest::Client,
+    password: &str,
+    virtual_host: &str,
+) -> Broker {
+    let mut silence = None;
+    for pod in embedded.pods.iter().filter(|pod| pod.ready) {
+        let Some(ip) = &pod.ip else { continue };
+        let management = Management::new(client, ip, ADMINISTRATOR, password);
+        match known(object, embedded, client, management, virtual_host).await {
+            Ok(known) => return Broker::Known(Box::new(known)),
+            Err(failure) => silence = Some(failure),
+        }
+    }
+    silence.map_or(Broker::Absent, Broker::Silent)
+}
+
+async fn known(
+    object: &MessageQueue,
+    embedded: &Embedded,
+    client: &reqwest::Client,
+    management: Management,
+    virtual_host: &str,
+) -> Result<Known, Failure> {
+    let mut nodes = management.nodes().await?;
+    nodes.sort_by(|one, other| one.name.cmp(&other.name));
+    let queues = management.queues().await?;
+    let mut critical = Vec::new();
+    // Each node answers for itself alone.
+    for pod in embedded.pods.iter().filter(|pod| pod.ready) {
+        let Some(ip) = &pod.ip else { continue };
+        let (username, password) = management.login();
+        let node = Management::new(client, ip, username, password);
+        // What was declared with less than three members has no majority to spare at any time.
+        let spares = |name: &QueueName| {
+            let queue = queues.iter().find(|queue| queue.name == name.name && queue.vhost == name.virtual_host);
+            match queue {
+                Some(queue) => queue.kind == "stream" || queue.members.len() > 2,
+                // Once there was a stream there is a coordinator, which nobody needs when there is none any more.
+                None => name.name != STREAM_COORDINATOR || queues.iter().any(|queue| queue.kind == "stream"),
+            }
+        };
+        // One that does not answer may be going already.
+        let at_minimum =
+            nodes.len() > 1 && node.queues_at_minimum().await.map_or(true, |queues| queues.iter().any(spares));
+        if at_minimum {
+            critical.push(pod.name.clone());
+        }
+    }
+    let mut users = Vec::new();
+    for login in &embedded.logins {
+        if !users.iter().any(|user: &User| user.name == login.username) {
+            users.extend(management.user(&login.username, virtual_host).await?);
+        }
+    }
+    let connections = match embedded.newest() {
+        Some(newest) => management.connections(&newest.username).await?,
+        None => 0,
+    };
+    let mut known = Known {
+        version: management.version().await?,
+        queues,
+        default_queue_type: management.default_queue_type(virtual_host).await?,
+        leaving: management.leaving().await?,
+        moves: management.moves().await?.iter().filter_map(Move::of_note).collect(),
+        features: management.disabled_features().await?,
+        management,
+        nodes,
+        critical,
+        users,
+        connections,
+    };
+    if let Some(leaver) = scale::leaver(object, &embedded.provider, &known) {
+        // Quorum queues are moved without a question; of the others there is more to know.
+        let others = known.queues.iter_mut().filter(|queue| queue.kind != "quorum");
+        for queue in others.filter(|queue| queue.is_bound_to(&leaver)) {
+            if let Some(details) = known.management.queue(&queue.vhost, &queue.name).await? {
+                queue.consumers = details.consumers.len();
+                queue.members = details.members;
+            }
+        }
+    }
+    Ok(known)
+}
+
+fn broker_pod(pod: &Pod) -> BrokerPod {
+    let status = pod.status.as_ref();
+    let preparing = status.and_then(|status| status.init_container_statuses.as_ref()).into_iter().flatten();
+    BrokerPod {
+        name: pod.name_any(),
+        ready: driver::pod_is_ready(pod),
+        preparing: preparing.filter_map(|one| one.state.as_ref()).any(|state| state.running.is_some()),
+        cookie: pod.annotations().get(cookie::NUMBER).and_then(|number| number.parse().ok()),
+        ip: status.and_then(|status| status.pod_ip.clone()),
+    }
+}
+
+/// Somebody else's broker is as its Secret says.
+fn honoured_of_external(object: &MessageQueue, secret: &str) -> Statement {
+    if object.spec.virtual_host.is_some() {
+        let message = format!("not used, because Secret/{secret} names the virtual host: spec.virtualHost");
+        return Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message);
+    }
+    Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, format!("Secret/{secret} says everything"))
+}
+
+fn bound(secret: &Secret) -> Option<Bound> {
+    Some(Bound {
+        number: login::number(secret),
+        virtual_host: binding::text(secret, VIRTUAL_HOST)?.to_owned(),
+        username: binding::text(secret, USERNAME)?.to_owned(),
+    })
+}

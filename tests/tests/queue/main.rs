@@ -1,0 +1,58 @@
+//! The queue controller on a cluster that runs pods: each test in a namespace of its own, side by side.
+
+#![expect(clippy::expect_used, clippy::large_futures, reason = "a test fails by a panic, and is one long story")]
+
+mod load;
+mod nodes;
+mod witness;
+
+use anyhow::Result;
+use e2e::{Cluster, Controller, One, Stopwatch, Subject as _, with_namespace};
+use serde_json::{Value, json};
+use temporal_stack_common::api::MessageQueue;
+
+/// The cluster that all tests here use.
+fn cluster() -> Cluster {
+    Cluster::node().expect("a cluster that runs pods")
+}
+
+/// Names an image of RabbitMQ, and with it that each test is to start a controller of its own, the one that cargo has built:
+/// to try a change without installing it. The installed controller must have been scaled to 0.
+const OWN: &str = "TEMPORAL_STACK_TEST_OWN_CONTROLLER";
+
+/// Runs a test in a namespace of its own, about the message queue there.
+async fn with_queue(test: impl AsyncFnOnce(&One<'_, MessageQueue>) -> Result<()>) {
+    with_namespace(&cluster(), async |space| {
+        let _controller = match std::env::var_os(OWN) {
+            Some(_) => Some(Controller::start::<MessageQueue>(space).await?),
+            None => None,
+        };
+        test(&space.one()).await
+    })
+    .await;
+}
+
+/// A spec of a cluster with so many nodes, small enough for many of them, with these fields of the provider.
+fn of_size(replicas: u32, more: &Value) -> Value {
+    let mut provider = json!({
+        "replicas": replicas,
+        "storage": {"size": "1Gi"},
+        "resources": {"requests": {"cpu": "20m", "memory": "160Mi"}},
+    });
+    if let Ok(image) = std::env::var(OWN) {
+        provider["image"] = json!(image);
+    }
+    for (key, value) in more.as_object().into_iter().flatten() {
+        provider[key] = value.clone();
+    }
+    MessageQueue::provider(&provider)
+}
+
+/// Makes a message queue and waits until it is Ready.
+async fn made(queue: &One<'_, MessageQueue>, spec: &Value) -> Result<Stopwatch> {
+    let mut watch = Stopwatch::new();
+    queue.create(spec).await?;
+    queue.ready().await?;
+    watch.step("Ready after");
+    Ok(watch)
+}
