@@ -12,16 +12,17 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use temporal_stack_common::process::{Scrape, client::Counts};
 use tokio::time::{interval, timeout};
 
 mod identity;
 mod log;
-mod metrics;
+mod permissions;
 
 pub use identity::Identity;
 pub(crate) use identity::apply;
 pub use log::Log;
-pub use metrics::{Metrics, Permission, Requests, used_permissions};
+pub use permissions::{Permission, used_permissions};
 
 use crate::{HANG, Space, Subject};
 
@@ -56,7 +57,7 @@ impl Controller {
         let log = Log::of(&mut child, file)?;
         let line = log.line("serving /live, /ready and /metrics").await?;
         let admin = line["address"].as_str().context("the log names no address")?.parse()?;
-        let used = metrics::folder_of(&space.shared, identity.program());
+        let used = permissions::folder_of(&space.shared, identity.program());
         Ok(Self { child, admin, used, log })
     }
 
@@ -71,17 +72,17 @@ impl Controller {
     }
 
     /// What `/metrics` says now.
-    pub fn metrics(&self) -> Result<Metrics> {
-        Metrics::read(self.admin)
+    pub fn metrics(&self) -> Result<Scrape> {
+        Scrape::read(self.admin).context("the controller does not tell its metrics")
     }
 
     /// The requests sent so far.
-    pub fn requests(&self) -> Result<Requests> {
-        Ok(self.metrics()?.requests)
+    pub fn requests(&self) -> Result<Counts> {
+        Ok(self.metrics()?.requests())
     }
 
     /// Waits until the metrics are as `wanted` says. The admin port has no watch, so it is asked again and again.
-    pub async fn until(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Result<Metrics> {
+    pub async fn until(&self, what: &str, wanted: impl Fn(&Scrape) -> bool) -> Result<Scrape> {
         let mut turns = interval(Duration::from_millis(25));
         let found = timeout(HANG, async {
             loop {
@@ -99,7 +100,7 @@ impl Controller {
     }
 
     /// Waits for `more` passes that found nothing to do, from now on.
-    pub async fn unchanged_passes(&self, more: u64) -> Result<Metrics> {
+    pub async fn unchanged_passes(&self, more: u64) -> Result<Scrape> {
         let before = self.metrics()?.passes("unchanged");
         self.until("passes that change nothing", |metrics| metrics.passes("unchanged") >= before + more).await
     }
@@ -125,7 +126,7 @@ impl Controller {
     /// Leaves word of the permissions that it has used: a test that runs last compares them with those granted.
     fn record(&self) {
         if let Ok(metrics) = self.metrics() {
-            let _ = metrics::record(&self.used, &metrics.requests);
+            let _ = permissions::record(&self.used, &metrics.requests());
         }
     }
 }

@@ -34,7 +34,7 @@ pub mod subject;
 pub mod wait;
 
 pub use cluster::Cluster;
-pub use controller::{Controller, Identity, Requests, built};
+pub use controller::{Controller, Identity, built};
 pub use existing::in_default;
 pub use record::Record;
 pub use space::{Space, with_namespace};

@@ -1,7 +1,7 @@
 //! `cargo xtask bench <controller>`: how a controller does on an API server alone.
 //!
-//! No node, so pods never become ready: what is measured is the controller and the API server, not the product. All of it
-//! belongs to the driver, so every component gets it for the line in [`crate::controllers`].
+//! etcd and the API server run, and nothing else: no node, and none of Kubernetes' controllers, so there are no pods and no
+//! claims. What is measured is the controller and the API server, not the product. All of it belongs to the driver, so every component gets it for the line in [`crate::controllers`].
 
 // Counts of a benchmark are far below 2^52.
 #![allow(clippy::cast_precision_loss)]
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::controllers::{self, Controller};
 use crate::kubectl::Kubectl;
-use crate::node::control_plane_only;
+use crate::node::{Controllers, control_plane_only};
 use crate::step::{LoggedCommand, Steps};
 use crate::{images, place};
 use fleet::Fleet;
@@ -45,7 +45,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let chosen = controllers::named(std::slice::from_ref(&arguments.controller))?;
     let controller = *chosen.first().context("no controller is named")?;
-    control_plane_only::up(arguments.yes)?;
+    control_plane_only::up(arguments.yes, Controllers::Absent)?;
     let runtime = tokio::runtime::Runtime::new().context("could not start a runtime")?;
     let measured = runtime.block_on(measure(arguments, controller));
     control_plane_only::down()?;
@@ -68,20 +68,20 @@ async fn measure(arguments: &Arguments, controller: &Controller) -> Result<Strin
     fleet.prepare().await?;
 
     let subject = Subject::start(&program, &kubeconfig).await?;
-    let idle_memory = subject.memory().await?;
-    let before = subject.requests().await?;
+    let idle_memory = subject.memory()?;
+    let before = subject.requests()?;
     let began = Instant::now();
     fleet.make_objects(count).await?;
     let objects_made = began.elapsed();
     fleet.until_workloads(count).await?;
     let workloads_made = began.elapsed();
     let after = subject.until_quiet().await?;
-    let memory = subject.memory().await?;
+    let memory = subject.memory()?;
 
     let quiet = subject.idle(Duration::from_secs(arguments.idle)).await?;
     fleet.make_foreign_secrets(arguments.foreign_secrets).await?;
     subject.until_quiet().await?;
-    let memory_with_secrets = subject.memory().await?;
+    let memory_with_secrets = subject.memory()?;
     drop(subject);
 
     // A new process looks at every object once, and finds nothing to do.
@@ -89,13 +89,14 @@ async fn measure(arguments: &Arguments, controller: &Controller) -> Result<Strin
     let again = Subject::start(&program, &kubeconfig).await?;
     let passes = again.until_passes(count).await?;
     let looked = began.elapsed();
-    let writes = again.writes().await?;
+    let writes = again.requests()?.writes().total();
     drop(again);
 
     let (kinds, limit) = fleet.limit(count).await?;
     if writes > 0 {
         bail!("a new process wrote {writes} times although nothing had changed");
     }
+    let made = after.since(&before);
     let per_object = |requests: u64| requests as f64 / count as f64;
     let rate = |time: Duration| count as f64 / time.as_secs_f64();
     let mut rows = vec![
@@ -103,7 +104,7 @@ async fn measure(arguments: &Arguments, controller: &Controller) -> Result<Strin
         ("objects made by the bench, per second".to_owned(), format!("{:.1}", rate(objects_made))),
         ("objects until all workloads exist, per second".to_owned(), format!("{:.1}", rate(workloads_made))),
         (format!("the same {kinds} children by a plain client, objects per second"), format!("{:.1}", rate(limit))),
-        ("requests per object made".to_owned(), format!("{:.2}", per_object(after.total() - before.total()))),
+        ("requests per object made".to_owned(), format!("{:.2}", per_object(made.total()))),
         (
             "requests per object and minute, nothing changing".to_owned(),
             format!("{:.3}", per_object(quiet.total()) * 60.0 / arguments.idle.max(1) as f64),
@@ -117,8 +118,8 @@ async fn measure(arguments: &Arguments, controller: &Controller) -> Result<Strin
         (format!("resident memory at {count} objects, MB"), megabytes(memory)),
         (format!("… and {} foreign Secrets, MB", arguments.foreign_secrets), megabytes(memory_with_secrets)),
     ];
-    for (call, number) in after.minus(&before) {
-        rows.push((format!("requests: {call}"), format!("{:.2} per object", per_object(number))));
+    for (call, number) in &made.0 {
+        rows.push((format!("requests: {call}"), format!("{:.2} per object", per_object(*number))));
     }
     steps.finish();
     Ok(table(&rows))

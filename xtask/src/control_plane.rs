@@ -16,6 +16,8 @@ use crate::step::{Step, Steps};
 use crate::wait;
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
+/// The daemon of Kubernetes' own controllers.
+pub const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 /// Open watches keep an API server from ending by itself.
 const STOPS_WITHIN: Duration = Duration::from_secs(4);
 
@@ -71,9 +73,12 @@ pub fn start(step: &Step, cluster: &Cluster, daemons: &[Daemon], kubectl: &Kubec
     wait::until(step, "the API server is ready", daemons, READY_WITHIN, || {
         kubectl.command(step).args(["get", "--raw", "/readyz", "--request-timeout=5s"]).succeeds()
     })?;
-    wait::until(step, "the default service account is there", daemons, READY_WITHIN, || {
-        kubectl.command(step).args(["get", "serviceaccount", "default", "--request-timeout=5s"]).succeeds()
-    })?;
+    // It is the controller manager that makes it.
+    if daemons.iter().any(|daemon| daemon.name == CONTROLLER_MANAGER) {
+        wait::until(step, "the default service account is there", daemons, READY_WITHIN, || {
+            kubectl.command(step).args(["get", "serviceaccount", "default", "--request-timeout=5s"]).succeeds()
+        })?;
+    }
     Ok(started)
 }
 
@@ -226,7 +231,7 @@ fn controller_manager(cluster: &Cluster, programs: &Path, authority: &Authority)
         "--kube-api-burst=1000".to_owned(),
         "--profiling=false".to_owned(),
     ];
-    Ok(cluster.daemon("kube-controller-manager", programs.join("kube-controller-manager"), args))
+    Ok(cluster.daemon(CONTROLLER_MANAGER, programs.join("kube-controller-manager"), args))
 }
 
 /// The kubeconfig of a component of Kubernetes that is a client of the API server.

@@ -24,6 +24,7 @@ pub mod status;
 pub mod up;
 
 pub use containerd::import;
+pub use control_plane_only::Controllers;
 pub use down::down;
 pub use leftovers::leftovers;
 pub use up::up;
@@ -65,7 +66,8 @@ pub struct Down {
 pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Up(Up { control_plane, yes }) => {
-            let kubeconfig = if *control_plane { control_plane_only::up(*yes)? } else { up(*yes)? };
+            let kubeconfig =
+                if *control_plane { control_plane_only::up(*yes, Controllers::Running)? } else { up(*yes)? };
             println!("export KUBECONFIG={}", kubeconfig.display());
             Ok(())
         }

@@ -9,21 +9,22 @@
 //!
 //! # Memory
 //!
-//! Objects are kept as JSON text without managed fields, and parsed when a pass needs them. That is several times smaller than
-//! parsed objects, and a pass reads a dozen of them at the most.
+//! Objects are kept as JSON text without managed fields, and parsed when a pass needs them, metadata too: a pass reads a dozen of
+//! them at the most. The children of one object are like those of another, so the text is compressed by what it differs in from
+//! the first object of its kind.
 
 mod packed;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 
-pub use packed::Packed;
+pub use packed::{Arrived, Packed};
 
 use crate::api::label;
 
@@ -83,33 +84,49 @@ impl Children {
 
 /// The children of all objects.
 #[derive(Debug, Default)]
-pub struct Cache(RwLock<HashMap<Instance, Children>>);
+pub struct Cache {
+    children: RwLock<HashMap<Instance, Children>>,
+    /// The first object of each kind, as text.
+    firsts: Mutex<HashMap<String, Arc<str>>>,
+}
 
 impl Cache {
     /// The children of an object, as they are now.
     pub fn children(&self, instance: &Instance) -> Children {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(instance).cloned().unwrap_or_default()
+        self.children.read().unwrap_or_else(PoisonError::into_inner).get(instance).cloned().unwrap_or_default()
     }
 
     /// Puts an object; `true` if it was news.
-    pub fn put(&self, kind: &str, object: Packed) -> bool {
-        let Some((instance, key)) = key(kind, &object.metadata) else { return false };
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+    pub fn put(&self, kind: &str, object: Arrived) -> bool {
+        let Some((instance, key)) = key(kind, object.meta()) else { return false };
+        let first = self.first(kind, &object);
+        let mut all = self.children.write().unwrap_or_else(PoisonError::into_inner);
         let children = all.entry(instance).or_default().edit();
         if let Some(known) = children.get(&key)
-            && let (Some(known), Some(new)) = (known.version(), object.version())
+            && let (Some(known), Some(new)) = (known.number(), object.number())
             && new <= known
         {
             return false;
         }
-        children.insert(key, Arc::new(object));
+        children.insert(key, Arc::new(object.pack(first)));
         true
+    }
+
+    /// The first object of a kind, which all others of the kind are much alike.
+    fn first(&self, kind: &str, object: &Arrived) -> Arc<str> {
+        let mut firsts = self.firsts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = firsts.get(kind) {
+            return first.clone();
+        }
+        let first: Arc<str> = object.text().into();
+        firsts.insert(kind.to_owned(), first.clone());
+        first
     }
 
     /// Removes an object; `true` if it was there. One that was made anew under the same name stays.
     pub fn remove(&self, kind: &str, metadata: &ObjectMeta) -> bool {
         let Some((instance, key)) = key(kind, metadata) else { return false };
-        self.remove_if(&instance, &key, |known| known.metadata.uid == metadata.uid)
+        self.remove_if(&instance, &key, |known| known.is(metadata))
     }
 
     /// Removes an object of which the API server has said that it has gone; `true` if it was there.
@@ -118,7 +135,7 @@ impl Cache {
     }
 
     fn remove_if(&self, instance: &Instance, key: &Key, condition: impl FnOnce(&Packed) -> bool) -> bool {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.children.write().unwrap_or_else(PoisonError::into_inner);
         let Some(children) = all.get_mut(instance) else { return false };
         if !children.0.get(key).is_some_and(|known| condition(known)) {
             return false;
@@ -132,14 +149,14 @@ impl Cache {
 
     /// Takes an event of a watch, and returns the instances that it is news for. `listed` collects what a restarted watch
     /// lists: what it did not list at its end has gone.
-    pub fn take(&self, kind: &str, event: Event<Packed>, listed: &mut Listed) -> Vec<Instance> {
+    pub fn take(&self, kind: &str, event: Event<Arrived>, listed: &mut Listed) -> Vec<Instance> {
         match event {
             Event::Init => {
                 listed.uids.clear();
                 Vec::new()
             }
             Event::InitApply(object) => {
-                listed.uids.extend(object.metadata.uid.clone());
+                listed.uids.extend(object.meta().uid.clone());
                 self.take(kind, Event::Apply(object), listed)
             }
             Event::InitDone => {
@@ -148,28 +165,28 @@ impl Cache {
                 gone
             }
             Event::Apply(object) => {
-                let Some(instance) = Instance::of(&object.metadata) else { return self.hide(kind, &object.metadata) };
+                let Some(instance) = Instance::of(object.meta()) else { return self.hide(kind, object.meta()) };
                 // One that is new here may have had another label, and be known elsewhere.
-                let name = object.metadata.name.as_deref().unwrap_or_default();
+                let name = object.meta().name.as_deref().unwrap_or_default();
                 let is_known = self.children(&instance).get(kind, name).is_some();
-                let mut news = if is_known { Vec::new() } else { self.hide(kind, &object.metadata) };
+                let mut news = if is_known { Vec::new() } else { self.hide(kind, object.meta()) };
                 if self.put(kind, object) {
                     news.push(instance);
                 }
                 news
             }
             Event::Delete(object) => {
-                let instance = Instance::of(&object.metadata);
-                if self.remove(kind, &object.metadata) { instance.into_iter().collect() } else { Vec::new() }
+                let instance = Instance::of(object.meta());
+                if self.remove(kind, object.meta()) { instance.into_iter().collect() } else { Vec::new() }
             }
         }
     }
 
     /// Removes an object from which somebody has taken the label that says whose it is, or put another in its place.
     fn hide(&self, kind: &str, metadata: &ObjectMeta) -> Vec<Instance> {
-        let same = |known: &Packed| known.metadata.uid == metadata.uid;
+        let same = |known: &Packed| known.is(metadata);
         let owners: Vec<Instance> = {
-            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let all = self.children.read().unwrap_or_else(PoisonError::into_inner);
             let has = |children: &Children| children.iter().any(|(k, _, known)| k == kind && same(known));
             all.iter().filter(|(_, children)| has(children)).map(|(instance, _)| instance.clone()).collect()
         };
@@ -178,15 +195,20 @@ impl Cache {
     }
 
     fn forget_unlisted(&self, kind: &str, listed: &Listed) -> Vec<Instance> {
-        let gone = {
-            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            all.values()
-                .flat_map(Children::iter)
-                .filter(|(k, _, object)| *k == kind && listed.covers(&object.metadata) && !listed.has(&object.metadata))
-                .map(|(_, _, object)| object.metadata.clone())
-                .collect::<Vec<_>>()
+        let gone: Vec<(Instance, Key)> = {
+            let all = self.children.read().unwrap_or_else(PoisonError::into_inner);
+            let covered = all.iter().filter(|(instance, _)| listed.covers(instance));
+            let known = covered.flat_map(|(instance, children)| {
+                children.iter().map(move |(kind, name, object)| (instance, kind, name, object))
+            });
+            let unlisted = known.filter(|(_, k, _, object)| *k == kind && !listed.uids.contains(object.uid()));
+            unlisted.map(|(instance, kind, name, _)| (instance.clone(), (kind.into(), name.into()))).collect()
         };
-        gone.iter().filter(|metadata| self.remove(kind, metadata)).filter_map(Instance::of).collect()
+        let unlisted = |known: &Packed| !listed.uids.contains(known.uid());
+        gone.into_iter()
+            .filter(|(instance, key)| self.remove_if(instance, key, unlisted))
+            .map(|(instance, _)| instance)
+            .collect()
     }
 }
 
@@ -203,12 +225,8 @@ impl Listed {
         Self { namespace, uids: HashSet::new() }
     }
 
-    fn covers(&self, metadata: &ObjectMeta) -> bool {
-        self.namespace.is_none() || self.namespace == metadata.namespace
-    }
-
-    fn has(&self, metadata: &ObjectMeta) -> bool {
-        metadata.uid.as_ref().is_some_and(|uid| self.uids.contains(uid))
+    fn covers(&self, instance: &Instance) -> bool {
+        self.namespace.as_ref().is_none_or(|namespace| *namespace == instance.namespace)
     }
 }
 
@@ -222,12 +240,11 @@ mod tests {
 
     use super::*;
 
-    fn secret(version: &str, uid: &str) -> Packed {
-        Packed::new(json!({
+    fn secret(version: &str, uid: &str) -> Arrived {
+        Arrived::new(json!({
             "metadata": {
                 "name": "a", "namespace": "n", "uid": uid, "resourceVersion": version,
                 "labels": {label::INSTANCE: "i"},
-                "managedFields": [{"manager": "m", "operation": "Update"}, {"manager": "k", "operation": "Apply"}],
             },
         }))
         .unwrap()
@@ -251,7 +268,7 @@ mod tests {
         let cache = Cache::default();
         cache.put("Secret", secret("5", "u"));
         let mut moved = secret("6", "u");
-        moved.metadata.labels = Some(BTreeMap::from([(label::INSTANCE.to_owned(), "j".to_owned())]));
+        moved.meta_mut().labels = Some(BTreeMap::from([(label::INSTANCE.to_owned(), "j".to_owned())]));
         let other = Instance { namespace: "n".to_owned(), name: "j".to_owned() };
         assert_eq!(cache.take("Secret", Event::Apply(moved), &mut Listed::default()), [instance(), other]);
         assert!(cache.children(&instance()).get("Secret", "a").is_none());
@@ -273,13 +290,5 @@ mod tests {
         cache.put("Secret", secret("7", "new"));
         assert!(cache.take("Secret", Event::Delete(secret("6", "old")), &mut Listed::default()).is_empty());
         assert!(cache.children(&instance()).get("Secret", "a").is_some());
-    }
-
-    #[test]
-    fn managed_fields_are_dropped_but_who_posted_is_known() {
-        let packed = secret("1", "u");
-        assert!(!packed.text.contains("managedFields"));
-        assert!(packed.was_posted_by("m"));
-        assert!(!packed.was_posted_by("k"));
     }
 }

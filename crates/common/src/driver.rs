@@ -8,8 +8,8 @@
 //!
 //! # Guarantees
 //!
-//! * **Ready is earned after the change.** A pass that wrote or acted reports `Reconciling`; only one that found nothing to do,
-//!   all children at their own observed generation, and a verdict about this very state, reports Ready.
+//! * **Ready is earned after the change.** A pass that wrote or acted takes a Ready back, and is followed by another; only one
+//!   that found nothing to do, all children at their own observed generation, and a verdict about this very state, reports Ready.
 //! * **Nothing is sent when nothing changed.** A child is written only when the intent's hash or a value that was intended is
 //!   missing from it; the status only when it says something else.
 //! * **Only what is ours is touched.** Objects are made by POST, so one that is already there is never applied over; it is
@@ -17,6 +17,8 @@
 //! * **Data outlive the object**, and are never pruned. Deletes carry UID and resource version.
 //! * **One pod at a time** is restarted, when all others are ready and the component's gate is open; never for a newer
 //!   controller's sake unless the user said so.
+//! * **First looks come first.** While objects wait for their first pass, the look at what the first pass of another has made
+//!   waits for them, half a minute at the most: everybody's children, then everybody's status.
 //! * **Waiting is a value.** Only failures back off: 2ⁿ seconds up to five minutes, for each object by itself.
 //! * **One bad object harms no other**: one that does not parse is told so in its status.
 //!
@@ -26,6 +28,7 @@
 //! the labels off a child hides it; it is then found again by name, and has them back if it is ours.
 
 mod error;
+mod events;
 mod intent;
 mod memory;
 mod metrics;
@@ -47,7 +50,7 @@ use std::{
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use kube::{
     Resource, ResourceExt,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, object::HasStatus},
     runtime::{
         applier,
         controller::{self, Action},
@@ -59,7 +62,7 @@ pub use rules::{lease_rules, rule, rules};
 pub use settle::is_ready as pod_is_ready;
 
 use self::{
-    memory::{Memories, backoff},
+    memory::{Memories, Memory, backoff},
     metrics::Passed,
     pass::{Next, Passes},
     watches::Watches,
@@ -71,6 +74,10 @@ use crate::{
 
 /// How many passes may run at the same time.
 const CONCURRENCY: u16 = 16;
+/// How long a second look waits for each first look of another, and how long and how often at the most.
+const YIELD: Duration = Duration::from_millis(20);
+const LONGEST_YIELD: Duration = Duration::from_secs(1);
+const YIELDS: u32 = 30;
 
 /// Runs a component until the process is to end: the closure that [`crate::process::run`] asks for.
 pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Infallible> {
@@ -78,6 +85,7 @@ pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Inf
     let driver = Arc::new(Driver {
         passes: Passes::new(component, process.client.clone(), caches.children.clone(), caches.watched.clone()),
         memories: caches.memories.clone(),
+        objects: caches.objects.clone(),
         passed: process.metrics.register(Passed::register),
     });
     tokio::select! {
@@ -108,6 +116,7 @@ pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Inf
 struct Driver<C: Component> {
     passes: Passes<C>,
     memories: Arc<Memories>,
+    objects: Store<DeserializeGuard<C::Kind>>,
     passed: Passed,
 }
 
@@ -134,6 +143,9 @@ impl<C: Component> Driver<C> {
                 return Action::await_change();
             }
         };
+        if let Some(time) = self.others_come_first(object, &memory) {
+            return Action::requeue(time);
+        }
         match self.passes.pass(object, &memory).await {
             Ok(next) => {
                 self.passed.count(if next == Next::Again { "changed" } else { "unchanged" });
@@ -151,6 +163,7 @@ impl<C: Component> Driver<C> {
                     state.failures
                 });
                 memory.reads.forget();
+                self.passes.cluster.doubt(Duration::ZERO).await;
                 tracing::warn!(object = %object.name_any(), namespace = ?object.namespace(), failures, "{message}");
                 let said = format!("{message}; it is tried again, less and less often");
                 if let Err(error) = self.passes.reporter.report_failure(object, &memory, &said).await {
@@ -159,5 +172,21 @@ impl<C: Component> Driver<C> {
                 Action::requeue(backoff(failures))
             }
         }
+    }
+
+    /// How long to wait with an object of which only what its first pass has made is left to look at, while others wait for
+    /// theirs. The queue itself has no order among those that are due.
+    fn others_come_first(&self, object: &C::Kind, memory: &Memory) -> Option<Duration> {
+        let waiting = self.objects.len().saturating_sub(self.memories.len());
+        let is_second = object.status().is_none()
+            && memory.with(|state| state.changes == 1 && state.generation == object.meta().generation);
+        let yields = waiting > 0
+            && is_second
+            && memory.with(|state| {
+                state.yields += 1;
+                state.yields <= YIELDS
+            });
+        let time = YIELD.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
+        yields.then(|| time.min(LONGEST_YIELD))
     }
 }

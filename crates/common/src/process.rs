@@ -40,6 +40,7 @@ pub use self::{
     client::{Requests, install_crypto},
     metrics::Metrics,
     phase::{Control, Leadership},
+    scrape::Scrape,
 };
 use self::{
     admin::{Admin, Pulse},
@@ -55,6 +56,7 @@ pub mod lease;
 pub mod log;
 mod metrics;
 mod phase;
+mod scrape;
 mod supervise;
 
 /// Why a process could not begin, or had to end.

@@ -3,12 +3,12 @@
 //! # Requests
 //!
 //! Children, watched ConfigMaps and watched Secrets cost no request. Anything else is read by name and remembered for the
-//! object: for [`RESYNC`] while it is Ready, for [`RETRY`] while it is not, so that a remedy is noticed soon. Nobody caches
-//! all Secrets of a cluster.
+//! object: for [`RESYNC`] while it is Ready, for [`RETRY`] while it is not, so that a remedy is noticed soon. What is read of
+//! the cluster is the same for all objects, so it is remembered for all of them, and read again before the user is called upon and
+//! while something but children is awaited. Nobody caches all Secrets of a cluster.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -22,7 +22,6 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{cache::Children, component::Sources};
@@ -45,7 +44,17 @@ pub struct Watched {
 
 /// Named reads that are remembered for one object.
 #[derive(Default)]
-pub struct Reads(Mutex<HashMap<String, (Instant, Value)>>);
+pub struct Reads(Mutex<Vec<Read>>);
+
+/// What was read, as JSON text: that is small, and parsed by the pass that wants it.
+struct Read {
+    what: Box<str>,
+    at: Instant,
+    found: Box<str>,
+}
+
+/// What an object that is not there reads as.
+const NOTHING: &str = "null";
 
 impl std::fmt::Debug for Reads {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,21 +66,57 @@ impl std::fmt::Debug for Reads {
 impl Reads {
     /// Forgets all reads, so that the next pass reads anew.
     pub fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.all() = Vec::new();
     }
 
-    fn recall(&self, key: &str, max_age: Duration) -> Option<Value> {
-        let reads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reads.get(key).filter(|(at, _)| at.elapsed() < max_age).map(|(_, value)| value.clone())
+    fn recall(&self, what: &str, max_age: Duration) -> Option<Box<str>> {
+        let all = self.all();
+        let read = all.iter().find(|read| &*read.what == what && read.at.elapsed() < max_age);
+        read.map(|read| read.found.clone())
     }
 
     /// Forgets a read that something newer has taken the place of.
-    fn drop(&self, key: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    fn drop(&self, what: &str) {
+        self.all().retain(|read| &*read.what != what);
     }
 
-    fn keep(&self, key: String, value: Value) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (Instant::now(), value));
+    fn keep(&self, what: &str, found: Box<str>) {
+        let mut all = self.all();
+        all.retain(|read| &*read.what != what);
+        all.push(Read { what: what.into(), at: Instant::now(), found });
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Read>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads of the cluster that are remembered for all objects of the process. One pass reads, and the others wait for that.
+#[derive(Default)]
+pub struct ClusterReads(tokio::sync::Mutex<Vec<Read>>);
+
+impl ClusterReads {
+    /// Keeps only what is younger than this; `true` if something was not.
+    pub(crate) async fn doubt(&self, age: Duration) -> bool {
+        let mut all = self.0.lock().await;
+        let before = all.len();
+        all.retain(|read| read.at.elapsed() < age);
+        all.len() < before
+    }
+
+    async fn remembered(
+        &self,
+        what: &str,
+        read: impl Future<Output = kube::Result<Box<str>>>,
+    ) -> kube::Result<Box<str>> {
+        let mut all = self.0.lock().await;
+        if let Some(read) = all.iter().find(|read| &*read.what == what && read.at.elapsed() < RESYNC) {
+            return Ok(read.found.clone());
+        }
+        let found = read.await?;
+        all.retain(|read| &*read.what != what);
+        all.push(Read { what: what.into(), at: Instant::now(), found: found.clone() });
+        Ok(found)
     }
 }
 
@@ -87,7 +132,9 @@ pub struct World<'a> {
     pub watched: &'a Watched,
     /// Reads of this object that are remembered.
     pub reads: &'a Reads,
-    /// How old a remembered read may be.
+    /// Reads of the cluster that all objects share.
+    pub cluster: &'a ClusterReads,
+    /// How old a remembered read of this object may be.
     pub max_age: Duration,
 }
 
@@ -127,17 +174,18 @@ impl World<'_> {
         K: DeserializeOwned,
     {
         let api = Api::<K>::namespaced(self.client.clone(), self.namespace);
-        self.remembered(format!("{}/{name}", K::kind(&())), async { api.get_opt(name).await }).await
+        self.remembered(&format!("{}/{name}", K::kind(&())), async { api.get_opt(name).await }).await
     }
 
     /// An object of the object's namespace whose kind is known only now. That there is none is remembered for longer: if one
     /// comes, whoever wants to make ours is told by a conflict.
     pub(crate) async fn get_any(&self, resource: &ApiResource, name: &str) -> kube::Result<Option<DynamicObject>> {
-        if self.reads.recall(&format!("{}/{name}", resource.kind), RESYNC) == Some(Value::Null) {
+        let what = format!("{}/{name}", resource.kind);
+        if self.reads.recall(&what, RESYNC).as_deref() == Some(NOTHING) {
             return Ok(None);
         }
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), self.namespace, resource);
-        self.remembered(format!("{}/{name}", resource.kind), async { api.get_opt(name).await }).await
+        self.remembered(&what, async { api.get_opt(name).await }).await
     }
 
     /// All objects of a cluster-wide kind; `None` where the controller has no permission, as with a namespaced Role.
@@ -147,26 +195,39 @@ impl World<'_> {
         K: DeserializeOwned,
     {
         let api = Api::<K>::all(self.client.clone());
-        self.remembered(format!("{}/", K::kind(&())), async {
-            match api.list(&ListParams::default()).await {
-                Ok(list) => Ok(Some(list.items)),
-                Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(None),
-                Err(error) => Err(error),
-            }
-        })
-        .await
+        let kind = K::kind(&());
+        let found = self.cluster.remembered(&kind, async {
+            let found = match api.list(&ListParams::default()).await {
+                Ok(mut list) => {
+                    list.items.iter_mut().for_each(|item| item.meta_mut().managed_fields = None);
+                    Some(list.items)
+                }
+                Err(kube::Error::Api(status)) if status.is_forbidden() => None,
+                Err(error) => return Err(error),
+            };
+            text(&found)
+        });
+        parsed(&found.await?)
     }
 
     async fn remembered<T: Serialize + DeserializeOwned>(
         &self,
-        key: String,
+        what: &str,
         read: impl Future<Output = kube::Result<Option<T>>>,
     ) -> kube::Result<Option<T>> {
-        if let Some(value) = self.reads.recall(&key, self.max_age) {
-            return serde_json::from_value(value).map_err(kube::Error::SerdeError);
+        if let Some(found) = self.reads.recall(what, self.max_age) {
+            return parsed(&found);
         }
         let found = read.await?;
-        self.reads.keep(key, serde_json::to_value(&found).map_err(kube::Error::SerdeError)?);
+        self.reads.keep(what, text(&found)?);
         Ok(found)
     }
+}
+
+fn text(found: &impl Serialize) -> kube::Result<Box<str>> {
+    serde_json::to_string(found).map(String::into_boxed_str).map_err(kube::Error::SerdeError)
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> kube::Result<T> {
+    serde_json::from_str(text).map_err(kube::Error::SerdeError)
 }

@@ -21,8 +21,12 @@ async fn a_pass_over_an_unchanged_object_makes_no_request<K: Subject>() {
         }
         let metrics = controller.metrics()?;
         ensure!(metrics.passes("unchanged") >= passes + looks, "there were too few passes");
-        let after = metrics.requests.of_passes();
-        println!("requests until a {} waits for its pod alone:\n{before}", K::kind(&()));
+        let after = metrics.requests().of_passes();
+        println!(
+            "requests until a {} waits for its pod alone:
+{before}",
+            K::kind(&())
+        );
         ensure!(
             after == before,
             "{looks} passes over an unchanged object made requests; before:\n{before}after:\n{after}"

@@ -1,7 +1,7 @@
 //! Steps that many tests have.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use e2e::{Controller, One, Requests, Space, Subject, until};
+use e2e::{Controller, One, Space, Subject, until};
 use k8s_openapi::{
     ByteString,
     api::{
@@ -14,7 +14,10 @@ use kube::{
     api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use temporal_stack_common::api::{MessageQueue, PostgresDatabase, annotation, label};
+use temporal_stack_common::{
+    api::{MessageQueue, PostgresDatabase, annotation, label},
+    process::client::Counts,
+};
 
 /// How many quiet looks in a row are taken for quiet.
 const QUIET: u32 = 3;
@@ -41,7 +44,7 @@ pub(crate) async fn complete<K: Subject>(space: &One<'_, K>, controller: &Contro
 }
 
 /// Has the controller look until it sends nothing any more, and returns what it has sent till then.
-pub(crate) async fn quiet<K: Subject>(space: &One<'_, K>, controller: &Controller) -> Result<Requests> {
+pub(crate) async fn quiet<K: Subject>(space: &One<'_, K>, controller: &Controller) -> Result<Counts> {
     let mut before = controller.requests()?.of_passes();
     let mut quiet = 0;
     for _ in 0..100 {

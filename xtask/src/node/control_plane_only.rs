@@ -1,17 +1,28 @@
-//! `cargo xtask node up --control-plane` and its `down`: etcd, the API server and its controllers, without a node.
+//! `cargo xtask node up --control-plane` and its `down`: etcd, the API server and its controllers, without a node; for
+//! measurements without the controllers, too.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::cluster::Cluster;
+use crate::control_plane::CONTROLLER_MANAGER;
 use crate::kubectl::Kubectl;
 use crate::node::mounts;
 use crate::step::Steps;
 use crate::{control_plane, go_module, machine};
 
-/// Starts etcd, the API server and its controllers, without a node; returns the administrator's kubeconfig.
-pub fn up(yes: bool) -> Result<PathBuf> {
+/// Whether Kubernetes' own controllers run: they make pods, claims and service accounts, and take their share of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Controllers {
+    /// They do.
+    Running,
+    /// They do not: what is on the API server is what its clients have put there.
+    Absent,
+}
+
+/// Starts etcd and the API server, with or without its controllers, without a node; returns the administrator's kubeconfig.
+pub fn up(yes: bool, controllers: Controllers) -> Result<PathBuf> {
     let cluster = Cluster::control_plane()?;
     let mut steps = Steps::new("control-plane-up")?;
     let packages = machine::missing(go_module::NEEDED);
@@ -24,7 +35,11 @@ pub fn up(yes: bool) -> Result<PathBuf> {
     let _lock = cluster.lock()?;
     steps.run("control plane", |step| {
         cluster.claim()?;
-        let daemons = control_plane::daemons(&cluster, &programs)?;
+        let mut daemons = control_plane::daemons(&cluster, &programs)?;
+        if controllers == Controllers::Absent {
+            control_plane::stop(step, &cluster, &[CONTROLLER_MANAGER])?;
+            daemons.retain(|daemon| daemon.name != CONTROLLER_MANAGER);
+        }
         if !control_plane::start(step, &cluster, &daemons, &Kubectl::new(&cluster, &programs))? {
             step.nothing_to_do();
         }
@@ -40,7 +55,7 @@ pub fn down() -> Result<()> {
     let mut steps = Steps::new("control-plane-down")?;
     let _lock = cluster.lock()?;
     steps.run("stop the control plane", |step| {
-        let ran = control_plane::stop(step, &cluster, &["kube-controller-manager", "kube-apiserver", "etcd"])?;
+        let ran = control_plane::stop(step, &cluster, &[CONTROLLER_MANAGER, "kube-apiserver", "etcd"])?;
         if !ran && !cluster.state.exists() {
             step.nothing_to_do();
         }

@@ -1,97 +1,154 @@
-//! An object as the cache keeps it.
+//! An object as it arrives, and as the cache keeps it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::{Resource, api::ApiResource};
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use lz4_flex::block::{compress_with_dict, decompress_with_dict};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
-/// An object as JSON text, with the few things that are needed without parsing it.
+/// An object as compressed JSON text, with the little that is needed without unpacking it.
 #[derive(Clone)]
 pub struct Packed {
-    pub(super) metadata: ObjectMeta,
-    managers: Box<[ManagedFieldsEntry]>,
-    pub(super) text: Box<str>,
+    uid: Box<str>,
+    version: Box<str>,
+    updaters: Box<[Box<str>]>,
+    alike: Arc<str>,
+    length: usize,
+    text: Box<[u8]>,
 }
 
 impl fmt::Debug for Packed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The text may be a Secret's.
-        let version = self.metadata.resource_version.as_deref().unwrap_or_default();
-        write!(f, "{}@{version}", self.metadata.name.as_deref().unwrap_or_default())
+        write!(f, "{}@{}", self.uid, self.version)
     }
 }
 
 impl Packed {
-    /// Packs an object. Managed fields are dropped, apart from who updated it without applying.
+    /// The object as JSON.
+    pub fn value(&self) -> Value {
+        self.parse().unwrap_or_default()
+    }
+
+    /// The object as its type.
+    pub fn parse<K: DeserializeOwned>(&self) -> serde_json::Result<K> {
+        // What was packed here can be unpacked; if not, its text is empty, which does not parse.
+        let text = decompress_with_dict(&self.text, self.length, self.alike.as_bytes()).unwrap_or_default();
+        serde_json::from_slice(&text)
+    }
+
+    /// The metadata, parsed.
+    pub fn metadata(&self) -> ObjectMeta {
+        #[derive(Deserialize)]
+        struct Object {
+            metadata: ObjectMeta,
+        }
+        self.parse().map(|object: Object| object.metadata).unwrap_or_default()
+    }
+
+    /// The resource version; empty if it has none.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether `manager` has made it by POST and not applied it since: see [`crate::driver`].
+    pub fn was_posted_by(&self, manager: &str) -> bool {
+        self.updaters.iter().any(|updater| &**updater == manager)
+    }
+
+    /// Whether it is the object with that metadata, and not another one of its name.
+    pub(super) fn is(&self, metadata: &ObjectMeta) -> bool {
+        *self.uid == *metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// The UID; empty if it has none.
+    pub(super) fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// The resource version as a number, if it is one.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.version.parse().ok()
+    }
+}
+
+/// An object as a watch or the answer to a write brings it: as text, with its metadata, which the cache does not keep.
+#[derive(Clone)]
+pub struct Arrived {
+    metadata: ObjectMeta,
+    updaters: Box<[Box<str>]>,
+    text: Box<str>,
+}
+
+impl fmt::Debug for Arrived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrived").field("metadata", &self.metadata).finish_non_exhaustive()
+    }
+}
+
+impl Arrived {
+    /// Takes an object without its managed fields, apart from who updated it without applying.
     pub fn new(mut object: Value) -> serde_json::Result<Self> {
         let mut metadata = ObjectMeta::deserialize(object.get("metadata").unwrap_or(&Value::Null))?;
         if let Some(fields) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             fields.remove("managedFields");
         }
-        let managers = metadata
-            .managed_fields
-            .take()
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|entry| entry.operation.as_deref() == Some("Update") && entry.subresource.is_none())
-            .map(|entry| ManagedFieldsEntry { manager: entry.manager, ..ManagedFieldsEntry::default() })
-            .collect();
-        metadata.annotations = None;
-        Ok(Self { metadata, managers, text: object.to_string().into_boxed_str() })
+        let updates =
+            |entry: &ManagedFieldsEntry| entry.operation.as_deref() == Some("Update") && entry.subresource.is_none();
+        let managers = metadata.managed_fields.take().unwrap_or_default();
+        let updaters = managers.into_iter().filter(updates).filter_map(|entry| entry.manager);
+        let updaters = updaters.map(String::into_boxed_str).collect();
+        Ok(Self { metadata, updaters, text: object.to_string().into_boxed_str() })
     }
 
-    /// The object as JSON.
-    pub fn value(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_default()
-    }
-
-    /// The object as its type.
-    pub fn parse<K: DeserializeOwned>(&self) -> serde_json::Result<K> {
-        serde_json::from_str(&self.text)
-    }
-
-    /// Whether `manager` has made it by POST and not applied it since: see [`crate::driver`].
-    pub fn was_posted_by(&self, manager: &str) -> bool {
-        self.managers.iter().any(|entry| entry.manager.as_deref() == Some(manager))
+    /// The object as JSON text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The resource version as a number, if it is one.
-    pub(super) fn version(&self) -> Option<u64> {
+    pub(super) fn number(&self) -> Option<u64> {
         self.metadata.resource_version.as_deref()?.parse().ok()
+    }
+
+    /// Packs it by what it differs in from the text of an object that is much alike.
+    pub(super) fn pack(self, alike: Arc<str>) -> Packed {
+        Packed {
+            uid: self.metadata.uid.unwrap_or_default().into_boxed_str(),
+            version: self.metadata.resource_version.unwrap_or_default().into_boxed_str(),
+            updaters: self.updaters,
+            length: self.text.len(),
+            text: compress_with_dict(self.text.as_bytes(), alike.as_bytes()).into_boxed_slice(),
+            alike,
+        }
     }
 }
 
-impl<'de> Deserialize<'de> for Packed {
+impl<'de> Deserialize<'de> for Arrived {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
-impl Serialize for Packed {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value().serialize(serializer)
-    }
-}
-
-impl Resource for Packed {
+impl Resource for Arrived {
     type DynamicType = ApiResource;
     type Scope = kube::core::DynamicResourceScope;
 
-    fn kind(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+    fn kind(resource: &ApiResource) -> Cow<'_, str> {
         resource.kind.as_str().into()
     }
 
-    fn group(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+    fn group(resource: &ApiResource) -> Cow<'_, str> {
         resource.group.as_str().into()
     }
 
-    fn version(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+    fn version(resource: &ApiResource) -> Cow<'_, str> {
         resource.version.as_str().into()
     }
 
-    fn plural(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+    fn plural(resource: &ApiResource) -> Cow<'_, str> {
         resource.plural.as_str().into()
     }
 
@@ -101,5 +158,34 @@ impl Resource for Packed {
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn managed_fields_are_dropped_but_who_posted_is_known() {
+        let managers = json!([{"manager": "m", "operation": "Update"}, {"manager": "k", "operation": "Apply"}]);
+        let arrived = Arrived::new(json!({"metadata": {"name": "a", "managedFields": managers}})).unwrap();
+        let packed = arrived.pack("".into());
+        assert_eq!(packed.value(), json!({"metadata": {"name": "a"}}));
+        assert!(packed.was_posted_by("m"));
+        assert!(!packed.was_posted_by("k"));
+    }
+
+    #[test]
+    fn an_object_takes_the_room_of_what_is_its_own() {
+        let text = |name: &str| json!({"metadata": {"name": name}, "data": {"a": "b".repeat(500), "c": "1, 2, 3, 4"}});
+        let first = Arrived::new(text("one")).unwrap();
+        let alike: Arc<str> = first.text().into();
+        for (object, name) in [(first, "one"), (Arrived::new(text("another")).unwrap(), "another")] {
+            let packed = object.pack(alike.clone());
+            assert_eq!(packed.value(), text(name));
+            assert!(packed.text.len() < 50, "{}", packed.text.len());
+        }
     }
 }

@@ -7,10 +7,12 @@ use std::{
 };
 
 use rand::RngExt;
-use serde_json::Value;
 use tokio::time::Instant;
 
-use super::plan::{Answers, Taken};
+use super::{
+    events::Recorded,
+    plan::{Answers, Taken},
+};
 use crate::{component::Verdict, world::Reads};
 
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
@@ -33,6 +35,8 @@ pub(super) struct State {
     pub(super) waits: u32,
     /// Passes that changed something one after the other.
     pub(super) changes: u32,
+    /// How often the object has let others go first.
+    pub(super) yields: u32,
     /// The generation that the newest pass was about.
     pub(super) generation: Option<i64>,
     /// A name that was somebody else's, and when.
@@ -41,8 +45,10 @@ pub(super) struct State {
     pub(super) answers: Answers,
     /// The newest verdict, and what it was about.
     pub(super) verdict: Option<Judged>,
-    /// The newest status that was written, and the resource version that has it.
-    pub(super) written: Option<(u64, Value)>,
+    /// The newest status that was written, as JSON, and the resource version that has it; until the watch has shown it.
+    pub(super) written: Option<(u64, Box<str>)>,
+    /// The newest events.
+    pub(super) recorded: Vec<Recorded>,
     /// The generation of an unparsable object that has been reported.
     pub(super) reported_unparsable: Option<i64>,
 }
@@ -69,6 +75,11 @@ impl Memories {
     /// The memory of an object.
     pub(super) fn of(&self, uid: &str) -> Arc<Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(uid.to_owned()).or_default().clone()
+    }
+
+    /// How many objects there have been passes over.
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Forgets an object that has gone.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::try_join_all;
 use k8s_openapi::{
     api::core::v1::{ObjectReference, Pod},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -12,10 +13,11 @@ use tokio::time::Instant;
 
 use super::{
     error::Error,
+    events::Happening,
     intent::is_ours,
     memory::{Judged, Memory, backoff},
     plan::{self, Owner, Plan, Taken},
-    report::{Outcome, Reporter},
+    report::{Outcome, Reporter, says_ready},
     restart::{self, Outdated, Restart},
     settle,
     write::{Written, is_leaving, restart_pod, write},
@@ -26,13 +28,15 @@ use crate::{
     component::{Child, Component, Facts, Progress, Verdict},
     condition::{self, reason},
     manifest::{Making, Manifest, hash},
-    world::{RESYNC, RETRY, Watched, World},
+    world::{ClusterReads, RESYNC, RETRY, Watched, World},
 };
 
 /// How old a verdict may be before the component is used again.
 const VERIFY_EVERY: Duration = Duration::from_secs(180);
 /// How many passes in a row may change something before they slow down.
 const PATIENCE: u32 = 10;
+/// How old a read of something of the cluster may be before the user is called upon for its sake.
+const FRESH: Duration = Duration::from_secs(1);
 /// The longest time between two looks at something that is awaited.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -54,6 +58,8 @@ pub(super) struct Passes<C: Component> {
     pub(super) cache: Arc<Cache>,
     pub(super) watched: Watched,
     pub(super) reporter: Reporter,
+    /// What all objects read of the cluster.
+    pub(super) cluster: ClusterReads,
     kept: Vec<ApiResource>,
 }
 
@@ -63,7 +69,7 @@ impl<C: Component> Passes<C> {
     pub(super) fn new(component: C, client: Client, cache: Arc<Cache>, watched: Watched) -> Self {
         let kept = C::children().into_iter().filter(Child::is_kept).map(|child| child.resource).collect();
         let reporter = Reporter::new(client.clone(), C::NAME);
-        Self { component, client, cache, watched, reporter, kept }
+        Self { component, client, cache, watched, reporter, cluster: ClusterReads::default(), kept }
     }
 
     /// Makes one pass over an object.
@@ -74,165 +80,222 @@ impl<C: Component> Passes<C> {
             return Ok(Next::Never);
         }
         let instance = Instance { namespace, name: object.name_any() };
-        match self.steps(object, memory, &owner, &instance).await {
+        let children = self.cache.children(&instance);
+        let pass = Pass { with: self, object, memory, owner, instance, children };
+        match pass.run().await {
             Err(Error::Api { source, .. }) if is_leaving(&source) => Ok(Next::Never),
             result => result,
         }
     }
+}
 
-    async fn steps(&self, object: &C::Kind, memory: &Memory, owner: &Owner, instance: &Instance) -> Result<Next, C> {
-        let generation = object.meta().generation;
-        let is_edited = memory.with(|state| std::mem::replace(&mut state.generation, generation) != generation);
-        if is_edited {
-            // The user has acted, and wants to see what has come of it.
-            memory.reads.forget();
-            memory.with(|state| state.taken = None);
-        }
-        let children = self.cache.children(instance);
-        let is_ready =
-            object.status().is_some_and(|status| condition::is_ready(status.conditions(), object.meta().generation));
-        let world = World {
-            client: &self.client,
-            namespace: &instance.namespace,
-            children: &children,
-            watched: &self.watched,
-            reads: &memory.reads,
-            max_age: if is_ready { RESYNC } else { RETRY },
-        };
-        let observed = self.component.observe(object, &world).await.map_err(Error::Observe)?;
-        let mut facts = self.component.facts(object, &observed);
-        let progress = self.component.progress(object, &observed);
+/// One pass over one object.
+struct Pass<'a, C: Component> {
+    with: &'a Passes<C>,
+    object: &'a C::Kind,
+    memory: &'a Memory,
+    owner: Owner,
+    instance: Instance,
+    /// The children as they were at the beginning.
+    children: Children,
+}
+
+/// What a component says of its object.
+struct Said<C: Component> {
+    observed: C::Observed,
+    facts: FactsOf<C>,
+    progress: Progress,
+}
+
+type FactsOf<C> = Facts<<<C as Component>::Kind as HasStatus>::Status>;
+
+impl<C: Component> Pass<'_, C> {
+    async fn run(&self) -> Result<Next, C> {
+        self.heed_edits().await;
+        let world = self.world();
+        let Said { observed, mut facts, progress } = self.look(&world).await?;
         if let Progress::Stalled { reason, message } = progress {
-            return self.end(object, memory, Outcome::Stalled(reason, message), facts).await;
+            return self.end(Outcome::Stalled(reason, message), facts).await;
         }
 
         // Known to be somebody else's a moment ago: asking again with every pass would only be noise.
-        let taken = memory.with(|state| state.taken.clone());
+        let taken = self.memory.with(|state| state.taken.clone());
         if let Some((at, taken)) = taken
             && at.elapsed() < RETRY
         {
-            return self.end(object, memory, stalled_by(&taken), facts).await;
+            return self.end(stalled_by(&taken), facts).await;
         }
 
-        let manifests = self.component.desire(object, &observed);
-        let planned = match self.strangers(&manifests, owner, &world).await? {
+        let manifests = self.with.component.desire(self.object, &observed);
+        let planned = match self.strangers(&manifests, &world).await? {
             Some(taken) => Err(taken),
-            None => memory.with(|state| plan::plan(owner, &manifests, &children, &self.kept, &state.answers)),
+            None => self
+                .memory
+                .with(|state| plan::plan(&self.owner, &manifests, &self.children, &self.with.kept, &state.answers)),
         };
         let plan = match planned {
             Ok(plan) => plan,
-            Err(taken) => return self.end(object, memory, stalled_by(&taken), facts).await,
+            Err(taken) => return self.end(stalled_by(&taken), facts).await,
         };
-        let actions = self.component.actions(object, &observed);
-        if is_paused(object) && (!plan.writes.is_empty() || !actions.is_empty()) {
+        let actions = self.with.component.actions(self.object, &observed);
+        if is_paused(self.object) && (!plan.writes.is_empty() || !actions.is_empty()) {
             let held_back = format!("{} changes are", plan.writes.len() + actions.len());
-            let missing = settle::unsettled(&manifests, &children);
-            return self.end(object, memory, paused(&held_back, missing.as_deref()), facts).await;
+            let missing = settle::unsettled(&manifests, &self.children);
+            return self.end(paused(&held_back, missing.as_deref()), facts).await;
         }
         if !plan.writes.is_empty() || !actions.is_empty() {
-            return self.work(object, memory, owner, instance, &observed, (plan, actions), facts).await;
+            return self.work(&observed, &plan, &actions, facts).await;
         }
 
-        memory.with(|state| state.changes = 0);
-        let outdated = restart::outdated(&manifests, &children);
-        if let Some(statement) = restart::pending(&outdated, self.component.rollout(object)) {
+        self.memory.with(|state| state.changes = 0);
+        let outdated = restart::outdated(&manifests, &self.children);
+        if let Some(statement) = restart::pending(&outdated, self.with.component.rollout(self.object)) {
             facts.statements.push(statement);
         }
-        if let Some(outcome) = self.restart(object, &observed, instance, &outdated).await? {
-            return self.end(object, memory, outcome, facts).await;
+        if let Some(outcome) = self.restart(&observed, &outdated).await? {
+            return self.end(outcome, facts).await;
         }
         if !plan.leaving.is_empty() {
             let message = format!("{} is being deleted, and is made again afterwards", plan.leaving.join(", "));
-            return self.end(object, memory, Outcome::Reconciling(reason::APPLYING, message), facts).await;
+            return self.end(Outcome::Reconciling(reason::APPLYING, message), facts).await;
         }
-        if let Some(missing) = settle::unsettled(&manifests, &children) {
-            return self.end(object, memory, Outcome::Reconciling(reason::CHILDREN_NOT_READY, missing), facts).await;
+        if let Some(missing) = settle::unsettled(&manifests, &self.children) {
+            return self.end(Outcome::Reconciling(reason::CHILDREN_NOT_READY, missing), facts).await;
         }
         if let Progress::Waiting { reason, message } = progress {
-            return self.end(object, memory, Outcome::Reconciling(reason, message), facts).await;
+            // It may be in what all objects share: the next look is at what is there then.
+            self.with.cluster.doubt(RETRY).await;
+            return self.end(Outcome::Reconciling(reason, message), facts).await;
         }
-        let outcome = match self.verdict(object, memory, &observed, &children).await {
+        let outcome = match self.verdict(&observed).await {
             Verdict::Verified(message) => Outcome::Ready(message),
             Verdict::Failed { reason, message } => Outcome::Reconciling(reason, message),
             Verdict::Stalled { reason, message } => Outcome::Stalled(reason, message),
         };
         let ready = matches!(outcome, Outcome::Ready(_));
-        let next = self.end(object, memory, outcome, facts).await?;
-        Ok(match (next, self.component.look_again(object, &observed)) {
+        let next = self.end(outcome, facts).await?;
+        Ok(match (next, self.with.component.look_again(self.object, &observed)) {
             (Next::After(later), Some(sooner)) if ready => Next::After(later.min(sooner)),
             (next, _) => next,
         })
     }
 
-    /// An object that another controller is to make, and that is there without our labels: somebody else's.
-    async fn strangers(&self, manifests: &[Manifest], owner: &Owner, world: &World<'_>) -> Result<Option<Taken>, C> {
-        for manifest in manifests.iter().filter(|manifest| manifest.making == Making::Existing) {
-            if world.children.get(&manifest.resource.kind, manifest.name()).is_some() {
-                continue;
-            }
-            let reference = manifest.reference();
-            let found = world
-                .get_any(&manifest.resource, manifest.name())
-                .await
-                .map_err(Error::api(format!("read {reference}")))?;
-            if found.is_some_and(|found| !is_ours(owner, &found.metadata)) {
-                return Ok(Some(Taken { reference }));
-            }
+    /// The user has acted, and wants to see what has come of it: nothing that was read before is good enough.
+    async fn heed_edits(&self) {
+        let generation = self.object.meta().generation;
+        let before = self.memory.with(|state| std::mem::replace(&mut state.generation, generation));
+        if before == generation {
+            return;
         }
-        Ok(None)
+        self.memory.reads.forget();
+        self.memory.with(|state| state.taken = None);
+        // One that is new here has not been edited.
+        if before.is_some() {
+            self.with.cluster.doubt(Duration::ZERO).await;
+        }
     }
 
-    #[allow(clippy::too_many_arguments)] // one caller; a struct for it would only be unpacked again
+    fn world(&self) -> World<'_> {
+        let is_ready = |status: &<C::Kind as HasStatus>::Status| {
+            condition::is_ready(status.conditions(), self.object.meta().generation)
+        };
+        World {
+            client: &self.with.client,
+            namespace: &self.instance.namespace,
+            children: &self.children,
+            watched: &self.with.watched,
+            reads: &self.memory.reads,
+            cluster: &self.with.cluster,
+            max_age: if self.object.status().is_some_and(is_ready) { RESYNC } else { RETRY },
+        }
+    }
+
+    /// Observes, and asks the component what it makes of that. What all objects share may have been read some time ago: it is
+    /// read again before the user is called upon.
+    async fn look(&self, world: &World<'_>) -> Result<Said<C>, C> {
+        let said = self.look_once(world).await?;
+        let is_stalled = matches!(said.progress, Progress::Stalled { .. });
+        if is_stalled && self.with.cluster.doubt(FRESH).await { self.look_once(world).await } else { Ok(said) }
+    }
+
+    async fn look_once(&self, world: &World<'_>) -> Result<Said<C>, C> {
+        let component = &self.with.component;
+        let observed = component.observe(self.object, world).await.map_err(Error::Observe)?;
+        let (facts, progress) = (component.facts(self.object, &observed), component.progress(self.object, &observed));
+        Ok(Said { observed, facts, progress })
+    }
+
+    /// An object that another controller is to make, and that is there without our labels: somebody else's.
+    async fn strangers(&self, manifests: &[Manifest], world: &World<'_>) -> Result<Option<Taken>, C> {
+        let unseen = manifests.iter().filter(|manifest| {
+            manifest.making == Making::Existing
+                && world.children.get(&manifest.resource.kind, manifest.name()).is_none()
+        });
+        let found = unseen.map(async |manifest| {
+            let reference = manifest.reference();
+            let found = world.get_any(&manifest.resource, manifest.name()).await;
+            let found = found.map_err(Error::api(format!("read {reference}")))?;
+            let is_strange = found.is_some_and(|found| !is_ours(&self.owner, &found.metadata));
+            Ok(is_strange.then_some(Taken { reference }))
+        });
+        Ok(try_join_all(found).await?.into_iter().flatten().next())
+    }
+
     async fn work(
         &self,
-        object: &C::Kind,
-        memory: &Memory,
-        owner: &Owner,
-        instance: &Instance,
         observed: &C::Observed,
-        (plan, actions): (Plan, Vec<C::Action>),
-        facts: Facts<<C::Kind as HasStatus>::Status>,
+        plan: &Plan,
+        actions: &[C::Action],
+        facts: FactsOf<C>,
     ) -> Result<Next, C> {
+        let (object, namespace) = (self.object, &self.instance.namespace);
         let mut changed = !actions.is_empty();
         for step in &plan.writes {
             let kind = step.kind();
             let what = step.to_string();
-            tracing::info!(object = %object.name_any(), namespace = %instance.namespace, "{what}");
-            let written = write(&self.client, &instance.namespace, owner, step).await.map_err(Error::api(&*what))?;
+            tracing::info!(object = %object.name_any(), %namespace, "{what}");
+            let written = write(&self.with.client, namespace, &self.owner, step).await.map_err(Error::api(&*what))?;
             match written {
                 Written::Is { object: made, adopted } => {
                     if adopted {
                         let note = format!("{what}: it was kept from an earlier object of this name");
-                        self.reporter.note(object, about(kind, made.meta()), "Adopted", "Adopt", note).await;
+                        self.note("Adopted", "Adopt", note, about(kind, made.meta())).await;
                     }
-                    memory.with(|state| state.answers.note(step, made.meta()));
-                    changed |= self.cache.put(kind, *made);
+                    self.memory.with(|state| state.answers.note(step, made.meta()));
+                    changed |= self.with.cache.put(kind, *made);
                 }
-                Written::Gone => changed |= self.cache.forget(instance, kind, step.name()),
+                Written::Gone => changed |= self.with.cache.forget(&self.instance, kind, step.name()),
                 Written::Taken(taken) => {
                     let outcome = stalled_by(&taken);
-                    memory.with(|state| state.taken = Some((Instant::now(), taken)));
-                    return self.end(object, memory, outcome, facts).await;
+                    self.memory.with(|state| state.taken = Some((Instant::now(), taken)));
+                    return self.end(outcome, facts).await;
                 }
                 Written::Overtaken => {}
             }
         }
-        for action in &actions {
-            tracing::info!(object = %object.name_any(), namespace = %instance.namespace, "{action}");
-            self.component
+        for action in actions {
+            tracing::info!(object = %object.name_any(), %namespace, "{action}");
+            self.with
+                .component
                 .act(object, observed, action)
                 .await
                 .map_err(|source| Error::Act { action: action.to_string(), source })?;
         }
         // What was just changed has not been used yet.
-        memory.with(|state| state.verdict = None);
-        let outcome = Outcome::Reconciling(reason::APPLYING, "changes were made; their effect is awaited".to_owned());
-        let later = self.end(object, memory, outcome, facts).await?;
-        // Where the cache is behind, the same writes would be tried again and again: the watch calls when it has caught up.
-        let changes = memory.with(|state| {
+        self.memory.with(|state| state.verdict = None);
+        let changes = self.memory.with(|state| {
             state.changes = state.changes.saturating_add(1);
             state.changes
         });
+        let again = changed && changes < PATIENCE;
+        // The next pass comes at once and says what it finds. Until then a Ready must not stand; anything else may.
+        if again && !says_ready(object, self.memory) {
+            self.memory.with(|state| state.failures = 0);
+            return Ok(Next::Again);
+        }
+        let outcome = Outcome::Reconciling(reason::APPLYING, "changes were made; their effect is awaited".to_owned());
+        let later = self.end(outcome, facts).await?;
+        // Where the cache is behind, the same writes would be tried again and again: the watch calls when it has caught up.
         Ok(match changes.checked_sub(PATIENCE) {
             _ if !changed => later,
             None => Next::Again,
@@ -242,16 +305,11 @@ impl<C: Component> Passes<C> {
     }
 
     /// Restarts at most one pod, when it is safe. Says what it did or waits for.
-    async fn restart(
-        &self,
-        object: &C::Kind,
-        observed: &C::Observed,
-        instance: &Instance,
-        outdated: &Outdated,
-    ) -> Result<Option<Outcome>, C> {
-        let automatic = self.component.rollout(object) == Rollout::Automatic;
-        let pods = self.cache.children(instance).all::<Pod>();
-        let gate = || self.component.restart_gate(object, observed);
+    async fn restart(&self, observed: &C::Observed, outdated: &Outdated) -> Result<Option<Outcome>, C> {
+        let (object, component) = (self.object, &self.with.component);
+        let automatic = component.rollout(object) == Rollout::Automatic;
+        let pods = self.with.cache.children(&self.instance).all::<Pod>();
+        let gate = || component.restart_gate(object, observed);
         let pod = match restart::decide(outdated, &pods, automatic, gate) {
             Restart::None => return Ok(None),
             Restart::Later(why) => return Ok(Some(Outcome::Reconciling(reason::APPLYING, why))),
@@ -260,20 +318,20 @@ impl<C: Component> Passes<C> {
         if is_paused(object) {
             return Ok(Some(paused(&format!("the restart of Pod/{} is", pod.name_any()), None)));
         }
-        let name = pod.name_any();
-        tracing::info!(object = %object.name_any(), namespace = %instance.namespace, "restart Pod/{name}");
-        let restarted = restart_pod(&self.client, &instance.namespace, &pod).await;
+        let (name, namespace) = (pod.name_any(), &self.instance.namespace);
+        tracing::info!(object = %object.name_any(), %namespace, "restart Pod/{name}");
+        let restarted = restart_pod(&self.with.client, namespace, &pod).await;
         if restarted.map_err(Error::api(format!("delete Pod/{name}")))? {
             let note = format!("Pod/{name} runs an outdated template and is restarted");
-            self.reporter.note(object, about("Pod", pod.meta()), "Restarted", "Restart", note).await;
+            self.note("Restarted", "Restart", note, about("Pod", pod.meta())).await;
         }
         Ok(Some(Outcome::Reconciling(reason::APPLYING, format!("Pod/{name} is restarting"))))
     }
 
     /// The newest verdict if it is about this very state and fresh, else a new one.
-    async fn verdict(&self, object: &C::Kind, memory: &Memory, observed: &C::Observed, children: &Children) -> Verdict {
-        let about = fingerprint(object, children);
-        let known = memory.with(|state| state.verdict.clone());
+    async fn verdict(&self, observed: &C::Observed) -> Verdict {
+        let about = fingerprint(self.object, &self.children);
+        let known = self.memory.with(|state| state.verdict.clone());
         if let Some(known) = known
             && known.about == about
             && known.at.elapsed() < VERIFY_EVERY
@@ -281,31 +339,32 @@ impl<C: Component> Passes<C> {
         {
             return known.verdict;
         }
-        let verdict = self.component.verify(object, observed).await;
+        let verdict = self.with.component.verify(self.object, observed).await;
         let judged = Judged { at: Instant::now(), about, verdict: verdict.clone() };
-        memory.with(|state| state.verdict = Some(judged));
+        self.memory.with(|state| state.verdict = Some(judged));
         verdict
     }
 
+    /// Records what was done to a child.
+    async fn note(&self, reason: &str, action: &'static str, note: String, about: ObjectReference) {
+        let happening = Happening { is_warning: false, reason: reason.to_owned(), action, note, about: Some(about) };
+        self.with.reporter.note(self.object, self.memory, happening).await;
+    }
+
     /// Writes the status, and says when to look again.
-    async fn end(
-        &self,
-        object: &C::Kind,
-        memory: &Memory,
-        outcome: Outcome,
-        facts: Facts<<C::Kind as HasStatus>::Status>,
-    ) -> Result<Next, C> {
-        self.reporter.report(object, memory, &outcome, facts).await.map_err(Error::api("write the status"))?;
-        memory.with(|state| state.failures = 0);
+    async fn end(&self, outcome: Outcome, facts: FactsOf<C>) -> Result<Next, C> {
+        let report = self.with.reporter.report(self.object, self.memory, &outcome, facts).await;
+        report.map_err(Error::api("write the status"))?;
+        self.memory.with(|state| state.failures = 0);
         Ok(match outcome {
             Outcome::Ready(_) => {
-                memory.with(|state| state.waits = 0);
-                let age = memory.with(|state| state.verdict.as_ref().map(|judged| judged.at.elapsed()));
+                self.memory.with(|state| state.waits = 0);
+                let age = self.memory.with(|state| state.verdict.as_ref().map(|judged| judged.at.elapsed()));
                 Next::After(VERIFY_EVERY.saturating_sub(age.unwrap_or_default()).max(Duration::from_secs(1)))
             }
             Outcome::Paused(_) | Outcome::Stalled(..) => Next::After(LONGEST_WAIT),
             Outcome::Reconciling(..) => {
-                let waits = memory.with(|state| {
+                let waits = self.memory.with(|state| {
                     state.waits = state.waits.saturating_add(1);
                     state.waits
                 });
@@ -355,7 +414,7 @@ fn stalled_by(taken: &Taken) -> Outcome {
 fn fingerprint(object: &impl ResourceExt, children: &Children) -> String {
     let parts = children
         .iter()
-        .map(|(kind, name, live)| format!("{kind}/{name}@{}", live.meta().resource_version.as_deref().unwrap_or("")))
+        .map(|(kind, name, live)| format!("{kind}/{name}@{}", live.version()))
         .chain([format!("{:?}", object.meta().generation)])
         .collect::<Vec<_>>();
     hash(&Value::from(parts))

@@ -6,7 +6,7 @@ use std::{
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::{Resource, api::ApiResource};
+use kube::api::ApiResource;
 use serde_json::{Value, json};
 
 use super::intent::{is_data, is_ours, is_predecessors, mark, must_be_remade, owns, stamped, was_of_another};
@@ -164,7 +164,7 @@ impl Plan {
     }
 
     fn keep(&mut self, owner: &Owner, manifest: &Manifest, packed: &Packed, answers: &Answers) -> Result<(), Taken> {
-        let meta = packed.meta();
+        let meta = &packed.metadata();
         let mut live = packed.value();
         // Objects of a list do not say what they are.
         live["apiVersion"] = json!(manifest.resource.api_version);
@@ -239,10 +239,12 @@ impl Plan {
             manifests.iter().map(|manifest| (manifest.resource.kind.as_str(), manifest.name())).collect();
         for (kind, name, live) in children.iter() {
             let Some(resource) = kept.iter().find(|resource| resource.kind == kind) else { continue };
-            let meta = live.meta();
-            let ours = owns(owner, meta) && !is_data(meta) && meta.deletion_timestamp.is_none();
-            if ours && !wanted.contains(&(kind, name)) {
-                self.writes.push(Write::Delete { resource: resource.clone(), target: target(meta), orphan: false });
+            if wanted.contains(&(kind, name)) {
+                continue;
+            }
+            let meta = live.metadata();
+            if owns(owner, &meta) && !is_data(&meta) && meta.deletion_timestamp.is_none() {
+                self.writes.push(Write::Delete { resource: resource.clone(), target: target(&meta), orphan: false });
             }
         }
     }

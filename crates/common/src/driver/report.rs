@@ -1,18 +1,17 @@
 //! Status and events: the only place of the workspace that writes either.
 
 use k8s_openapi::{
-    api::core::v1::ObjectReference,
     apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
     jiff::Timestamp,
 };
 use kube::{
     Api, Client,
     api::{DynamicObject, Patch, PatchParams},
-    runtime::events::{Event, EventType, Recorder},
 };
 use serde_json::{Value, json};
 
 use super::{
+    events::{self, Happening},
     memory::Memory,
     write::{is_conflict, is_not_found},
 };
@@ -59,13 +58,11 @@ impl Outcome {
 pub(super) struct Reporter {
     client: Client,
     component: &'static str,
-    recorder: Recorder,
 }
 
 impl Reporter {
     pub(super) fn new(client: Client, component: &'static str) -> Self {
-        let recorder = Recorder::new(client.clone(), component.into());
-        Self { client, component, recorder }
+        Self { client, component }
     }
 
     /// Writes the status if it says something else than the one that is there, and one event if Ready has changed.
@@ -134,26 +131,27 @@ impl Reporter {
         Ok(())
     }
 
-    /// Records something that happened, beside the transitions of Ready.
-    /// `about` is the child that it happened to.
-    pub(super) async fn note<K: Kind>(
-        &self,
-        object: &K,
-        about: ObjectReference,
-        reason: &str,
-        action: &str,
-        note: String,
-    ) {
-        let event = event(EventType::Normal, reason, action, note);
-        self.publish(object, Event { secondary: Some(about), ..event }).await;
+    /// Records something that happened, beside the transitions of Ready. Events are a courtesy: one that cannot be recorded
+    /// fails no pass.
+    pub(super) async fn note<K: Kind>(&self, object: &K, memory: &Memory, happening: Happening) {
+        let (regarding, reason) = (object.object_ref(&()), happening.reason.clone());
+        if let Err(error) = events::record(&self.client, self.component, memory, regarding, happening).await {
+            tracing::warn!(%error, reason, "could not record an event");
+        }
     }
 
     /// Writes the status, and where it was news, the event that goes with it.
-    async fn tell<K: Kind>(&self, object: &K, memory: &Memory, next: &Value, event: Option<Event>) -> kube::Result<()> {
+    async fn tell<K: Kind>(
+        &self,
+        object: &K,
+        memory: &Memory,
+        next: &Value,
+        event: Option<Happening>,
+    ) -> kube::Result<()> {
         if self.write(object, memory, next).await?
             && let Some(event) = event
         {
-            self.publish(object, event).await;
+            self.note(object, memory, event).await;
         }
         Ok(())
     }
@@ -166,7 +164,7 @@ impl Reporter {
         }
         match self.patch::<K>(object.meta(), &known, next).await {
             Ok(version) => {
-                memory.with(|state| state.written = version.map(|version| (version, next.clone())));
+                memory.with(|state| state.written = version.map(|version| (version, next.to_string().into())));
                 Ok(true)
             }
             // It has gone, or another one has its name.
@@ -196,14 +194,11 @@ impl Reporter {
         let patched = self.api::<K>(meta).patch_status(name, &params, &Patch::Merge(patch)).await?;
         Ok(version(&patched.metadata))
     }
+}
 
-    /// Events are a courtesy: one that cannot be recorded fails no pass.
-    async fn publish<K: Kind>(&self, object: &K, event: Event) {
-        let reference: ObjectReference = object.object_ref(&());
-        if let Err(error) = self.recorder.publish(&event, &reference).await {
-            tracing::warn!(%error, reason = event.reason, "could not record an event");
-        }
-    }
+/// Whether the newest status says that the object is Ready, for whichever generation.
+pub(super) fn says_ready<K: Kind>(object: &K, memory: &Memory) -> bool {
+    find(&known_conditions(object, memory), READY).is_some_and(|ready| ready.status == "True")
 }
 
 /// The conditions as they were written last, even if the watch has not shown them yet.
@@ -224,7 +219,11 @@ fn known_status<K: Kind>(object: &K, memory: &Memory) -> kube::Result<Value> {
 /// The status that was written last, if the object is older than that.
 fn unseen<K: Kind>(object: &K, memory: &Memory) -> Option<Value> {
     let seen = version(object.meta())?;
-    memory.with(|state| state.written.as_ref().filter(|(version, _)| seen < *version).map(|(_, status)| status.clone()))
+    let text = memory.with(|state| {
+        state.written.take_if(|(version, _)| seen >= *version);
+        state.written.as_ref().map(|(_, status)| status.clone())
+    })?;
+    serde_json::from_str(&text).ok()
 }
 
 fn version(meta: &ObjectMeta) -> Option<u64> {
@@ -252,7 +251,7 @@ fn with_outcome(outcome: &Outcome, before: Vec<Condition>, generation: Option<i6
 }
 
 /// One event for each transition of Ready: a new status, or a new reason.
-fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
+fn transition(before: &[Condition], after: &[Condition]) -> Option<Happening> {
     let ready = find(after, READY)?;
     let old = find(before, READY);
     if old.is_some_and(|old| old.status == ready.status && old.reason == ready.reason) {
@@ -263,14 +262,11 @@ fn transition(before: &[Condition], after: &[Condition]) -> Option<Event> {
     let lost = old.is_some_and(|old| old.status == "True")
         && ready.status != "True"
         && ready.reason != reason::APPLYING.as_str();
-    let kind = if stalled || failed || lost { EventType::Warning } else { EventType::Normal };
-    Some(event(kind, &ready.reason, "Reconcile", ready.message.clone()))
-}
-
-fn event(type_: EventType, reason: &str, action: &str, mut note: String) -> Event {
-    // The API refuses notes of more than 1024 bytes; a character has four at the most, and ours have one.
-    if note.len() > 1000 {
-        note = note.chars().take(900).chain(['…']).collect();
-    }
-    Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None }
+    Some(Happening {
+        is_warning: stalled || failed || lost,
+        reason: ready.reason.clone(),
+        action: "Reconcile",
+        note: ready.message.clone(),
+        about: None,
+    })
 }

@@ -32,7 +32,7 @@ use tokio::{
 use super::memory::Memories;
 use crate::{
     api::label,
-    cache::{Cache, Instance, Listed, Packed},
+    cache::{Arrived, Cache, Instance, Listed},
     component::Component,
     manifest::hash,
     process::{Process, Scope},
@@ -119,7 +119,7 @@ impl Watches {
     ) {
         let streams = namespaces.iter().cloned().map(|namespace| {
             let api = self.api::<DeserializeGuard<C::Kind>>(namespace.as_deref());
-            let stream = events(api, watcher::Config::default());
+            let stream = events(api, watcher::Config::default()).map(|event| event.modify(lighten));
             stream.map(move |event| (namespace.clone(), event)).boxed()
         });
         let mut events = futures::stream::select_all(streams.collect::<Vec<_>>());
@@ -181,7 +181,7 @@ impl Watches {
         cache: Arc<Cache>,
         herald: Herald<C>,
     ) {
-        let api: Api<Packed> = match &namespace {
+        let api: Api<Arrived> = match &namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         };
@@ -234,7 +234,7 @@ impl Watches {
                 let (store, mut writer) = reflector::store();
                 stores.push(store);
                 let stream = events(self.api::<K>(namespace.as_deref()), config.clone());
-                let mut stream = stream.map(|event| event.modify(|object| object.managed_fields_mut().clear())).boxed();
+                let mut stream = stream.map(|event| event.modify(lighten)).boxed();
                 let warm = self.warming();
                 let (herald, objects, namespace) = (herald.clone(), objects.clone(), namespace.clone());
                 self.tasks.spawn(async move {
@@ -288,6 +288,15 @@ where
             tracing::warn!(%error, "the watch of {what} broke; it is begun again");
         }
     })
+}
+
+/// Takes off what nobody here reads, and what is often the largest part: who set which field, and what `kubectl` applied.
+fn lighten(object: &mut impl Resource) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
 }
 
 /// Whether the cluster does not have the kind.

@@ -1,12 +1,12 @@
 //! Doing what a plan says: each write carries the preconditions that make it safe when the cache is behind.
 
-use k8s_openapi::{
-    api::core::v1::Pod,
-    apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta},
-};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
 use kube::{
-    Api, Client, ResourceExt,
-    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+    Api, Client, Resource, ResourceExt,
+    api::{
+        ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+        Request,
+    },
 };
 use rand::{RngExt, distr::Alphanumeric};
 use serde_json::{Value, json};
@@ -15,13 +15,13 @@ use super::{
     intent::{is_ours, is_predecessors},
     plan::{Owner, Taken, Target, Write},
 };
-use crate::cache::Packed;
+use crate::cache::Arrived;
 
 /// What a write came to.
 #[derive(Debug)]
 pub(super) enum Written {
     /// The object as it is now; whether it belonged to an earlier object before is worth an event.
-    Is { object: Box<Packed>, adopted: bool },
+    Is { object: Box<Arrived>, adopted: bool },
     /// The object has gone.
     Gone,
     /// It is somebody else's.
@@ -32,11 +32,17 @@ pub(super) enum Written {
 
 /// Does one write in a namespace.
 pub(super) async fn write(client: &Client, namespace: &str, owner: &Owner, write: &Write) -> kube::Result<Written> {
-    let api = |resource: &ApiResource| Api::<DynamicObject>::namespaced_with(client.clone(), namespace, resource);
+    let api = |resource: &ApiResource| Api::<Arrived>::namespaced_with(client.clone(), namespace, resource);
     match write {
         Write::Create { resource, object, drawn } => create(&api(resource), resource, owner, object, drawn).await,
         Write::Apply { resource, object, posted, adopted } => {
-            apply(&api(resource), owner, object, *posted, *adopted).await
+            if *posted {
+                let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, resource);
+                if !take_over_posted_fields(&api, owner, write.name(), &object["metadata"]["uid"]).await? {
+                    return Ok(Written::Overtaken);
+                }
+            }
+            apply(&api(resource), owner, object, *adopted).await
         }
         Write::Own { resource, name, patch, adopted } => {
             let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
@@ -47,22 +53,26 @@ pub(super) async fn write(client: &Client, namespace: &str, owner: &Owner, write
 }
 
 async fn create(
-    api: &Api<DynamicObject>,
+    api: &Api<Arrived>,
     resource: &ApiResource,
     owner: &Owner,
     object: &Value,
     drawn: &[&'static str],
 ) -> kube::Result<Written> {
-    let object = serde_json::from_value(with_drawn(object.clone(), drawn)).map_err(kube::Error::SerdeError)?;
     let params = PostParams { field_manager: Some(owner.component.to_owned()), ..PostParams::default() };
-    match api.create(&params, &object).await {
-        Ok(made) => Ok(Written::Is { object: pack(&made)?, adopted: false }),
+    // The JSON as it is: its way through a type and back would cost more than all that the server does to us.
+    let body = serde_json::to_vec(&with_drawn(object.clone(), drawn)).map_err(kube::Error::SerdeError)?;
+    let request = Request::new(api.resource_url()).create(&params, body).map_err(kube::Error::BuildRequest)?;
+    match api.clone().into_client().request::<Arrived>(request).await {
+        Ok(made) => Ok(is(made, false)),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
-            let name = object.name_any();
-            match api.get_opt(&name).await? {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            match api.get_opt(name).await? {
                 None => Ok(Written::Overtaken),
-                Some(live) if is_predecessors(owner, &live.metadata) => Ok(Written::Overtaken),
-                Some(live) if is_ours(owner, &live.metadata) => found(api, owner, &object.metadata, live).await,
+                Some(live) if is_predecessors(owner, live.meta()) => Ok(Written::Overtaken),
+                Some(live) if is_ours(owner, live.meta()) => {
+                    found(api, owner, &object["metadata"]["labels"], live).await
+                }
                 Some(_) => Ok(Written::Taken(Taken { reference: format!("{}/{name}", resource.kind) })),
             }
         }
@@ -71,32 +81,18 @@ async fn create(
 }
 
 /// One of ours was there, which the cache did not have: it is behind, or somebody took the labels off, which come back.
-async fn found(
-    api: &Api<DynamicObject>,
-    owner: &Owner,
-    wanted: &ObjectMeta,
-    live: DynamicObject,
-) -> kube::Result<Written> {
-    let has = |(key, value): (&String, &String)| live.labels().get(key) == Some(value);
-    if wanted.labels.iter().flatten().all(has) {
-        return Ok(Written::Is { object: pack(&live)?, adopted: false });
+async fn found(api: &Api<Arrived>, owner: &Owner, labels: &Value, live: Arrived) -> kube::Result<Written> {
+    let has = |(key, value): (&String, &Value)| live.labels().get(key).map(String::as_str) == value.as_str();
+    if labels.as_object().into_iter().flatten().all(has) {
+        return Ok(is(live, false));
     }
     let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
-    let metadata = json!({"labels": wanted.labels, "resourceVersion": live.metadata.resource_version});
+    let metadata = json!({"labels": labels, "resourceVersion": live.resource_version()});
     overtaken(api.patch(&live.name_any(), &params, &Patch::Merge(json!({ "metadata": metadata }))).await, false)
 }
 
-async fn apply(
-    api: &Api<DynamicObject>,
-    owner: &Owner,
-    object: &Value,
-    posted: bool,
-    adopted: bool,
-) -> kube::Result<Written> {
+async fn apply(api: &Api<Arrived>, owner: &Owner, object: &Value, adopted: bool) -> kube::Result<Written> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    if posted && !take_over_posted_fields(api, owner, name, &object["metadata"]["uid"]).await? {
-        return Ok(Written::Overtaken);
-    }
     let params = PatchParams::apply(owner.component).force();
     match api.patch(name, &params, &Patch::Apply(object)).await {
         // An apply merges lists by key: where somebody changed the key itself (the port of a Service), ours comes to stand
@@ -162,7 +158,7 @@ pub(super) async fn restart_pod(client: &Client, namespace: &str, pod: &Pod) -> 
     }
 }
 
-async fn delete(api: &Api<DynamicObject>, target: &Target, orphan: bool) -> kube::Result<Written> {
+async fn delete(api: &Api<Arrived>, target: &Target, orphan: bool) -> kube::Result<Written> {
     let params = DeleteParams {
         propagation_policy: Some(if orphan { PropagationPolicy::Orphan } else { PropagationPolicy::Background }),
         preconditions: Some(Preconditions { uid: target.uid.clone(), resource_version: target.version.clone() }),
@@ -170,8 +166,8 @@ async fn delete(api: &Api<DynamicObject>, target: &Target, orphan: bool) -> kube
     };
     match api.delete(&target.name, &params).await {
         // Some kinds are answered with the object even when nothing is left of it.
-        Ok(answer) => match answer.left().filter(|left| left.metadata.deletion_timestamp.is_some()) {
-            Some(going) => Ok(Written::Is { object: pack(&going)?, adopted: false }),
+        Ok(answer) => match answer.left().filter(|left| left.meta().deletion_timestamp.is_some()) {
+            Some(going) => Ok(is(going, false)),
             None => Ok(Written::Gone),
         },
         Err(error) if is_not_found(&error) => Ok(Written::Gone),
@@ -180,9 +176,13 @@ async fn delete(api: &Api<DynamicObject>, target: &Target, orphan: bool) -> kube
     }
 }
 
-fn overtaken(result: kube::Result<DynamicObject>, adopted: bool) -> kube::Result<Written> {
+fn is(object: Arrived, adopted: bool) -> Written {
+    Written::Is { object: Box::new(object), adopted }
+}
+
+fn overtaken(result: kube::Result<Arrived>, adopted: bool) -> kube::Result<Written> {
     match result {
-        Ok(object) => Ok(Written::Is { object: pack(&object)?, adopted }),
+        Ok(object) => Ok(is(object, adopted)),
         Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(Written::Overtaken),
         Err(error) => Err(error),
     }
@@ -195,10 +195,6 @@ fn with_drawn(mut object: Value, drawn: &[&'static str]) -> Value {
         object["stringData"][*key] = json!(value);
     }
     object
-}
-
-fn pack(object: &DynamicObject) -> kube::Result<Box<Packed>> {
-    serde_json::to_value(object).and_then(Packed::new).map(Box::new).map_err(kube::Error::SerdeError)
 }
 
 /// A precondition did not hold.

@@ -35,10 +35,12 @@ use super::Error;
 
 pub use self::{
     call::{Call, Verb},
+    counts::Counts,
     requests::Requests,
 };
 
 mod call;
+mod counts;
 mod requests;
 
 /// What the requests of a client pass through.

@@ -93,7 +93,7 @@ mod tests {
     use http::Method;
 
     use super::*;
-    use crate::process::client::{Call, Requests};
+    use crate::process::client::{Call, Counts, Requests};
 
     fn value(text: &str, metric: &str) -> f64 {
         let line = text.lines().find(|line| line.starts_with(metric));
@@ -119,5 +119,6 @@ mod tests {
         let text = metrics.encode().unwrap();
         let line = r#"kubernetes_client_requests_total{verb="patch",group="apps",resource="statefulsets"} 1"#;
         assert!(text.lines().any(|written| written == line), "{text}");
+        assert_eq!(Counts::read(&text), requests.snapshot(), "{text}");
     }
 }

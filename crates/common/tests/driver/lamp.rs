@@ -6,6 +6,7 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret},
+        storage::v1::StorageClass,
     },
     apimachinery::pkg::apis::meta::v1::Condition,
 };
@@ -37,6 +38,8 @@ pub struct LampSpec {
     pub tidy: bool,
     /// A volume claim that somebody else makes.
     pub claim: Option<String>,
+    /// A `StorageClass` that must be there.
+    pub class: Option<String>,
     /// What the product is to be told.
     pub say: Option<String>,
     /// An immutable field of the set.
@@ -109,6 +112,8 @@ pub struct Observed {
     told: Vec<String>,
     /// What the user's ConfigMap says.
     config: Option<String>,
+    /// The names of the classes, if it matters.
+    classes: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +122,8 @@ pub enum Error {
     Deaf,
     #[error("cannot read the configuration")]
     Config(#[source] kube::Error),
+    #[error("cannot read the classes")]
+    Classes(#[source] kube::Error),
 }
 
 fn from<K: DeserializeOwned>(value: Value) -> K {
@@ -145,12 +152,17 @@ impl Component for Lamps {
         Sources { config_maps: &["lamp-config"], secrets: &[] }
     }
 
-    async fn observe(&self, _lamp: &Lamp, world: &World<'_>) -> Result<Observed, Error> {
+    async fn observe(&self, lamp: &Lamp, world: &World<'_>) -> Result<Observed, Error> {
         let config = world.config_map("lamp-config").await.map_err(Error::Config)?;
+        let classes = match lamp.spec.class {
+            Some(_) => world.list_cluster::<StorageClass>().await.map_err(Error::Classes)?,
+            None => None,
+        };
+        let classes = classes.iter().flatten().map(ResourceExt::name_any).collect();
         let mut product = self.0.lock().unwrap();
         product.passes += 1;
         let config = config.and_then(|config| config.data?.get("colour").cloned());
-        Ok(Observed { told: product.told.clone(), config })
+        Ok(Observed { told: product.told.clone(), config, classes })
     }
 
     fn desire(&self, lamp: &Lamp, observed: &Observed) -> Vec<Manifest> {
@@ -205,7 +217,10 @@ impl Component for Lamps {
         said.filter(|said| !observed.told.contains(said)).collect()
     }
 
-    fn progress(&self, lamp: &Lamp, _observed: &Observed) -> Progress {
+    fn progress(&self, lamp: &Lamp, observed: &Observed) -> Progress {
+        if lamp.spec.class.as_ref().is_some_and(|class| !observed.classes.contains(class)) {
+            return Progress::Stalled { reason: reason::STORAGE_CLASS_MISSING, message: "no such class".to_owned() };
+        }
         match lamp.spec.colour.as_str() {
             "invisible" => Progress::Stalled { reason: reason::INVALID_SPEC, message: "no such colour".to_owned() },
             "dawn" => Progress::Waiting { reason: reason::SECRET_MISSING, message: "the sun must rise".to_owned() },

@@ -7,6 +7,7 @@ mod data;
 mod failures;
 #[allow(unreachable_pub)] // the derives of its kind write it so
 mod lamp;
+mod reads;
 mod restarts;
 mod stage;
 mod status;

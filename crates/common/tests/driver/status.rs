@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
-use temporal_stack_common::{component::Verdict, condition::reason};
+use temporal_stack_common::{component::Verdict, condition::reason, testkit::FakeApi};
 
 use crate::{
     lamp::Lamp,
@@ -33,10 +33,13 @@ async fn ready_comes_after_a_verdict_about_the_newest_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pass_that_changed_something_does_not_say_ready() {
+async fn a_pass_that_changed_something_takes_ready_back() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
-    let calls = stage.api.calls();
+    let before = stage.api.calls().len();
+    stage.edit_spec("x", json!({"colour": "blue"})).await;
+    stage.until_ready("x").await;
+    let calls = &stage.api.calls()[before..];
     let said: Vec<_> = calls
         .iter()
         .filter(|call| call.resource == "lamps/status")
@@ -44,10 +47,17 @@ async fn a_pass_that_changed_something_does_not_say_ready() {
         .collect();
     assert_eq!(said.first(), Some(&"Applying"));
     assert_eq!(said.last(), Some(&"Verified"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_was_not_ready_yet_is_reported_on_by_the_pass_that_finds_nothing_to_do() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    let calls = stage.api.calls();
+    let first_report = calls.iter().position(|call| call.resource == "lamps/status").unwrap();
     let last_write = calls.iter().rposition(|call| call.resource == "statefulsets").unwrap();
-    assert!(
-        calls.iter().position(|call| call.body["status"]["conditions"][0]["status"] == "True").unwrap() > last_write
-    );
+    assert!(first_report > last_write);
+    assert_eq!(calls[first_report].body["status"]["conditions"][0]["reason"], "ChildrenNotReady");
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,8 +104,10 @@ async fn children_that_are_not_ready_are_named() {
         }
     });
     stage.make("x", json!({"replicas": 3})).await;
-    stage.until_reason("x", "ChildrenNotReady").await;
-    assert_eq!(stage.condition("x", "Ready").unwrap()["message"], "StatefulSet/x: 1 of 3 pods ready");
+    let said = || stage.condition("x", "Ready").map(|ready| ready["message"].clone());
+    let wanted = json!("StatefulSet/x: 1 of 3 pods ready");
+    stage.api.until("the missing pods", |_| (said().as_ref() == Some(&wanted)).then_some(())).await;
+    assert_eq!(stage.reason("x").as_deref(), Some("ChildrenNotReady"));
     assert_eq!(stage.product().used, 0);
 }
 
@@ -144,10 +156,44 @@ async fn the_transition_time_survives_and_so_does_the_status_that_somebody_overw
 async fn there_is_one_event_for_each_transition() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
-    assert_eq!(stage.events("x"), ["Applying", "Verified"]);
+    assert_eq!(stage.events("x"), ["ChildrenNotReady", "Verified"]);
     stage.look_again("x").await;
     time_passes(1800).await;
-    assert_eq!(stage.events("x"), ["Applying", "Verified"]);
+    assert_eq!(stage.events("x"), ["ChildrenNotReady", "Verified"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_transition_again_is_one_event_with_a_count() {
+    let stage = Stage::new();
+    stage.ready("x", json!({})).await;
+    for turn in 1..=3 {
+        stage.product().verdict = failed();
+        stage.edit::<ConfigMap>("x", json!({"data": {"theirs": turn.to_string()}})).await;
+        stage.until_reason("x", "VerificationFailed").await;
+        stage.product().verdict = Verdict::Verified("it shines".to_owned());
+        stage.until_ready("x").await;
+        time_passes(10).await;
+    }
+    assert_eq!(stage.events("x"), ["ChildrenNotReady", "VerificationFailed", "Verified"]);
+    let counts: Vec<_> = stage.api.list("events").into_iter().map(|event| event["series"]["count"].clone()).collect();
+    assert!(counts.contains(&json!(3)) && counts.contains(&json!(4)), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_looks_come_before_second_looks() {
+    let api = FakeApi::new();
+    let (stage, control) = Stage::standby(api);
+    for n in 0..100 {
+        stage.make(&format!("x-{n}"), json!({})).await;
+    }
+    control.lead();
+    stage.until_ready("x-99").await;
+    time_passes(60).await;
+    let calls = stage.api.calls();
+    let first_report = calls.iter().position(|call| call.resource == "lamps/status").unwrap();
+    let sets = calls[..first_report].iter().filter(|call| call.resource == "statefulsets" && call.verb.is_write());
+    assert!(sets.count() > 60);
+    assert!((0..100).all(|n| stage.reason(&format!("x-{n}")).as_deref() == Some("Verified")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use tower::{
     util::{MapRequest, MapRequestLayer},
 };
 
-use super::{Call, Verb};
+use super::{Call, Counts, Verb};
 
 /// The count of requests that a client sent; a handle, so all clones count together.
 ///
@@ -50,8 +50,8 @@ impl Requests {
     }
 
     /// All counts as they are now.
-    pub fn snapshot(&self) -> BTreeMap<Call, u64> {
-        self.counts().clone()
+    pub fn snapshot(&self) -> Counts {
+        Counts(self.counts().clone())
     }
 
     /// Adds the family `kubernetes_client_requests_total{verb,group,resource}` to `registry`.
@@ -75,7 +75,7 @@ impl Requests {
 
 impl EncodeMetric for Requests {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        for (call, count) in self.snapshot() {
+        for (call, count) in self.snapshot().0 {
             let labels = [("verb", call.verb.as_str()), ("group", &call.group), ("resource", &call.resource)];
             encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
@@ -118,6 +118,6 @@ mod tests {
         assert_eq!(requests.count(Verb::Patch, "pods/status"), 2);
         assert_eq!(requests.count(Verb::Patch, "pods"), 0);
         assert_eq!(requests.total_writes(), 2);
-        assert_eq!(requests.snapshot().len(), 2);
+        assert_eq!(requests.snapshot().0.len(), 2);
     }
 }

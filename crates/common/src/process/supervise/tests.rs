@@ -128,7 +128,7 @@ async fn who_is_not_ready_does_not_ask_for_the_lease() {
     let mut trial = Trial::new(&FakeApi::default());
     let _running = tokio::spawn(trial.start(Duration::ZERO));
     sleep(Duration::from_millis(900)).await;
-    assert!(trial.caller.requests.snapshot().is_empty());
+    assert!(trial.caller.requests.snapshot().0.is_empty());
     sleep(Duration::from_millis(200)).await;
     assert!(trial.api.holder().is_some());
 }
@@ -208,7 +208,7 @@ async fn without_a_lease_it_leads_when_it_is_ready() {
     let _running = tokio::spawn(trial.start(Duration::ZERO));
     sleep(Duration::from_secs(2)).await;
     assert_eq!(trial.diary.read(), ["leads"]);
-    assert!(trial.caller.requests.snapshot().is_empty());
+    assert!(trial.caller.requests.snapshot().0.is_empty());
 }
 
 #[tokio::test]

@@ -1,0 +1,49 @@
+//! What objects read of the cluster, and share.
+
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::{Api, api::PostParams};
+use serde_json::json;
+use temporal_stack_common::process::client::Verb;
+
+use crate::stage::{Stage, time_passes};
+
+async fn make_class(stage: &Stage, name: &str) {
+    let class: StorageClass = serde_json::from_value(json!({"metadata": {"name": name}, "provisioner": "p"})).unwrap();
+    Api::all(stage.api.others()).create(&PostParams::default(), &class).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_of_the_cluster_is_read_once_for_all_objects() {
+    let stage = Stage::new();
+    make_class(&stage, "fast").await;
+    stage.ready("x", json!({"class": "fast"})).await;
+    stage.api.fail_next(Verb::List, "storageclasses", 500);
+    stage.ready("y", json!({"class": "fast"})).await;
+    assert_eq!(stage.events("y"), stage.events("x"));
+
+    // An edit is answered from what is there now.
+    stage.edit_spec("x", json!({"colour": "blue"})).await;
+    stage.until_reason("x", "ReconcileError").await;
+    stage.until_ready("x").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_object_stalls_for_what_another_has_read_before() {
+    let stage = Stage::new();
+    make_class(&stage, "fast").await;
+    stage.ready("x", json!({"class": "fast"})).await;
+    time_passes(5).await;
+    make_class(&stage, "new").await;
+    stage.ready("y", json!({"class": "new"})).await;
+    assert!(!stage.events("y").contains(&"StorageClassMissing".to_owned()), "{:?}", stage.events("y"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_remedy_in_the_cluster_is_noticed_soon() {
+    let stage = Stage::new();
+    stage.make("x", json!({"class": "fast"})).await;
+    stage.until_reason("x", "StorageClassMissing").await;
+    make_class(&stage, "fast").await;
+    time_passes(31).await;
+    assert_eq!(stage.reason("x").as_deref(), Some("Verified"));
+}
