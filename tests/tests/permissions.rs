@@ -1,4 +1,4 @@
-//! What is granted is used, and nothing else is granted. Runs after `api`, whose controllers leave word of what they used.
+//! What is granted is used, nothing else is granted, and no controller asks for another one's kind. Runs after `api`, whose controllers leave word of what they used.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use e2e::{
     controller::{Permission, used_permissions},
 };
 use temporal_stack_common::{
-    api::{MessageQueue, PostgresDatabase},
+    api::{GROUP, MessageQueue, PostgresDatabase},
     driver::{lease_rules, rules},
 };
 
@@ -20,7 +20,13 @@ const LEASE: (&str, &str) =
     ("get leases.coordination.k8s.io", "read when a write to the Lease was overtaken by another");
 const DATABASE: Elsewhere =
     &[("delete secrets", "the Secret of a login is deleted after a rotation, which takes a server"), LEASE];
-const QUEUE: Elsewhere = &[LEASE];
+const QUEUE: Elsewhere = &[
+    (
+        "delete persistentvolumeclaims",
+        "the volume of a node that has left goes under Delete, when the cluster has been asked",
+    ),
+    LEASE,
+];
 
 fn granted<K: Subject>() -> BTreeSet<Permission> {
     let mut granted = BTreeSet::new();
@@ -45,7 +51,12 @@ async fn is_used<K: Subject>(elsewhere: Elsewhere) -> Result<()> {
     let unused: Vec<String> =
         granted.difference(&used).filter(|permission| !allowed(permission)).map(ToString::to_string).collect();
     let ungranted: Vec<String> = used.difference(&granted).map(ToString::to_string).collect();
+    let siblings: Vec<&Permission> = used
+        .iter()
+        .filter(|used| used.group == GROUP && used.resource.split('/').next() != Some(&*K::plural(&())))
+        .collect();
     println!("{}: {} granted, {} used", K::PROGRAM, granted.len(), used.len());
+    assert!(siblings.is_empty(), "asked for another controller's kind: {siblings:?}");
     assert!(ungranted.is_empty(), "used and not granted: {ungranted:?}");
     assert!(unused.is_empty(), "granted and never used: {unused:?}; take them away, or say above why they stay");
     Ok(())

@@ -1,17 +1,20 @@
 //! More nodes, and fewer, as far as it can be seen without any.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::Subject as _;
+use e2e::{Subject as _, until, until_gone};
 use k8s_openapi::{
     api::{apps::v1::StatefulSet, core::v1::PersistentVolumeClaim, policy::v1::PodDisruptionBudget},
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use kube::{ResourceExt, api::ListParams};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
 use serde_json::json;
 use temporal_stack_common::api::{MessageQueue, annotation};
 
 use super::{Queue, with_controller};
-use crate::step::{complete, made, quiet};
+use crate::step::{complete, made, quiet, theirs};
 
 async fn set(space: &Queue<'_>) -> Result<StatefulSet> {
     Ok(space.api::<StatefulSet>().get(&MessageQueue::set()).await?)
@@ -32,6 +35,34 @@ async fn claims(space: &Queue<'_>) -> Result<Vec<String>> {
         .filter(|claim| claim.annotations().contains_key(annotation::OWNER))
         .map(ResourceExt::name_any)
         .collect())
+}
+
+#[tokio::test]
+async fn a_budget_is_never_somebody_elses_and_goes_with_the_nodes() {
+    with_controller(async |space, controller| {
+        made(space, controller).await?;
+        let (budgets, name) = (space.api::<PodDisruptionBudget>(), MessageQueue::set());
+        let foreign = json!({"metadata": {"name": name}, "spec": {"maxUnavailable": 2}});
+        budgets.create(&PostParams::default(), &serde_json::from_value(foreign)?).await?;
+        scale(space, 3).await?;
+        space.stalled("NameTaken", &["PodDisruptionBudget", &name, "somebody else"]).await?;
+        ensure!(replicas(&set(space).await?) == Some(1), "nodes were made without a budget");
+        budgets.delete(&name, &DeleteParams::default()).await?;
+        scale(space, 5).await?;
+        let is_ours = |budget: &PodDisruptionBudget| {
+            budget.spec.as_ref().is_some_and(|spec| spec.max_unavailable == Some(IntOrString::Int(1)))
+        };
+        until(&budgets, &name, "one at a time", is_ours).await?;
+        let edit = Patch::Merge(json!({"spec": {"maxUnavailable": 3}}));
+        budgets.patch(&name, &PatchParams::default(), &edit).await?;
+        until(&budgets, &name, "one at a time again", is_ours).await?;
+
+        theirs(space).await?;
+        let provider = json!({"rabbitmq": null, "external": {"secretName": "theirs"}});
+        space.patch(&json!({"spec": {"provider": provider}})).await?;
+        until_gone(&budgets, &name).await
+    })
+    .await;
 }
 
 #[tokio::test]
