@@ -5,7 +5,8 @@ use std::fmt;
 use temporal_stack_common::{api::MessageQueue, login::Login};
 
 use crate::{
-    moving, names,
+    moving::{self, Move},
+    names,
     observe::{Broker, Embedded, Known, Observed, Source},
     rabbit::{Failure, Queue},
     scale,
@@ -118,9 +119,17 @@ fn joining(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<Act
 
 /// What must happen before a node leaves, one step after the other.
 fn leaving(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<Action> {
+    // One that somebody has begun to consume meanwhile waits, and is named in the condition.
+    let is_held_up = |begun: &&Move| {
+        known.queues.iter().any(|queue| {
+            (&queue.name, &queue.vhost, queue.node.as_ref()) == (&begun.name, &begun.virtual_host, Some(&begun.from))
+                && queue.obstacle().is_some()
+        })
+    };
     let mut actions: Vec<Action> = known
         .moves
         .iter()
+        .filter(|begun| !is_held_up(begun))
         .map(|begun| Action::Move { virtual_host: begun.virtual_host.clone(), queue: begun.name.clone() })
         .collect();
     if let Some(leaver) = scale::leaver(object, &embedded.provider, known).filter(|_| scale::all_run(known)) {
@@ -317,6 +326,23 @@ mod tests {
         let queue = Queue { consumers: 1, ..classic_queue("c", 2) };
         known(&mut embedded).queues = vec![queue];
         assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn a_move_that_was_begun_waits_for_consumers_too() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        let note = serde_json::json!({
+            "virtual_host": "temporal", "name": "c", "from": node(2), "arguments": {}, "bindings": [],
+        });
+        known(&mut embedded).moves = Move::of_note(&note).into_iter().collect();
+        known(&mut embedded).queues = vec![Queue { consumers: 1, ..classic_queue("c", 2) }];
+        assert!(told(&object, embedded).is_empty());
+
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).moves = Move::of_note(&note).into_iter().collect();
+        known(&mut embedded).queues = vec![Queue { consumers: 1, ..classic_queue("c", 0) }];
+        assert_eq!(told(&object, embedded), ["move classic queue c of temporal"]);
     }
 
     #[test]

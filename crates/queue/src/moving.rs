@@ -14,7 +14,7 @@ use temporal_stack_common::manifest::hash;
 use tokio::time::Instant;
 
 use crate::{
-    amqp::{Access, Session},
+    amqp::{self, Access, Session},
     names::AMQP,
     observe::Known,
     rabbit::{Binding, Failure, Queue},
@@ -87,8 +87,17 @@ pub(crate) async fn advance(known: &Known, queue: &Queue, stays: &str) -> Result
     let is_at_home = there.as_ref().is_some_and(|there| there.node.as_deref() == Some(moved.from.as_str()));
     if is_at_home {
         session.declare(&holding, table(&classic())).await?;
-        if !session.transfer(&moved.name, &holding, until).await? || !session.delete_if_idle(&moved.name).await? {
-            return Ok(());
+        match session.transfer(&moved.name, &holding, until).await {
+            Ok(true) if session.delete_if_idle(&moved.name).await? => {}
+            Ok(_) => return Ok(()),
+            // Somebody consumes it, as the API says only seconds later. What was not begun need not be remembered.
+            Err(amqp::Failure::Broker { code: 403, .. }) => {
+                if session.delete_if_idle(&holding).await? {
+                    management.forget_move(&moved.id()).await?;
+                }
+                return Ok(());
+            }
+            Err(failure) => return Err(failure.into()),
         }
     }
     if is_at_home || there.is_none() {

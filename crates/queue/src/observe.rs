@@ -331,6 +331,13 @@ async fn known(
 ) -> Result<Known, Failure> {
     let mut nodes = management.nodes().await?;
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
+    for alarm in management.alarms().await? {
+        let nodes = nodes.iter_mut().filter(|node| node.name == alarm.node);
+        nodes.for_each(|node| match alarm.resource.as_str() {
+            "memory" => node.mem_alarm = true,
+            _ => node.disk_free_alarm = true,
+        });
+    }
     let queues = management.queues().await?;
     let mut critical = Vec::new();
     // Each node answers for itself alone.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use temporal_stack_common::binding::uri_part;
 
+use answers::{Alarm, Alarms, Connections, Critical, Feature, Overview, Page, Parameter, VirtualHost};
 pub(crate) use answers::{Binding, Details, Node, Permission, Queue, QueueName, User};
-use answers::{Connections, Critical, Feature, Overview, Page, Parameter, VirtualHost};
 
 use crate::names::MANAGEMENT;
 
@@ -109,15 +109,26 @@ impl Management {
 
     /// The queues and streams that would lose their majority without this node.
     pub(crate) async fn queues_at_minimum(&self) -> Result<Vec<QueueName>> {
-        let path = "health/checks/node-is-quorum-critical";
-        let (status, text) = self.ask(Method::GET, path, None).await?;
+        let critical: Option<Critical> = self.check("node-is-quorum-critical").await?;
+        Ok(critical.map(|critical| critical.queues).unwrap_or_default())
+    }
+
+    /// What nodes are short of. The list of nodes says it, too, but some seconds later.
+    pub(crate) async fn alarms(&self) -> Result<Vec<Alarm>> {
+        let failed: Option<Alarms> = self.check("alarms").await?;
+        Ok(failed.map(|failed| failed.alarms).unwrap_or_default())
+    }
+
+    /// What a health check complains of; `None` if all is well.
+    async fn check<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = format!("health/checks/{name}");
+        let (status, text) = self.ask(Method::GET, &path, None).await?;
         if status.is_success() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let critical: serde_json::Result<Critical> = answers::read(&text);
-        match critical {
-            Ok(critical) if status == StatusCode::SERVICE_UNAVAILABLE => Ok(critical.queues),
-            _ => Err(self.answered(&Method::GET, path, status, text)),
+        match answers::read(&text) {
+            Ok(complaint) if status == StatusCode::SERVICE_UNAVAILABLE => Ok(Some(complaint)),
+            _ => Err(self.answered(&Method::GET, &path, status, text)),
         }
     }
 

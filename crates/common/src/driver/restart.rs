@@ -3,7 +3,7 @@
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::ResourceExt;
 
-use super::settle::{is_done, is_ready, replicas};
+use super::settle::{is_done, is_ready, replicas, trouble};
 use crate::{
     api::{Rollout, annotation},
     cache::Children,
@@ -81,7 +81,8 @@ pub(super) fn decide(outdated: &Outdated, pods: &[Pod], automatic: bool, gate: i
             return Restart::Later(format!("Pod/{name} is restarted when {short}"));
         }
         if let Some(other) = pods.iter().find(|other| !is_ready(other) && !is_done(other)) {
-            return Restart::Later(format!("Pod/{name} is restarted when Pod/{} is ready", other.name_any()));
+            let trouble = trouble(other).map_or_else(String::new, |trouble| format!("; {trouble}"));
+            return Restart::Later(format!("Pod/{name} is restarted when Pod/{} is ready{trouble}", other.name_any()));
         }
         if let Gate::Closed(why) = gate() {
             return Restart::Later(format!("Pod/{name} is restarted when it is safe: {why}"));

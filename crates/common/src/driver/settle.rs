@@ -79,7 +79,7 @@ fn claim(claim: &PersistentVolumeClaim) -> Option<String> {
 }
 
 /// What keeps a pod from being ready, in the words of whoever noticed: scheduler, kubelet or container runtime.
-fn trouble(pod: &Pod) -> Option<String> {
+pub(super) fn trouble(pod: &Pod) -> Option<String> {
     let name = pod.name_any();
     let status = pod.status.as_ref()?;
     let unscheduled = status
@@ -105,6 +105,14 @@ fn trouble(pod: &Pod) -> Option<String> {
                     container.name, container.name
                 ));
             }
+        }
+        // Between its end and the kubelet's decision to wait with the next start.
+        if let Some(ended) = state.and_then(|state| state.terminated.as_ref()).filter(|ended| ended.exit_code != 0) {
+            let words = ended.message.as_deref().and_then(last_words).unwrap_or_default();
+            return Some(format!(
+                "Pod/{name}: container {} ended with exit code {}{words}; see kubectl logs {name} -c {}",
+                container.name, ended.exit_code, container.name
+            ));
         }
     }
     let unready = status.container_statuses.iter().flatten().find(|container| {

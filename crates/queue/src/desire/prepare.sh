@@ -8,6 +8,17 @@ data=$RABBITMQ_MNESIA_BASE/$RABBITMQ_NODENAME
 
 say() { echo "$(date -u +%FT%TZ) $*"; }
 
+# The node's own name, for itself: a name server knows it only after the pod has its address, and not any more when the
+# Service is deleted with everything else. Whoever stops the node by a command would wait for an answer then.
+host=${RABBITMQ_NODENAME#*@}
+{
+  case $POD_IP in
+  *:*) ;;
+  *) echo "{host, {${POD_IP//./,}}, [\"$host\"]}." ;;
+  esac
+  echo "{lookup, [file, native]}."
+} > "$ERL_INETRC"
+
 # Init containers run again in the same pod: -f replaces what may not be written.
 umask 077
 tr -d '\r\n' < $given/cookie/erlang-cookie > "$HOME/.erlang.cookie.new"
@@ -51,8 +62,7 @@ case $status in
 *) say "rabbitmq.conf could not be checked" ;;
 esac
 
-# The node's own name is in DNS a little after the pod has its address; the server would give up at once.
-host=${RABBITMQ_NODENAME#*@}
+# The others find the node by its name, which is in DNS a little after the pod has its address.
 until getent hosts "$host" > /dev/null; do
   say "waiting until $host has an address"
   sleep 1

@@ -165,10 +165,10 @@ fn rabbitmq(object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> 
 
 /// What both containers have.
 fn container(name: &str, object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> Container {
-    let pod_name = EnvVar {
-        name: "POD_NAME".to_owned(),
+    let of_pod = |name: &str, path: &str| EnvVar {
+        name: name.to_owned(),
         value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector { field_path: "metadata.name".to_owned(), ..Default::default() }),
+            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), ..Default::default() }),
             ..EnvVarSource::default()
         }),
         ..EnvVar::default()
@@ -177,7 +177,9 @@ fn container(name: &str, object: &MessageQueue, embedded: &Embedded, defaults: &
         name: name.to_owned(),
         image: Some(embedded.provider.image.clone().unwrap_or_else(|| defaults.rabbitmq_image.clone())),
         env: Some(vec![
-            pod_name,
+            of_pod("POD_NAME", "metadata.name"),
+            of_pod("POD_IP", "status.podIP"),
+            env("ERL_INETRC", "/etc/rabbitmq/inetrc"),
             env("RABBITMQ_NODENAME", &format!("rabbit@$(POD_NAME).{}", names::suffix(object))),
             env("RABBITMQ_USE_LONGNAME", "true"),
             env("RABBITMQ_MNESIA_BASE", &format!("{HOME}/mnesia")),

@@ -112,6 +112,20 @@ pub(super) struct Critical {
     pub(super) queues: Vec<QueueName>,
 }
 
+#[derive(Deserialize)]
+pub(super) struct Alarms {
+    pub(super) alarms: Vec<Alarm>,
+}
+
+/// What a node is short of.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Alarm {
+    /// The node.
+    pub(crate) node: String,
+    /// `memory` or `disk space`.
+    pub(crate) resource: String,
+}
+
 /// Which queue, as health checks name it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct QueueName {
