@@ -2,14 +2,22 @@
 
 #![expect(clippy::expect_used, clippy::large_futures, reason = "a test fails by a panic, and is one long story")]
 
+mod alarms;
+mod application;
+mod configuration;
+mod deletion;
+mod external;
 mod load;
 mod nodes;
+mod rotation;
+mod scale;
 mod witness;
 
 use anyhow::Result;
 use e2e::{Cluster, Controller, One, Stopwatch, Subject as _, with_namespace};
 use serde_json::{Value, json};
 use temporal_stack_common::api::MessageQueue;
+use tokio::sync::RwLock;
 
 /// The cluster that all tests here use.
 fn cluster() -> Cluster {
@@ -20,13 +28,19 @@ fn cluster() -> Cluster {
 /// to try a change without installing it. The installed controller must have been scaled to 0.
 const OWN: &str = "TEMPORAL_STACK_TEST_OWN_CONTROLLER";
 
+/// Tests that need the installed controller share it; one that stops it takes it for itself.
+static OTHERS: RwLock<()> = RwLock::const_new(());
+
+/// Whether each test has a controller of its own.
+fn is_own() -> bool {
+    std::env::var_os(OWN).is_some()
+}
+
 /// Runs a test in a namespace of its own, about the message queue there.
 async fn with_queue(test: impl AsyncFnOnce(&One<'_, MessageQueue>) -> Result<()>) {
+    let _one_of_many = OTHERS.read().await;
     with_namespace(&cluster(), async |space| {
-        let _controller = match std::env::var_os(OWN) {
-            Some(_) => Some(Controller::start::<MessageQueue>(space).await?),
-            None => None,
-        };
+        let _controller = if is_own() { Some(Controller::start::<MessageQueue>(space).await?) } else { None };
         test(&space.one()).await
     })
     .await;

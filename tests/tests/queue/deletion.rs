@@ -1,0 +1,179 @@
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{Controller, One, Subject as _, subject::NAME, until, until_gone, with_namespace};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret},
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use temporal_stack_common::api::MessageQueue;
+use tokio::{sync::RwLockWriteGuard, time::interval};
+
+use crate::{OTHERS, cluster, is_own, made, of_size, with_queue};
+
+const KEPT: &str = "ipfs-pin-queue";
+
+fn messages() -> Vec<String> {
+    (0..100).map(|number| number.to_string()).collect()
+}
+
+fn deleted_with_all(mut spec: Value) -> Value {
+    spec["deletionPolicy"] = json!("Delete");
+    spec
+}
+
+async fn delete(queue: &One<'_, MessageQueue>) -> Result<()> {
+    queue.objects().delete(NAME, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+/// Waits until the object and its pods have gone.
+async fn nothing_runs(queue: &One<'_, MessageQueue>, nodes: u32) -> Result<()> {
+    until_gone(&queue.objects(), NAME).await?;
+    until_gone(&queue.api::<StatefulSet>(), &MessageQueue::set()).await?;
+    for ordinal in 0..nodes {
+        until_gone(&queue.api::<Pod>(), &MessageQueue::pod(ordinal)).await?;
+    }
+    Ok(())
+}
+
+/// The names of the Secrets that the controller has made.
+async fn secrets(queue: &One<'_, MessageQueue>) -> Result<Vec<String>> {
+    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=temporal-stack");
+    let secrets = queue.api::<Secret>().list(&ours).await?;
+    Ok(secrets.iter().map(ResourceExt::name_any).collect())
+}
+
+#[tokio::test]
+async fn an_object_of_the_same_name_has_the_messages_of_the_one_that_was_deleted() {
+    with_queue(async |queue| {
+        let spec = of_size(1, &json!({}));
+        let mut watch = made(queue, &spec).await?;
+        let before = queue.bound().await?;
+        let session = queue.session().await?;
+        session.declare(KEPT).await?;
+        session.publish("", KEPT, messages()).await?;
+        drop(session);
+
+        delete(queue).await?;
+        nothing_runs(queue, 1).await?;
+        watch.step("nothing runs after");
+        until_gone(&queue.api::<Secret>(), &MessageQueue::binding()).await?;
+        queue.api::<PersistentVolumeClaim>().get(&MessageQueue::volume(0)).await.context("the volume has gone")?;
+        let kept = secrets(queue).await?;
+        for name in MessageQueue::DATA {
+            ensure!(kept.contains(&MessageQueue::child(name)), "{name} is not kept: {kept:?}");
+        }
+
+        queue.create(&spec).await?;
+        queue.ready().await?;
+        watch.step("made again; Ready after");
+        ensure!(queue.bound().await? == before, "the binding is another one");
+        let session = queue.session().await?;
+        session.declare(KEPT).await?;
+        ensure!(session.take(KEPT, messages().len()).await? == messages(), "the messages are other ones");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn with_deletion_policy_delete_volumes_and_all_secrets_go_with_the_object() {
+    with_queue(async |queue| {
+        let mut watch = made(queue, &deleted_with_all(of_size(1, &json!({})))).await?;
+        let names = secrets(queue).await?;
+        ensure!(names.len() == 4, "cookie, administrator, login and binding: {names:?}");
+        delete(queue).await?;
+        nothing_runs(queue, 1).await?;
+        for name in &names {
+            until_gone(&queue.api::<Secret>(), name).await?;
+        }
+        until_gone(&queue.api::<PersistentVolumeClaim>(), &MessageQueue::volume(0)).await?;
+        watch.step("all is gone after");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_namespace_with_three_nodes_goes_when_it_is_deleted() {
+    with_queue(async |queue| {
+        let mut watch = made(queue, &of_size(3, &json!({}))).await?;
+        let session = queue.session().await?;
+        session.declare(KEPT).await?;
+        session.publish("", KEPT, messages()).await?;
+        queue.management().await?.has_members(KEPT, 3).await?;
+        drop(session);
+        queue.delete().await?;
+        nothing_runs(queue, 3).await?;
+        watch.step("the namespace was deleted; nothing runs after");
+        until_gone(&Api::<Namespace>::all(queue.client.clone()), &queue.name).await?;
+        watch.step("and all has gone after");
+        Ok(())
+    })
+    .await;
+}
+
+/// The controller that is installed, as long as it is wanted; `None` is one that tests have started themselves.
+async fn installed(queue: &One<'_, MessageQueue>, replicas: i32) -> Result<()> {
+    let deployments = Api::<Deployment>::namespaced(queue.client.clone(), "temporal-stack-system");
+    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    deployments.patch("queue-controller", &PatchParams::default(), &patch).await?;
+    until(&deployments, "queue-controller", &format!("{replicas} replicas"), |deployment| {
+        let status = deployment.status.clone().unwrap_or_default();
+        status.observed_generation == deployment.metadata.generation
+            && status.replicas.unwrap_or_default() == replicas
+            && status.ready_replicas.unwrap_or_default() == replicas
+    })
+    .await
+    .map(drop)
+}
+
+/// Waits for a moment in which no other test runs, without keeping others from starting meanwhile.
+async fn alone() -> RwLockWriteGuard<'static, ()> {
+    let mut turns = interval(Duration::from_millis(100));
+    loop {
+        turns.tick().await;
+        if let Ok(guard) = OTHERS.try_write() {
+            return guard;
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_controller_the_nodes_end_as_well_when_the_object_is_deleted() {
+    with_namespace(&cluster(), async |space| {
+        let queue = space.one::<MessageQueue>();
+        let own = if is_own() { Some(Controller::start::<MessageQueue>(space).await?) } else { None };
+        let mut watch = made(&queue, &deleted_with_all(of_size(3, &json!({})))).await?;
+        let is_installed = own.is_none();
+        drop(own);
+        let others = if is_installed { Some(alone().await) } else { None };
+        watch.step("no other test ran after");
+        if is_installed {
+            installed(&queue, 0).await?;
+        }
+        let result = async {
+            watch.step("the controller has ended after");
+            delete(&queue).await?;
+            nothing_runs(&queue, 3).await?;
+            for ordinal in 0..3 {
+                until_gone(&queue.api::<PersistentVolumeClaim>(), &MessageQueue::volume(ordinal)).await?;
+            }
+            watch.step("the object was deleted; all is gone after");
+            anyhow::Ok(())
+        };
+        let result = result.await;
+        if is_installed {
+            installed(&queue, 1).await?;
+        }
+        drop(others);
+        result
+    })
+    .await;
+}
