@@ -13,7 +13,7 @@ use crate::{images, machine, node, place};
 
 /// How long the stack may take to be Ready.
 const READY_WITHIN: &str = "300s";
-/// What selects volumes and Secrets that outlive their custom resources.
+/// What selects volumes, Secrets and ConfigMaps that outlive their custom resources.
 const DATA: &str = "--selector=app.kubernetes.io/managed-by=temporal-stack,temporal-stack.dev/data=true";
 /// What all custom resources of the stack are a category of.
 const CATEGORY: &str = "temporal-stack";
@@ -96,7 +96,7 @@ pub fn down(arguments: &Down) -> Result<()> {
     }
     let kubectl = Kubectl::of(arguments.cluster.context.as_deref())?;
     let in_namespace = ["--namespace", arguments.namespace.as_str()];
-    let data = ["persistentvolumeclaims,secrets", DATA];
+    let data = ["persistentvolumeclaims,secrets,configmaps", DATA];
     let mut goes = Steps::quiet("down", |step| {
         kubectl.command(step).args(["get", "--output=name"]).arg(kinds().join(",")).args(in_namespace).read()
     })?;

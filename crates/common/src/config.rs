@@ -122,7 +122,7 @@ impl Reading {
 fn nearest<'a>(name: &str, table: &'a [Key]) -> Option<&'a str> {
     table
         .iter()
-        .map(|key| (strsim::jaro_winkler(&name.to_uppercase(), key.name), key.name))
+        .map(|key| (strsim::jaro_winkler(&name.to_uppercase(), &key.name.to_uppercase()), key.name))
         .filter(|(likeness, _)| *likeness > 0.85)
         .max_by(|(left, _), (right, _)| left.total_cmp(right))
         .map(|(_, name)| name)
@@ -173,6 +173,12 @@ mod tests {
     fn a_managed_value_is_mentioned_only_when_it_differs() {
         assert_eq!(read_one("PORT", "1"), Reading::default());
         assert_eq!(read_one("PORT", "2").adapted, ["PORT is decided here: 1"]);
+    }
+
+    #[test]
+    fn the_nearest_key_may_be_written_small() {
+        const SMALL: &[Key] = &[Key { name: "erlang-cookie", rule: |_| Ruling::Honoured }];
+        assert_eq!(nearest("erlang_cookie", SMALL), Some("erlang-cookie"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What the broker must be told, as data, and why.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use temporal_stack_common::{api::MessageQueue, login::Login};
+use tokio::time::Instant;
 
 use crate::{
     moving::{self, Move},
@@ -12,8 +13,8 @@ use crate::{
     scale,
 };
 
-/// How many queues one action changes at the most: each is a change of a replicated log.
-const AT_ONCE: usize = 200;
+/// How long one action may change queues; the next pass goes on with what is left.
+const TURN: Duration = Duration::from_secs(30);
 
 /// One thing that the broker must be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,11 +96,11 @@ pub(crate) fn actions(object: &MessageQueue, observed: &Observed) -> Vec<Action>
         let (number, username) = (newest.number, newest.username.clone());
         actions.push(Action::SetLogin { number, username, virtual_host: virtual_host.clone() });
     }
+    actions.extend(joining(object, embedded, known));
+    actions.extend(leaving(object, embedded, known));
     if scale::all_run(known) {
         actions.extend(known.features.iter().map(|name| Action::EnableFeature { name: name.clone() }));
     }
-    actions.extend(joining(object, embedded, known));
-    actions.extend(leaving(object, embedded, known));
     actions
 }
 
@@ -111,8 +112,8 @@ fn joining(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<Act
     lost.retain(|member| !known.nodes.iter().any(|node| node.name == **member));
     let shrink = lost.into_iter().map(|node| Action::Shrink { node: node.clone() });
     let staying = staying(object, embedded, known);
-    let needs = |node: &&String| quorum_queues(known).any(|queue| lacks(queue, node, &staying));
-    let grow: Vec<Action> = staying.iter().filter(needs).map(|node| Action::Grow { node: node.clone() }).collect();
+    let grow: Vec<Action> =
+        growth(known, &staying).into_keys().map(|node| Action::Grow { node: node.to_owned() }).collect();
     let rebalance = (!grow.is_empty()).then_some(Action::Rebalance);
     shrink.chain(grow).chain(rebalance).collect()
 }
@@ -132,17 +133,17 @@ fn leaving(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<Act
         .filter(|begun| !is_held_up(begun))
         .map(|begun| Action::Move { virtual_host: begun.virtual_host.clone(), queue: begun.name.clone() })
         .collect();
-    if let Some(leaver) = scale::leaver(object, &embedded.provider, known).filter(|_| scale::all_run(known)) {
+    let is_free = || scale::all_run(known) && scale::in_the_way(object, &embedded.provider, known).is_empty();
+    if let Some(leaver) = scale::leaver(object, &embedded.provider, known).filter(|_| is_free()) {
         let mut bound = known.queues.iter().filter(|queue| queue.is_bound_to(&leaver)).peekable();
         if bound.clone().any(|queue| queue.kind == "quorum") {
             actions.push(Action::Shrink { node: leaver.clone() });
         } else if bound.peek().is_some() {
-            let movable = bound.filter(|queue| queue.obstacle().is_none());
             let begun = |queue: &&Queue| {
                 known.moves.iter().any(|begun| begun.name == queue.name && begun.virtual_host == queue.vhost)
             };
             actions.extend(
-                movable
+                bound
                     .filter(|queue| !begun(queue))
                     .map(|queue| Action::Move { virtual_host: queue.vhost.clone(), queue: queue.name.clone() }),
             );
@@ -166,12 +167,18 @@ fn staying(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<Str
     running.map(|node| node.name.clone()).filter(|name| stays(name)).collect()
 }
 
-/// Whether a queue is to have a member on a node, and has none. All nodes, unless it was declared for fewer.
-fn lacks(queue: &Queue, node: &str, staying: &[String]) -> bool {
-    let declared = queue.arguments.get("x-quorum-initial-group-size").and_then(serde_json::Value::as_u64);
-    let most = declared.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX).min(staying.len());
-    !queue.members.iter().any(|member| member == node)
-        && queue.members.iter().filter(|member| staying.contains(member)).count() < most
+/// Which queues are to get a member on which node: all on all, unless they were declared for fewer.
+fn growth<'a>(known: &'a Known, staying: &'a [String]) -> BTreeMap<&'a str, Vec<&'a Queue>> {
+    let mut growth: BTreeMap<&str, Vec<&Queue>> = BTreeMap::new();
+    for queue in quorum_queues(known) {
+        let declared = queue.arguments.get("x-quorum-initial-group-size").and_then(serde_json::Value::as_u64);
+        let most = declared.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX).min(staying.len());
+        let (has, lacks): (Vec<_>, Vec<_>) = staying.iter().partition(|node| queue.members.contains(node));
+        for node in lacks.into_iter().take(most.saturating_sub(has.len())) {
+            growth.entry(node).or_default().push(queue);
+        }
+    }
+    growth
 }
 
 /// A generated login takes the name of the one before the last, which must not be taken from those who are still connected
@@ -196,23 +203,34 @@ pub(crate) async fn act(object: &MessageQueue, observed: &Observed, action: &Act
         }
         Action::Grow { node } => {
             let staying = staying(object, embedded, known);
-            for queue in quorum_queues(known).filter(|queue| lacks(queue, node, &staying)).take(AT_ONCE) {
-                management.add_member(queue, node).await?;
-            }
-            Ok(())
+            let queues = growth(known, &staying).remove(node.as_str()).unwrap_or_default();
+            each(queues, |queue| management.add_member(queue, node)).await
         }
         Action::Rebalance => management.rebalance().await,
         Action::Shrink { node } => {
             let has = |queue: &&Queue| queue.members.iter().any(|member| member == node);
-            for queue in quorum_queues(known).filter(has).take(AT_ONCE) {
-                management.delete_member(queue, node).await?;
-            }
-            Ok(())
+            each(quorum_queues(known).filter(has), |queue| management.delete_member(queue, node)).await
         }
         Action::Move { virtual_host, queue } => move_queue(object, embedded, known, virtual_host, queue).await,
         Action::NoteLeaving { nodes } => management.set_leaving(nodes).await,
         Action::EnableFeature { name } => management.enable_feature(name).await,
     }
+}
+
+/// Tells the broker something about each queue, within a turn. One that is in trouble does not keep the others from it.
+async fn each<'a, F: Future<Output = Result<(), Failure>>>(
+    queues: impl IntoIterator<Item = &'a Queue>,
+    tell: impl Fn(&'a Queue) -> F,
+) -> Result<(), Failure> {
+    let until = Instant::now() + TURN;
+    let mut first = Ok(());
+    for queue in queues {
+        if Instant::now() > until {
+            break;
+        }
+        first = first.and(tell(queue).await);
+    }
+    first
 }
 
 /// A connection to a node that stays puts the queue there.
@@ -288,10 +306,27 @@ mod tests {
 
     #[test]
     fn a_queue_gets_no_more_members_than_it_was_declared_for() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        let mut queue = quorum_queue("q", &[0]);
+        queue.arguments.insert("x-quorum-initial-group-size".to_owned(), 2.into());
+        known(&mut embedded).queues = vec![queue];
+        assert_eq!(told(&object, embedded)[0], format!("grow queues onto {}", node(1)));
+
+        let mut embedded = well(&object, 3);
         let mut queue = quorum_queue("q", &[0]);
         queue.arguments.insert("x-quorum-initial-group-size".to_owned(), 1.into());
-        let staying: Vec<String> = (0..3).map(node).collect();
-        assert!(!lacks(&queue, &node(1), &staying));
+        known(&mut embedded).queues = vec![queue];
+        assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn nothing_begins_to_leave_while_one_of_those_that_are_too_many_cannot() {
+        let object = of_size(1);
+        let mut embedded = well(&object, 3);
+        let stream = Queue { kind: "stream".to_owned(), members: vec![node(1)], ..quorum_queue("s", &[1]) };
+        known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1]), stream];
+        assert!(told(&object, embedded).is_empty());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The user's own lines for `rabbitmq.conf`: what may stand in them.
 
 /// What the controller decides: these keys, and all that begin with those that end with a dot.
-const OWN: [&str; 23] = [
+const OWN: [&str; 32] = [
     "auth_backends.",
+    "auth_mechanisms.",
     "cluster_formation.",
     "cluster_keepalive_interval",
     "cluster_name",
@@ -21,9 +22,17 @@ const OWN: [&str; 23] = [
     "listeners.",
     "load_definitions",
     "log.",
+    "loopback_users",
+    "loopback_users.",
     "management.",
+    "management_agent.",
     "mnesia.",
     "prometheus.",
+    "proxy_protocol",
+    "queue_leader_locator",
+    "queue_master_locator",
+    "quorum_queue.continuous_membership_reconciliation.",
+    "raft.",
     "total_memory_available_override_value",
 ];
 

@@ -23,7 +23,7 @@ use crate::rabbit::authority;
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many messages are under way at once while a queue is moved.
-const UNDER_WAY: u16 = 200;
+const UNDER_WAY: u16 = 50;
 /// How long an emptied queue is listened to before it is taken for empty.
 const SILENCE: Duration = Duration::from_millis(500);
 
@@ -184,7 +184,7 @@ impl Session {
             };
             let Some(delivery) = next else { break };
             let delivery = delivery.map_err(|error| self.failed("deliver a message", &error))?;
-            let confirm = self.send(to, &delivery.data, delivery.properties.clone()).await?;
+            let confirm = self.send(to, &delivery.data, without_copies(delivery.properties.clone())).await?;
             under_way.confirms.push(confirm);
             under_way.newest = Some(delivery.acker);
             if under_way.confirms.len() >= usize::from(UNDER_WAY) / 2 {
@@ -261,6 +261,16 @@ impl Session {
     fn failed(&self, what: &'static str, error: &lapin::Error) -> Failure {
         failed(&self.access, what, error)
     }
+}
+
+/// The headers CC and BCC would send copies to other queues, which have had theirs.
+fn without_copies(properties: BasicProperties) -> BasicProperties {
+    let Some(headers) = properties.headers() else { return properties };
+    let mut kept = FieldTable::default();
+    for (key, value) in headers.inner().iter().filter(|(key, _)| !["CC", "BCC"].contains(&key.as_str())) {
+        kept.insert(key.clone(), value.clone());
+    }
+    properties.with_headers(kept)
 }
 
 /// Messages that were sent on and are not acknowledged yet.

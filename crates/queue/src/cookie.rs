@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret};
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::annotation::FULL_RESTART,
@@ -90,17 +90,28 @@ pub(crate) struct Outcome {
     pub(crate) unusable: Option<String>,
 }
 
-/// Decides by the cookies that were made, the user's Secret, and the user's newest permission for a full stop.
-pub(crate) fn decide(made: Vec<Cookie>, secret: Option<&Secret>, permission: Option<&str>) -> Outcome {
+/// Decides by the cookies that were made, the number of the one that nodes have, the user's Secret, and the user's newest
+/// permission for a full stop.
+pub(crate) fn decide(
+    made: Vec<Cookie>,
+    in_use: Option<u32>,
+    secret: Option<&Secret>,
+    permission: Option<&str>,
+) -> Outcome {
     let written = secret.map(texts);
     let mut reading = written.as_ref().map(|written| config::read(written, TABLE)).unwrap_or_default();
     let wish = reading.get(COOKIE).map(str::to_owned);
-    let number = made.last().map_or(0, |newest| newest.number) + 1;
+    let number = made.last().map(|newest| newest.number).max(in_use).unwrap_or_default() + 1;
     let permission = permission.map(str::to_owned);
     let mut unusable = None;
     let next = match (made.last(), wish) {
         (None, _) if !reading.refused.is_empty() => {
             unusable = Some(format!("Secret/{SOURCE}: {}", reading.refused.join("; ")));
+            None
+        }
+        // The nodes that run would never speak with one that starts with another.
+        (None, _) if in_use.is_some() && permission.is_none() => {
+            unusable = Some(lost(number - 1));
             None
         }
         (None, value) => Some(Next { number, value, permission }),
@@ -129,6 +140,12 @@ pub(crate) fn row(children: &Children) -> Vec<Cookie> {
     row
 }
 
+/// The number of the cookie that the pods of a set have.
+pub(crate) fn of_set(set: &StatefulSet) -> Option<u32> {
+    let template = set.spec.as_ref()?.template.metadata.as_ref()?;
+    template.annotations.as_ref()?.get(NUMBER)?.parse().ok()
+}
+
 fn parse(secret: &Secret) -> Option<Cookie> {
     Some(Cookie {
         number: secret.labels().get(NUMBER)?.parse().ok()?,
@@ -145,6 +162,12 @@ fn statement(reading: &Reading) -> Statement {
 fn texts(secret: &Secret) -> BTreeMap<String, String> {
     let data = secret.data.iter().flatten();
     data.map(|(key, value)| (key.clone(), String::from_utf8(value.0.clone()).unwrap_or_default())).collect()
+}
+
+fn lost(number: u32) -> String {
+    format!(
+        "the Secret …-messagequeue-cookie-{number} has gone, and the nodes that run have its cookie; restore it, or permit one full stop and start with another cookie by a new value of the annotation {FULL_RESTART} on this object"
+    )
 }
 
 fn refusal() -> String {
@@ -204,14 +227,14 @@ mod tests {
 
     #[test]
     fn without_a_secret_one_is_drawn_once() {
-        let first = decide(Vec::new(), None, None);
+        let first = decide(Vec::new(), None, None, None);
         assert_eq!(first.cookies.next.unwrap().value, None);
-        assert_eq!(decide(made("drawn", None), None, None).cookies.next, None);
+        assert_eq!(decide(made("drawn", None), Some(1), None, None).cookies.next, None);
     }
 
     #[test]
     fn the_users_cookie_is_taken_and_the_published_one_remarked() {
-        let outcome = decide(Vec::new(), Some(&secret(PUBLISHED)), None);
+        let outcome = decide(Vec::new(), None, Some(&secret(PUBLISHED)), None);
         assert_eq!(outcome.cookies.next.as_ref().unwrap().value.as_deref(), Some(PUBLISHED));
         assert!(told(&outcome).contains("published value"));
         assert!(told(&outcome).contains("Adapted"));
@@ -220,10 +243,10 @@ mod tests {
 
     #[test]
     fn a_line_break_at_the_end_is_left_out_and_one_within_is_refused() {
-        let outcome = decide(Vec::new(), Some(&secret("abc\n")), None);
+        let outcome = decide(Vec::new(), None, Some(&secret("abc\n")), None);
         assert_eq!(outcome.cookies.next.as_ref().unwrap().value.as_deref(), Some("abc"));
         assert!(told(&outcome).contains("left out"));
-        let outcome = decide(Vec::new(), Some(&secret("a\nbc")), None);
+        let outcome = decide(Vec::new(), None, Some(&secret("a\nbc")), None);
         assert_eq!(outcome.cookies.next, None);
         assert!(outcome.unusable.unwrap().contains("line break"));
     }
@@ -231,19 +254,28 @@ mod tests {
     #[test]
     fn an_edit_is_refused_until_a_full_stop_is_permitted_once() {
         let edited = secret("new");
-        let refused = decide(made("old", None), Some(&edited), None);
+        let refused = decide(made("old", None), Some(1), Some(&edited), None);
         assert_eq!(refused.cookies.next, None);
         assert!(told(&refused).contains("Refused") && told(&refused).contains(FULL_RESTART));
-        let permitted = decide(made("old", None), Some(&edited), Some("may")).cookies.next.unwrap();
+        let permitted = decide(made("old", None), Some(1), Some(&edited), Some("may")).cookies.next.unwrap();
         assert_eq!((permitted.number, permitted.permission.as_deref()), (2, Some("may")));
-        let used_up = decide(made("old", Some("may")), Some(&edited), Some("may"));
+        let used_up = decide(made("old", Some("may")), Some(1), Some(&edited), Some("may"));
         assert_eq!(used_up.cookies.next, None);
     }
 
     #[test]
+    fn a_cookie_that_is_lost_while_nodes_have_it_is_not_replaced_unless_permitted() {
+        let lost = decide(Vec::new(), Some(2), None, None);
+        assert_eq!(lost.cookies.next, None);
+        assert!(lost.unusable.unwrap().contains("cookie-2 has gone"));
+        let permitted = decide(Vec::new(), Some(2), None, Some("may"));
+        assert_eq!(permitted.cookies.next.unwrap().number, 3);
+    }
+
+    #[test]
     fn a_secret_that_is_gone_or_unusable_later_changes_nothing() {
-        assert_eq!(decide(made("old", None), None, Some("may")).cookies.next, None);
-        let unusable = decide(made("old", None), Some(&secret("")), Some("may"));
+        assert_eq!(decide(made("old", None), Some(1), None, Some("may")).cookies.next, None);
+        let unusable = decide(made("old", None), Some(1), Some(&secret("")), Some("may"));
         assert_eq!((unusable.cookies.next.clone(), unusable.unusable.clone()), (None, None));
         assert!(told(&unusable).contains("Refused"));
     }

@@ -47,7 +47,9 @@ fn embedded_cluster(
     let mut manifests = cookies(object, embedded);
     manifests.push(Manifest::new(&secret::administrator(object)).once(&[login::PASSWORD]).data(policy));
     manifests.push(Manifest::new(&config_map::config(object, embedded)));
-    manifests.extend(members(embedded).map(|members| Manifest::new(&config_map::members(object, &members))));
+    // Data, because they say which volumes belong together.
+    let members = members(embedded).map(|members| Manifest::new(&config_map::members(object, &members)).data(policy));
+    manifests.extend(members);
     manifests.extend(volumes(object, embedded, replicas));
     manifests.push(Manifest::new(&service::pods(object)));
     manifests.push(Manifest::new(&service::clients(object)));

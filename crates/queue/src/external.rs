@@ -13,6 +13,9 @@ use crate::{amqp::Access, names::AMQP};
 /// The key of the virtual host, in the user's Secret and in bindings.
 pub(crate) const VIRTUAL_HOST: &str = "virtual-host";
 
+/// The longest name that AMQP has room for, in bytes.
+const LONGEST: usize = 255;
+
 /// Reads the user's Secret; what is wrong with it is for the user to mend.
 pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Progress> {
     let keys = "the key uri, or the keys host, port, username, password and virtual-host";
@@ -25,7 +28,12 @@ pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Prog
         port: secret.port(AMQP)?,
         username: secret.required(USERNAME)?.to_owned(),
         password: secret.required(PASSWORD)?.to_owned(),
-        virtual_host: secret.optional(VIRTUAL_HOST).unwrap_or("/").to_owned(),
+        virtual_host: match secret.optional(VIRTUAL_HOST).unwrap_or("/") {
+            long if long.len() > LONGEST => {
+                return Err(secret.wrong(VIRTUAL_HOST, &format!("has more than {LONGEST} bytes; give another name")));
+            }
+            name => name.to_owned(),
+        },
     })
 }
 
@@ -36,8 +44,12 @@ fn of_uri(text: &str) -> Result<Access, String> {
     if uri.scheme == AMQPScheme::AMQPS {
         return Err("asks for TLS, which the controller does not speak yet; give an amqp:// URI within a network that you trust".to_owned());
     }
-    if uri.authority.host.is_empty() {
-        return Err(format!("names no host; {form}"));
+    // The parser would put RabbitMQ's own guest in the place of one that is not named.
+    if !text.contains('@') {
+        return Err(format!("names no login; {form}"));
+    }
+    if uri.vhost.len() > LONGEST {
+        return Err(format!("names a virtual host of more than {LONGEST} bytes; {form}"));
     }
     let userinfo = uri.authority.userinfo;
     Ok(Access {
@@ -82,7 +94,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_without_the_password() {
-        for uri in ["http://u:s3cret@h", "amqps://u:s3cret@h", "amqp://u:s3cret@h:port/"] {
+        let long = format!("amqp://u:s3cret@h/{}", "v".repeat(256));
+        for uri in ["http://u:s3cret@h", "amqps://u:s3cret@h", "amqp://u:s3cret@h:port/", "amqp://h", &long] {
             let message = of(&[("uri", uri)]).unwrap_err();
             assert!(message.contains("the key uri") && !message.contains("s3cret"), "{message}");
         }

@@ -39,7 +39,7 @@ pub(crate) fn node(ordinal: i32) -> String {
 pub(crate) fn unmade(object: &MessageQueue) -> Embedded {
     Embedded {
         provider: object.spec.provider.rabbitmq.clone().unwrap_or_default(),
-        cookies: cookie::decide(Vec::new(), None, None).cookies,
+        cookies: cookie::decide(Vec::new(), None, None, None).cookies,
         logins: Vec::new(),
         rotation: None,
         restart: None,

@@ -1,9 +1,11 @@
 //! Moving a classic queue to another node: RabbitMQ has no call for it.
 //!
 //! The queue's messages go into a holding queue on a node that stays; the empty queue is deleted, made again on that node, and
-//! gets its messages back, in order. A note in the cluster's global parameters says what the queue was, so a controller that
-//! ends in the middle goes on where it was. Nobody else can consume meanwhile. Between the deletion and the new declaration,
-//! some milliseconds, the queue is not there: what is published to it then is unroutable, as while its node restarts.
+//! gets its messages back in their order, behind what was published meanwhile. A note in the cluster's global parameters says
+//! what the queue was, so a controller that ends in the middle goes on where it was. Nobody else can consume meanwhile. Between
+//! the deletion and the new declaration, some milliseconds, the queue is not there: what is published to it then is unroutable,
+//! as while its node restarts. A message that has moved says that it was published to the queue itself, whatever exchange it
+//! came through; queues for which that matters are not moved ([`Queue::obstacle`]).
 
 use std::time::Duration;
 
@@ -21,7 +23,10 @@ use crate::{
 };
 
 /// How long one action may move messages; what is left is moved by the next.
-const TURN: Duration = Duration::from_secs(20);
+const TURN: Duration = Duration::from_secs(60);
+
+/// What the names of holding queues begin with.
+pub(crate) const HOLDING: &str = "temporal-stack.moving.";
 
 /// A queue that is being moved: what it takes to make it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,28 +53,27 @@ impl Move {
         hash(&json!([self.virtual_host, self.name]))
     }
 
+    /// Not of the queue's name, which may be as long as a name can be.
     fn holding(&self) -> String {
-        format!("temporal-stack.moving.{}", self.name)
+        format!("{HOLDING}{}", self.id())
     }
 }
 
 /// Moves a queue off its node, or goes on with it; returns when it has moved, or its turn is over.
 pub(crate) async fn advance(known: &Known, queue: &Queue, stays: &str) -> Result<(), Failure> {
     let management = &known.management;
-    let there = management.queue(&queue.vhost, &queue.name).await?;
     let begun = known.moves.iter().find(|begun| begun.virtual_host == queue.vhost && begun.name == queue.name);
-    let moved = if let Some(begun) = begun {
-        begun.clone()
-    } else {
-        let begun = Move {
-            virtual_host: queue.vhost.clone(),
-            name: queue.name.clone(),
-            from: queue.node.clone().unwrap_or_default(),
-            arguments: queue.arguments.clone(),
-            bindings: management.bindings(&queue.vhost, &queue.name).await?,
+    if management.default_queue_type(&queue.vhost).await?.is_none() {
+        // The virtual host has gone, and the queue with it.
+        return match begun {
+            Some(begun) => management.forget_move(&begun.id()).await,
+            None => Ok(()),
         };
-        management.note_move(&begun.id(), &json!(begun)).await?;
-        begun
+    }
+    let there = management.queue(&queue.vhost, &queue.name).await?;
+    let mut moved = match begun {
+        Some(begun) => begun.clone(),
+        None => note(known, queue, queue.node.clone().unwrap_or_default()).await?,
     };
     let (username, password) = management.login();
     management.permit(username, &moved.virtual_host).await?;
@@ -86,10 +90,10 @@ pub(crate) async fn advance(known: &Known, queue: &Queue, stays: &str) -> Result
     let holding = moved.holding();
     let is_at_home = there.as_ref().is_some_and(|there| there.node.as_deref() == Some(moved.from.as_str()));
     if is_at_home {
-        session.declare(&holding, table(&classic())).await?;
+        session.declare(&holding, table(&with_type(&Map::new()))).await?;
         match session.transfer(&moved.name, &holding, until).await {
-            Ok(true) if session.delete_if_idle(&moved.name).await? => {}
-            Ok(_) => return Ok(()),
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
             // Somebody consumes it, as the API says only seconds later. What was not begun need not be remembered.
             Err(amqp::Failure::Broker { code: 403, .. }) => {
                 if session.delete_if_idle(&holding).await? {
@@ -99,24 +103,39 @@ pub(crate) async fn advance(known: &Known, queue: &Queue, stays: &str) -> Result
             }
             Err(failure) => return Err(failure.into()),
         }
+        // What leads to it may have changed since the move began.
+        moved = note(known, queue, moved.from).await?;
+        if !session.delete_if_idle(&moved.name).await? {
+            return Ok(());
+        }
     }
     if is_at_home || there.is_none() {
         session.declare(&moved.name, table(&with_type(&moved.arguments))).await?;
-        for binding in &moved.bindings {
-            let arguments = table(&binding.arguments);
-            session.bind(&moved.name, &binding.source, &binding.routing_key, arguments).await?;
-        }
+    }
+    // Wherever an earlier turn has ended: what is bound already stays bound.
+    for binding in &moved.bindings {
+        session.bind(&moved.name, &binding.source, &binding.routing_key, table(&binding.arguments)).await?;
     }
     // A move that ended before the holding queue was made has nothing to bring back.
     let is_held = management.queue(&moved.virtual_host, &holding).await?.is_some();
     if is_held && (!session.transfer(&holding, &moved.name, until).await? || !session.delete_if_idle(&holding).await?) {
         return Ok(());
     }
+    management.forbid(username, &moved.virtual_host).await?;
     management.forget_move(&moved.id()).await
 }
 
-fn classic() -> Map<String, Value> {
-    with_type(&Map::new())
+/// Notes what it takes to make a queue again.
+async fn note(known: &Known, queue: &Queue, from: String) -> Result<Move, Failure> {
+    let moved = Move {
+        virtual_host: queue.vhost.clone(),
+        name: queue.name.clone(),
+        from,
+        arguments: queue.arguments.clone(),
+        bindings: known.management.bindings(&queue.vhost, &queue.name).await?,
+    };
+    known.management.note_move(&moved.id(), &json!(moved)).await?;
+    Ok(moved)
 }
 
 /// The type is said, because the virtual host's default is another.

@@ -208,8 +208,9 @@ impl Observed {
     /// The virtual host that the binding is to lead to: the one that is wanted once it is there.
     pub(crate) fn active_virtual_host(&self) -> Option<&str> {
         let Source::Embedded(embedded) = &self.source else { return None };
+        // The login may have to wait for the one before, and until then it is good for the other virtual host only.
         match embedded.known() {
-            Some(known) if known.default_queue_type.is_some() => Some(&self.virtual_host),
+            Some(known) if embedded.logins.iter().any(|login| known.has(login)) => Some(&self.virtual_host),
             _ => self.bound.as_ref().map(|bound| bound.virtual_host.as_str()),
         }
     }
@@ -248,7 +249,7 @@ pub(crate) async fn observe(
             Err(obstacle) => (None, Some(obstacle)),
         };
         let virtual_host = access.as_ref().map(|access| access.virtual_host.clone()).unwrap_or_default();
-        let honoured = honoured_of_external(object, name);
+        let honoured = honoured_of_external(object, name, access.is_some());
         return Ok(Observed { virtual_host, honoured, obstacle, source: Source::External(access), bound });
     }
 
@@ -256,14 +257,17 @@ pub(crate) async fn observe(
     let source = world.secret(cookie::SOURCE).await;
     let source = source.map_err(|source| Error::Read { what: format!("Secret/{}", cookie::SOURCE), source })?;
     let permission = object.annotations().get(annotation::FULL_RESTART).map(String::as_str);
-    let cookie = cookie::decide(cookie::row(world.children), source.as_ref(), permission);
+    let set: Option<StatefulSet> = world.children.find(&names::set(object));
+    let pods: Vec<BrokerPod> = world.children.all::<Pod>().iter().map(broker_pod).collect();
+    let of_set = set.as_ref().and_then(cookie::of_set);
+    let in_use = pods.iter().filter_map(|pod| pod.cookie).max().or(of_set);
+    let cookie = cookie::decide(cookie::row(world.children), in_use, source.as_ref(), permission);
     let unusable = cookie.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
     let provider = object.spec.provider.rabbitmq.clone().unwrap_or_default();
     let obstacle = match unusable {
         Some(unusable) => Some(unusable),
         None => obstacle_to_volumes(object, &provider, world).await?,
     };
-    let set: Option<StatefulSet> = world.children.find(&names::set(object));
     let mut embedded = Embedded {
         provider,
         cookies: cookie.cookies,
@@ -271,7 +275,7 @@ pub(crate) async fn observe(
         rotation: object.annotations().get(annotation::ROTATE).cloned(),
         restart: workload::restart_asked(object, world.children, &names::set(object)),
         replicas: set.and_then(|set| set.spec?.replicas),
-        pods: world.children.all::<Pod>().iter().map(broker_pod).collect(),
+        pods,
         members: world.children.find::<ConfigMap>(&names::members(object)).as_ref().map(members_of),
         service: world.children.find::<Service>(&names::set(object)).as_ref().and_then(workload::service_ip),
         broker: Broker::Absent,
@@ -329,6 +333,8 @@ async fn known(
     management: Management,
     virtual_host: &str,
 ) -> Result<Known, Failure> {
+    // Queues first: a member on a node that joins between the two questions is not one on a node that has gone.
+    let queues = management.queues().await?;
     let mut nodes = management.nodes().await?;
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
     for alarm in management.alarms().await? {
@@ -338,7 +344,6 @@ async fn known(
             _ => node.disk_free_alarm = true,
         });
     }
-    let queues = management.queues().await?;
     let mut critical = Vec::new();
     // Each node answers for itself alone.
     for pod in embedded.pods.iter().filter(|pod| pod.ready) {
@@ -384,14 +389,15 @@ async fn known(
         users,
         connections,
     };
-    if let Some(leaver) = scale::leaver(object, &embedded.provider, &known) {
-        // Quorum queues are moved without a question; of the others there is more to know.
-        let others = known.queues.iter_mut().filter(|queue| queue.kind != "quorum");
-        for queue in others.filter(|queue| queue.is_bound_to(&leaver)) {
-            if let Some(details) = known.management.queue(&queue.vhost, &queue.name).await? {
-                queue.consumers = details.consumers.len();
-                queue.members = details.members;
-            }
+    let leavers = scale::leavers(object, &embedded.provider, &known);
+    // Quorum queues are moved without a question; of the others there is more to know.
+    let others = known.queues.iter_mut().filter(|queue| queue.kind != "quorum");
+    for queue in others.filter(|queue| leavers.iter().any(|leaver| queue.is_bound_to(leaver))) {
+        if let Some(details) = known.management.queue(&queue.vhost, &queue.name).await? {
+            queue.bytes_per_message = details.bytes_per_message();
+            queue.consumers = details.consumers.len();
+            queue.members = details.members;
+            queue.policy = details.policy;
         }
     }
     Ok(known)
@@ -410,7 +416,11 @@ fn broker_pod(pod: &Pod) -> BrokerPod {
 }
 
 /// Somebody else's broker is as its Secret says.
-fn honoured_of_external(object: &MessageQueue, secret: &str) -> Statement {
+fn honoured_of_external(object: &MessageQueue, secret: &str, is_usable: bool) -> Statement {
+    if !is_usable {
+        let message = format!("Secret/{secret} is not usable; the condition Stalled says why");
+        return Statement::fails(CONFIG_HONOURED, reason::REFUSED, message);
+    }
     if object.spec.virtual_host.is_some() {
         let message = format!("not used, because Secret/{secret} names the virtual host: spec.virtualHost");
         return Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message);

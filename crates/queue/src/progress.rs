@@ -112,10 +112,10 @@ fn invalid(object: &MessageQueue) -> Option<String> {
         return Some("spec.provider has both rabbitmq and external: name one of them".to_owned());
     }
     if let Some(name) = &object.spec.virtual_host
-        && (name.is_empty() || name == "/" || name.len() > 100)
+        && (name == "/" || !(1..=100).contains(&name.len()) || !name.chars().all(|c| c.is_ascii_graphic()))
     {
         return Some(format!(
-            "spec.virtualHost {name:?} must have 1 to 100 characters, and not be /, which is RabbitMQ's own; give another name"
+            "spec.virtualHost {name:?} must have 1 to 100 characters of ASCII without spaces, and not be /, which is RabbitMQ's own; give another name"
         ));
     }
     let rabbitmq = provider.rabbitmq.as_ref()?;
@@ -164,12 +164,7 @@ fn alarm(known: &Known) -> Option<(Reason, String)> {
 
 fn scaling(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Option<(Reason, String)> {
     if let Some(leaver) = scale::leaver(object, &embedded.provider, known) {
-        let in_the_way: Vec<String> = known
-            .queues
-            .iter()
-            .filter(|queue| queue.is_bound_to(&leaver))
-            .filter_map(|queue| Some(format!("{} queue {} {}", queue.kind, queue.title(), queue.obstacle()?)))
-            .collect();
+        let in_the_way = scale::in_the_way(object, &embedded.provider, known);
         if !in_the_way.is_empty() {
             let message = format!("{leaver} cannot leave the cluster yet: {}", list(&in_the_way));
             return Some((QUEUES_IN_THE_WAY, message));

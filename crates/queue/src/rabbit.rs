@@ -20,6 +20,8 @@ use crate::names::MANAGEMENT;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many queues are asked for at once.
 const PAGE: usize = 500;
+/// How often a list is asked for anew that changed meanwhile.
+const ATTEMPTS: usize = 5;
 /// The global parameter that lists the nodes which are to leave the cluster when they stop; `leave.sh` reads it.
 const LEAVING: &str = "temporal-stack-leaving";
 /// What global parameters begin with that hold a queue which is being moved.
@@ -132,22 +134,31 @@ impl Management {
         }
     }
 
-    /// All queues of all virtual hosts.
+    /// All queues of all virtual hosts. The list is asked for anew when it changed between two of its pages: one that is missed
+    /// could be lost with its node.
     pub(crate) async fn queues(&self) -> Result<Vec<Queue>> {
-        let mut queues = Vec::new();
-        let mut page = 1;
-        loop {
-            let path = format!(
-                "queues?page={page}&page_size={PAGE}&pagination=true&disable_stats=true&enable_queue_totals=true&columns={}",
-                Queue::COLUMNS
-            );
-            let answer: Page = self.get(&path).await?;
-            queues.extend(answer.items);
-            if page >= answer.page_count {
+        for _ in 0..ATTEMPTS {
+            let mut queues = Vec::new();
+            let (mut page, mut total) = (1, None);
+            loop {
+                let path = format!(
+                    "queues?page={page}&page_size={PAGE}&pagination=true&disable_stats=true&enable_queue_totals=true&columns={}",
+                    Queue::COLUMNS
+                );
+                let answer: Page = self.get(&path).await?;
+                queues.extend(answer.items);
+                let is_same = *total.get_or_insert(answer.total_count) == answer.total_count;
+                if !is_same || page >= answer.page_count {
+                    break;
+                }
+                page += 1;
+            }
+            if total == Some(queues.len()) {
                 return Ok(queues);
             }
-            page += 1;
         }
+        let cause = "the list of queues changes all the time".to_owned();
+        Err(self.answered(&Method::GET, "queues", StatusCode::OK, cause))
     }
 
     /// What is known of one queue; `None` if it is not there.
@@ -195,6 +206,11 @@ impl Management {
     pub(crate) async fn permit(&self, name: &str, virtual_host: &str) -> Result<()> {
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
         self.put(&format!("permissions/{}/{}", uri_part(virtual_host), uri_part(name)), &all).await
+    }
+
+    /// Takes back what a login may do within a virtual host.
+    pub(crate) async fn forbid(&self, name: &str, virtual_host: &str) -> Result<()> {
+        self.delete(&format!("permissions/{}/{}", uri_part(virtual_host), uri_part(name)), None).await
     }
 
     /// How many connections of a login are open.

@@ -17,6 +17,23 @@ use crate::{
     rabbit::Queue,
 };
 
+/// Messages larger than this are not moved: a number of them is held in memory at once. In bytes.
+const LARGE: u64 = 1 << 20;
+/// What a classic queue may have been declared with that does no harm to a move.
+const KEPT_ARGUMENTS: [&str; 8] = [
+    "x-expires",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-priority",
+    "x-message-ttl",
+    "x-overflow",
+    "x-queue-type",
+    "x-queue-version",
+];
+/// The same of policies.
+const KEPT_POLICIES: [&str; 7] =
+    ["expires", "max-length", "max-length-bytes", "message-ttl", "overflow", "queue-version", "delivery-limit"];
+
 /// How many nodes the set is to have now.
 pub(crate) fn replicas(object: &MessageQueue, embedded: &Embedded) -> i32 {
     if embedded.must_stop() {
@@ -39,18 +56,34 @@ pub(crate) fn replicas(object: &MessageQueue, embedded: &Embedded) -> i32 {
     wanted.max(last_of(&mut members.filter(|name| Some(*name) != gone.as_ref())))
 }
 
-/// The node that is to leave next: the last of those that are too many.
-pub(crate) fn leaver(object: &MessageQueue, provider: &RabbitmqProvider, known: &Known) -> Option<String> {
+/// The nodes that are too many, in the order of leaving: the last one first.
+pub(crate) fn leavers(object: &MessageQueue, provider: &RabbitmqProvider, known: &Known) -> Vec<String> {
     let members = known.nodes.iter().filter_map(|node| Some((ordinal(object, &node.name)?, &node.name)));
-    let (last, name) = members.max()?;
-    (last >= provider.replicas).then(|| name.clone())
+    let mut leavers: Vec<_> = members.filter(|(ordinal, _)| *ordinal >= provider.replicas).collect();
+    leavers.sort_by_key(|(ordinal, _)| std::cmp::Reverse(*ordinal));
+    leavers.into_iter().map(|(_, name)| name.clone()).collect()
+}
+
+/// The node that is to leave next.
+pub(crate) fn leaver(object: &MessageQueue, provider: &RabbitmqProvider, known: &Known) -> Option<String> {
+    leavers(object, provider, known).into_iter().next()
+}
+
+/// What keeps nodes from leaving that the user must do something about. A cluster is not to stop half-way, with two nodes of
+/// which both are needed, so all that are too many count.
+pub(crate) fn in_the_way(object: &MessageQueue, provider: &RabbitmqProvider, known: &Known) -> Vec<String> {
+    let leavers = leavers(object, provider, known);
+    let bound = known.queues.iter().filter(|queue| leavers.iter().any(|leaver| queue.is_bound_to(leaver)));
+    bound.filter_map(|queue| Some(format!("{} queue {} {}", queue.kind, queue.title(), queue.obstacle()?))).collect()
 }
 
 /// Whether all is done that must be done while it runs, and it has not stopped without leaving.
 fn may_go(object: &MessageQueue, embedded: &Embedded, known: &Known, leaver: &str) -> bool {
     let pod = ordinal(object, leaver).map(|ordinal| names::pod(object, ordinal));
     let has_pod = embedded.pods.iter().any(|there| Some(&there.name) == pod.as_ref());
-    has_pod && known.leaving.iter().any(|node| node == leaver) && is_clear(known, leaver)
+    // One that goes while another is away could take a majority with it.
+    let is_time = all_run(known) || is_going(object, embedded, leaver);
+    has_pod && is_time && known.leaving.iter().any(|node| node == leaver) && is_clear(known, leaver)
 }
 
 /// Whether no queue is bound to a node.
@@ -61,8 +94,8 @@ pub(crate) fn is_clear(known: &Known, node: &str) -> bool {
 /// Which nodes the broker is to note as leaving.
 pub(crate) fn leaving(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<String> {
     let leaver = leaver(object, &embedded.provider, known).filter(|leaver| is_clear(known, leaver));
-    // One that goes while another is away could take a majority with it.
-    leaver.filter(|leaver| is_going(object, embedded, leaver) || all_run(known)).into_iter().collect()
+    let is_time = || all_run(known) && in_the_way(object, &embedded.provider, known).is_empty();
+    leaver.filter(|leaver| is_going(object, embedded, leaver) || is_time()).into_iter().collect()
 }
 
 /// Whether a node that is to leave has been told to stop.
@@ -97,18 +130,34 @@ impl Queue {
         }
     }
 
-    /// Why the controller cannot take it off a node by itself.
-    pub(crate) fn obstacle(&self) -> Option<&'static str> {
+    /// Why the controller cannot take it off a node by itself, and what the user can do.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        let told = |text: &str| Some(text.to_owned());
         match self.kind.as_str() {
-            "classic" if self.consumers > 0 => {
-                Some("has consumers; stop them, and let them come back when it has moved")
+            "quorum" => return None,
+            "classic" => {}
+            _ => {
+                return told("cannot be moved; delete it, or take its member off with rabbitmq-streams delete_replica");
             }
-            "classic" if self.messages_unacknowledged > 0 => {
-                Some("has messages that were not acknowledged; end whoever has them")
-            }
-            "quorum" | "classic" => None,
-            _ => Some("cannot be moved; delete it, or take its member off with rabbitmq-streams delete_replica"),
         }
+        if self.auto_delete {
+            return told("goes with its last consumer; end its consumers");
+        }
+        if self.consumers > 0 {
+            return told("has consumers; stop them, and let them come back when it has moved");
+        }
+        if self.messages_unacknowledged > 0 {
+            return told("has messages that were not acknowledged; end whoever has them");
+        }
+        if self.bytes_per_message > LARGE {
+            return told("has messages of more than a megabyte; consume them");
+        }
+        let declared = self.arguments.keys().find(|key| !KEPT_ARGUMENTS.contains(&key.as_str())).cloned();
+        let overflow = self.arguments.get("x-overflow").is_some_and(|value| value == "reject-publish-dlx");
+        let policy = self.policy.keys().find(|key| !KEPT_POLICIES.contains(&key.as_str())).cloned();
+        declared.or(policy).or_else(|| overflow.then(|| "x-overflow".to_owned())).map(|key| {
+            format!("has {key}, by which a move would change what becomes of its messages; consume and delete it")
+        })
     }
 }
 

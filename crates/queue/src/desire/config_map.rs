@@ -67,6 +67,10 @@ pub(super) fn rabbitmq_conf(object: &MessageQueue, embedded: &Embedded) -> Strin
     set("cluster_partition_handling", "pause_minority");
     let mine = &embedded.provider.additional_config;
     let limits = limits(embedded);
+    // A node would count the machine's memory otherwise.
+    if let Some(memory) = memory_limit(&embedded.provider.resources).and_then(|limit| bytes(&limit.0)) {
+        set("total_memory_available_override_value", &memory.to_string());
+    }
     let usual = [
         ("vm_memory_high_watermark.", "vm_memory_high_watermark.absolute", limits.map(|limits| limits.watermark)),
         ("disk_free_limit.", "disk_free_limit.absolute", limits.map(|limits| limits.disk_free)),

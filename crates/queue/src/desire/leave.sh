@@ -34,14 +34,17 @@ answer=$(timeout 80 rabbitmqctl --quiet eval '
           Alone = fun() ->
             lists:all(fun(Node) -> not rabbit_maintenance:is_being_drained_local_read(Node) end, Others)
           end,
-          Wait = fun Again(Left) ->
+          Until = erlang:monotonic_time(second) + 60,
+          Wait = fun Again() ->
             case Others =/= [] andalso Alone() andalso Critical() of
-              true when Left > 0 -> timer:sleep(500), Again(Left - 1);
-              true -> "critical";
+              true -> case erlang:monotonic_time(second) < Until of
+                true -> timer:sleep(500), Again();
+                false -> "critical"
+              end;
               false -> "drained"
             end
           end,
-          Waited = Wait(120),
+          Waited = Wait(),
           rabbit_maintenance:drain(),
           Waited
       end

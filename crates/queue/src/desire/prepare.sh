@@ -30,8 +30,13 @@ mkdir -p /etc/rabbitmq/conf.d
 rm -f /etc/rabbitmq/conf.d/*
 # Only a node that founds a cluster reads these: they make the first user. The password has letters and digits only, for a #
 # would begin a comment.
-printf "default_user = %s\ndefault_pass = %s\n" "$(cat $given/administrator/username)" "$(cat $given/administrator/password)" \
-  > /etc/rabbitmq/conf.d/10-administrator.conf
+cat > /etc/rabbitmq/conf.d/10-administrator.conf << CONF
+default_user = $(cat $given/administrator/username)
+default_pass = $(cat $given/administrator/password)
+default_user_tags.administrator = true
+# Messages that are moved keep the name of who published them.
+default_user_tags.impersonator = true
+CONF
 
 # The server would only say that it could not start, and would do so again and again.
 plugins=$(dirname "$(readlink -f "$(command -v rabbitmq-server)")")/../plugins

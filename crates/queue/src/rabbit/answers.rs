@@ -36,9 +36,11 @@ pub(crate) struct Node {
 }
 
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names)] // the API's own fields
 pub(super) struct Page {
     pub(super) items: Vec<Queue>,
     pub(super) page_count: usize,
+    pub(super) total_count: usize,
 }
 
 /// A queue, as the list of all has it.
@@ -69,12 +71,21 @@ pub(crate) struct Queue {
     /// Whether it goes with the connection that declared it.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) exclusive: bool,
+    /// Whether it goes with its last consumer.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) auto_delete: bool,
     /// What it was declared with.
     #[serde(default)]
     pub(crate) arguments: Map<String, Value>,
-    /// Consumers; the list does not say it.
+    /// Consumers; this and what follows the list does not say.
     #[serde(skip)]
     pub(crate) consumers: usize,
+    /// What policies add to what it was declared with.
+    #[serde(skip)]
+    pub(crate) policy: Map<String, Value>,
+    /// How many bytes a message has on average.
+    #[serde(skip)]
+    pub(crate) bytes_per_message: u64,
 }
 
 /// What only a question about one queue tells.
@@ -89,6 +100,22 @@ pub(crate) struct Details {
     /// Where a stream has its members.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) members: Vec<String>,
+    /// What policies add to what it was declared with.
+    #[serde(rename = "effective_policy_definition", default, deserialize_with = "or_default")]
+    pub(crate) policy: Map<String, Value>,
+    /// How many messages it has.
+    #[serde(default, deserialize_with = "or_default")]
+    messages: u64,
+    /// How many bytes they have.
+    #[serde(default, deserialize_with = "or_default")]
+    message_bytes: u64,
+}
+
+impl Details {
+    /// How many bytes a message has on average.
+    pub(crate) fn bytes_per_message(&self) -> u64 {
+        self.message_bytes.checked_div(self.messages).unwrap_or_default()
+    }
 }
 
 /// Absent and null are the same.
@@ -99,7 +126,7 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserial
 impl Queue {
     /// The fields that are asked for.
     pub(super) const COLUMNS: &str =
-        "vhost,name,type,node,members,online,messages_unacknowledged,durable,exclusive,arguments";
+        "vhost,name,type,node,members,online,messages_unacknowledged,durable,exclusive,auto_delete,arguments";
 
     /// As messages name it.
     pub(crate) fn title(&self) -> String {
