@@ -90,6 +90,12 @@ pub mod reason {
     pub const NO_STORAGE_CLASS: Reason = Reason::new("NoStorageClass");
     /// The StorageClass that is named is not there.
     pub const STORAGE_CLASS_MISSING: Reason = Reason::new("StorageClassMissing");
+    /// The product does not know the controller's administrator.
+    pub const ADMINISTRATOR_REFUSED: Reason = Reason::new("AdministratorRefused");
+    /// What the application needs is being made.
+    pub const PREPARING: Reason = Reason::new("Preparing");
+    /// The login of the binding is refused.
+    pub const LOGIN_REFUSED: Reason = Reason::new("LoginRefused");
     /// A Secret that is named is not there.
     pub const SECRET_MISSING: Reason = Reason::new("SecretMissing");
     /// A Secret that is named lacks a key, or a key has no usable value.

@@ -9,7 +9,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
 
-use crate::{api::DeletionPolicy, binding, cache::Children, manifest::Manifest};
+use crate::{
+    api::DeletionPolicy,
+    binding,
+    cache::Children,
+    condition::{Reason, Statement},
+    manifest::Manifest,
+};
 
 /// Label of login Secrets and of the binding: which login it is.
 pub const NUMBER: &str = "temporal-stack.dev/login";
@@ -62,6 +68,20 @@ impl std::fmt::Debug for Next {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Next").field("number", &self.number).field("username", &self.username).finish_non_exhaustive()
     }
+}
+
+/// A rotation was asked for and waits.
+const ROTATION_PENDING: &str = "RotationPending";
+/// Applications are still connected as the login whose turn it is.
+const OLD_LOGIN_IN_USE: Reason = Reason::new("OldLoginInUse");
+
+/// Says that a rotation waits until nobody is connected any more as the login whose turn it is.
+pub fn rotation_pending(next: &Login) -> Statement {
+    let message = format!(
+        "the next login is {}, and applications are still connected as it since the rotation before; it is taken when they have gone. Let them read the binding again",
+        next.username
+    );
+    Statement::holds(ROTATION_PENDING, OLD_LOGIN_IN_USE, message)
 }
 
 /// Which login is wanted.

@@ -2,7 +2,7 @@
 //!
 //! Pure code that returns parts of Kubernetes objects; a component puts its product into them.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use k8s_openapi::{
     api::{
@@ -25,6 +25,7 @@ use kube::ResourceExt;
 use crate::{
     api::{Resources, annotation, label},
     cache::Children,
+    manifest::compare_quantities,
 };
 
 /// Fields of a [`stateful_set`] that cannot be changed; it is made again around its running pods.
@@ -175,9 +176,17 @@ pub fn resources(wanted: &Resources, usual: Usual) -> ResourceRequirements {
     let quantity = |text: &str| Quantity(text.to_owned());
     let mut requests = wanted.requests.clone();
     let mut limits = wanted.limits.clone();
-    limits.entry("memory".to_owned()).or_insert_with(|| quantity(usual.memory_limit));
-    requests.entry("cpu".to_owned()).or_insert_with(|| quantity(usual.cpu));
-    requests.entry("memory".to_owned()).or_insert_with(|| quantity(usual.memory));
+    // A limit of the user's may be below what is usually guaranteed, and a guarantee above the usual limit.
+    let within = |usual: &str, bound: Option<&Quantity>, outside: Ordering| match bound {
+        Some(bound) if compare_quantities(usual, &bound.0) == Some(outside) => bound.clone(),
+        _ => quantity(usual),
+    };
+    let limit = within(usual.memory_limit, requests.get("memory"), Ordering::Less);
+    limits.entry("memory".to_owned()).or_insert(limit);
+    for (name, usual) in [("cpu", usual.cpu), ("memory", usual.memory)] {
+        let request = within(usual, limits.get(name), Ordering::Greater);
+        requests.entry(name.to_owned()).or_insert(request);
+    }
     ResourceRequirements { requests: Some(requests), limits: Some(limits), ..ResourceRequirements::default() }
 }
 
@@ -239,6 +248,16 @@ mod tests {
         assert!(wrong_with_name("2temporal", 35).unwrap().contains("a letter first"));
         assert!(wrong_with_name("a.b", 35).unwrap().contains("small letters"));
         assert!(wrong_with_name(&"a".repeat(36), 35).unwrap().contains("36 characters"));
+    }
+
+    #[test]
+    fn the_usual_keeps_within_what_the_user_wants() {
+        let memory = |text: &str| BTreeMap::from([("memory".to_owned(), Quantity(text.to_owned()))]);
+        let usual = Usual { cpu: "100m", memory: "256Mi", memory_limit: "1Gi" };
+        let small = resources(&Resources { limits: memory("200Mi"), ..Resources::default() }, usual);
+        assert_eq!(small.requests.unwrap()["memory"].0, "200Mi");
+        let large = resources(&Resources { requests: memory("2Gi"), ..Resources::default() }, usual);
+        assert_eq!(large.limits.unwrap()["memory"].0, "2Gi");
     }
 
     #[test]

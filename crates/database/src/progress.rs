@@ -5,6 +5,7 @@ use temporal_stack_common::{
     api::PostgresDatabase,
     component::{Progress, Verdict},
     condition::{Reason, Statement, reason},
+    login,
     workload::wrong_with_name,
 };
 
@@ -18,19 +19,8 @@ use crate::{
 
 /// The server runs and cannot be asked.
 const SERVER_SILENT: Reason = Reason::new("ServerSilent");
-/// The server does not know the controller's administrator.
-const ADMINISTRATOR_REFUSED: Reason = Reason::new("AdministratorRefused");
-/// The database or its login is being made.
-const PREPARING: Reason = Reason::new("Preparing");
-/// The login of the binding is refused.
-const LOGIN_REFUSED: Reason = Reason::new("LoginRefused");
 /// The database of the binding is not there.
 const DATABASE_MISSING: Reason = Reason::new("DatabaseMissing");
-/// A rotation waits.
-const OLD_LOGIN_IN_USE: Reason = Reason::new("OldLoginInUse");
-
-/// A rotation was asked for and waits.
-const ROTATION_PENDING: &str = "RotationPending";
 
 /// Settings that the controller decides.
 const OWN_PARAMETERS: [&str; 10] = [
@@ -59,7 +49,7 @@ pub(crate) fn progress(object: &PostgresDatabase, observed: &Observed) -> Progre
     match &embedded.server {
         Server::Absent => waiting(reason::CHILDREN_NOT_READY, "the server is starting"),
         Server::Silent(Failure::Refused { .. }) => Progress::Stalled {
-            reason: ADMINISTRATOR_REFUSED,
+            reason: reason::ADMINISTRATOR_REFUSED,
             message: format!(
                 "the server refuses the controller's administrator: the volume was initialised with another password than Secret/{} has; restore that Secret, or set the server's to the Secret's: kubectl exec {}-0 -- psql -U {ADMINISTRATOR} -d postgres -c \"ALTER ROLE {ADMINISTRATOR} PASSWORD '…'\"",
                 names::administrator(object),
@@ -70,7 +60,7 @@ pub(crate) fn progress(object: &PostgresDatabase, observed: &Observed) -> Progre
             waiting(SERVER_SILENT, &format!("the pod is ready and the server cannot be asked: {failure}"))
         }
         Server::Known(_) if observed.active_login().is_none() || observed.bound.is_none() => {
-            waiting(PREPARING, "the database and its login are being made")
+            waiting(reason::PREPARING, "the database and its login are being made")
         }
         Server::Known(_) => Progress::Settled,
     }
@@ -113,13 +103,8 @@ pub(crate) fn rotation_waits(observed: &Observed) -> bool {
 pub(crate) fn statements(observed: &Observed) -> Vec<Statement> {
     let mut statements = vec![observed.settings.honoured.clone()];
     let Source::Embedded(embedded) = &observed.source else { return statements };
-    if let Some(newest) = embedded.newest().filter(|_| rotation_waits(observed)) {
-        let message = format!(
-            "the next login is {}, and applications are still connected as it since the rotation before; it is taken when they have gone. Let them read the binding again",
-            newest.username
-        );
-        statements.push(Statement::holds(ROTATION_PENDING, OLD_LOGIN_IN_USE, message));
-    }
+    let waiting = embedded.newest().filter(|_| rotation_waits(observed));
+    statements.extend(waiting.map(login::rotation_pending));
     statements
 }
 
@@ -132,9 +117,9 @@ pub(crate) async fn verify(observed: &Observed) -> Verdict {
         }
         Source::Embedded(embedded) => match (&embedded.service, observed.active_login(), observed.active_database()) {
             (Some(service), Some(login), Some(database)) => (service, &login.username, &login.password, database),
-            _ => return failed(PREPARING, "the database and its login are being made"),
+            _ => return failed(reason::PREPARING, "the database and its login are being made"),
         },
-        Source::External(None) => return failed(PREPARING, "the Secret of the database is not usable"),
+        Source::External(None) => return failed(reason::PREPARING, "the Secret of the database is not usable"),
     };
     let is_external = matches!(observed.source, Source::External(_));
     match answer(address, username, password, database).await {
@@ -151,7 +136,7 @@ async fn answer(address: &Address, username: &str, password: &str, database: &st
 fn judge(failure: &Failure, is_external: bool) -> Verdict {
     let (reason, remedy) = match failure {
         Failure::Refused { .. } => {
-            (LOGIN_REFUSED, "correct username and password in the Secret that spec.provider.external names")
+            (reason::LOGIN_REFUSED, "correct username and password in the Secret that spec.provider.external names")
         }
         Failure::NoDatabase { .. } => {
             (DATABASE_MISSING, "make the database, or correct the key database of the Secret")

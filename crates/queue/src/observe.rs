@@ -1,8 +1,12 @@
 //! What a pass knows: gathered here, reads only.
 
-use k8s_openapi::api::{
-    apps::v1::StatefulSet,
-    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+use k8s_openapi::{
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+    },
+    apimachinery::pkg::apis::meta::v1::Time,
+    jiff::Timestamp,
 };
 use kube::ResourceExt;
 use temporal_stack_common::{
@@ -33,6 +37,9 @@ const STORAGE: &str = "spec.provider.rabbitmq.storage";
 
 /// What the broker calls the process that coordinates streams, among queues that would lose their majority.
 const STREAM_COORDINATOR: &str = "rabbit_stream_coordinator";
+
+/// How long a node may take to prepare its start when it has nobody to wait for, in seconds.
+const PREPARED_WITHIN: i64 = 20;
 
 /// What a pass knows.
 #[derive(Debug)]
@@ -409,10 +416,16 @@ fn broker_pod(pod: &Pod) -> BrokerPod {
     BrokerPod {
         name: pod.name_any(),
         ready: driver::pod_is_ready(pod),
-        preparing: preparing.filter_map(|one| one.state.as_ref()).any(|state| state.running.is_some()),
+        preparing: preparing
+            .filter_map(|one| one.state.as_ref()?.running.as_ref()?.started_at.as_ref())
+            .any(is_long_ago),
         cookie: pod.annotations().get(cookie::NUMBER).and_then(|number| number.parse().ok()),
         ip: status.and_then(|status| status.pod_ip.clone()),
     }
+}
+
+fn is_long_ago(time: &Time) -> bool {
+    Timestamp::now().duration_since(time.0).as_secs() > PREPARED_WITHIN
 }
 
 /// Somebody else's broker is as its Secret says.

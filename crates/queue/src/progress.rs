@@ -5,6 +5,7 @@ use temporal_stack_common::{
     api::MessageQueue,
     component::{Progress, Verdict},
     condition::{Reason, Statement, reason},
+    login,
     workload::wrong_with_name,
 };
 
@@ -21,10 +22,8 @@ use crate::{
 
 /// The broker runs and cannot be asked.
 const BROKER_SILENT: Reason = Reason::new("BrokerSilent");
-/// The broker does not know the controller's administrator.
-const ADMINISTRATOR_REFUSED: Reason = Reason::new("AdministratorRefused");
-/// The virtual host or its login is being made.
-const PREPARING: Reason = Reason::new("Preparing");
+/// Nodes wait for one of the cluster that has data.
+const NO_MEMBER_RUNS: Reason = Reason::new("NoMemberRuns");
 /// All nodes stop before they start with another cookie.
 const STOPPING: Reason = Reason::new("FullRestart");
 /// Publishers are blocked, because a node uses too much memory.
@@ -37,19 +36,13 @@ const SCALING: Reason = Reason::new("Scaling");
 const QUEUES_IN_THE_WAY: Reason = Reason::new("QueuesInTheWay");
 /// Queues have no majority.
 const QUEUES_UNAVAILABLE: Reason = Reason::new("QueuesUnavailable");
-/// The login of the binding is refused.
-const LOGIN_REFUSED: Reason = Reason::new("LoginRefused");
 /// The virtual host of the binding is not there, or closed to the login.
 const VIRTUAL_HOST_REFUSED: Reason = Reason::new("VirtualHostRefused");
 /// Nobody answers at the address.
 const UNREACHABLE: Reason = Reason::new("Unreachable");
-/// A rotation waits.
-const OLD_LOGIN_IN_USE: Reason = Reason::new("OldLoginInUse");
 /// An older virtual host has another default.
 const NOT_QUORUM: Reason = Reason::new("NotQuorum");
 
-/// A rotation was asked for and waits.
-const ROTATION_PENDING: &str = "RotationPending";
 /// What is declared without a type is replicated.
 const QUEUES_REPLICATED: &str = "QueuesReplicated";
 
@@ -73,10 +66,10 @@ pub(crate) fn progress(object: &MessageQueue, observed: &Observed) -> Progress {
     }
     let known = match &embedded.broker {
         Broker::Known(known) => known,
-        Broker::Absent => return waiting(reason::CHILDREN_NOT_READY, starting(object, embedded)),
+        Broker::Absent => return starting(object, embedded),
         Broker::Silent(rabbit::Failure::Refused { .. }) => {
             return Progress::Stalled {
-                reason: ADMINISTRATOR_REFUSED,
+                reason: reason::ADMINISTRATOR_REFUSED,
                 message: format!(
                     "the broker refuses the controller's administrator: its volumes were made with another password than Secret/{} has; restore that Secret, or set the broker's to the Secret's: kubectl exec {} -- rabbitmqctl change_password {ADMINISTRATOR} '…'",
                     names::administrator(object),
@@ -92,7 +85,7 @@ pub(crate) fn progress(object: &MessageQueue, observed: &Observed) -> Progress {
         return waiting(reason, message);
     }
     if observed.active_login().is_none() || observed.bound.is_none() {
-        return waiting(PREPARING, "the virtual host and its login are being made".to_owned());
+        return waiting(reason::PREPARING, "the virtual host and its login are being made".to_owned());
     }
     let unavailable = unavailable(known);
     if !unavailable.is_empty() {
@@ -130,16 +123,30 @@ fn invalid(object: &MessageQueue) -> Option<String> {
 }
 
 /// No node is ready: what that may mean.
-fn starting(object: &MessageQueue, embedded: &Embedded) -> String {
-    let others = embedded.members.as_ref().is_some_and(|members| members.len() > 1);
-    if others && !embedded.pods.is_empty() && embedded.pods.iter().all(|pod| pod.preparing) {
-        return format!(
-            "all nodes wait for one that has data, see kubectl logs {} -c prepare; if all volumes are lost, delete ConfigMap/{}, and a new cluster is founded",
-            names::pod(object, 0),
-            names::members(object)
-        );
+fn starting(object: &MessageQueue, embedded: &Embedded) -> Progress {
+    let waiting = |reason, message| Progress::Waiting { reason, message };
+    let has_others = embedded.members.as_ref().is_some_and(|members| members.len() > 1);
+    let (preparing, rest): (Vec<_>, Vec<_>) = embedded.pods.iter().partition(|pod| pod.preparing);
+    if !has_others || preparing.is_empty() {
+        return waiting(reason::CHILDREN_NOT_READY, "the nodes are starting".to_owned());
     }
-    "the nodes are starting".to_owned()
+    let see = format!("see kubectl logs {} -c prepare", preparing[0].name);
+    let anew = format!(
+        "if it is lost, delete the StatefulSet, all of its volume claims, and ConfigMap/{}, and a new cluster is founded",
+        names::members(object)
+    );
+    let message = if rest.is_empty() {
+        format!("all nodes wait for one that has data, {see}; {anew}")
+    } else {
+        let rest: Vec<String> = rest.iter().map(|pod| pod.name.clone()).collect();
+        format!(
+            "{} of {} nodes have no data and wait for a member of the cluster, {see}; those that have data, {}, lack the majority without them. Bring one of the lost volumes back; {anew}",
+            preparing.len(),
+            embedded.pods.len(),
+            list(&rest)
+        )
+    };
+    waiting(NO_MEMBER_RUNS, message)
 }
 
 /// Publishers are blocked everywhere when one node has an alarm.
@@ -205,13 +212,8 @@ pub(crate) fn statements(object: &MessageQueue, observed: &Observed) -> Vec<Stat
     let mut statements = vec![observed.honoured.clone()];
     let Source::Embedded(embedded) = &observed.source else { return statements };
     statements.push(quorum::statement(object, embedded));
-    if let Some(newest) = embedded.newest().filter(|_| rotation_waits(observed)) {
-        let message = format!(
-            "the next login is {}, and applications are still connected as it since the rotation before; it is taken when they have gone. Let them read the binding again",
-            newest.username
-        );
-        statements.push(Statement::holds(ROTATION_PENDING, OLD_LOGIN_IN_USE, message));
-    }
+    let waiting = embedded.newest().filter(|_| rotation_waits(observed));
+    statements.extend(waiting.map(login::rotation_pending));
     if let Some(kind) = embedded.known().and_then(|known| known.default_queue_type.as_deref())
         && kind != "quorum"
     {
@@ -228,7 +230,7 @@ pub(crate) fn statements(object: &MessageQueue, observed: &Observed) -> Vec<Stat
 pub(crate) async fn verify(observed: &Observed) -> Verdict {
     let Some(access) = observed.application() else {
         let message = "the virtual host and its login are being made".to_owned();
-        return Verdict::Failed { reason: PREPARING, message };
+        return Verdict::Failed { reason: reason::PREPARING, message };
     };
     match echo(&access).await {
         Ok(()) => Verdict::Verified(format!("a message of {} on {} came back", access.username, access.virtual_host)),
@@ -252,7 +254,7 @@ fn judge(failure: &Failure, is_external: bool) -> Verdict {
     let stalled = |reason, remedy: &str| Verdict::Stalled { reason, message: format!("{failure}; {remedy}") };
     match failure {
         Failure::Refused { .. } => {
-            stalled(LOGIN_REFUSED, "correct the login in the Secret that spec.provider.external names")
+            stalled(reason::LOGIN_REFUSED, "correct the login in the Secret that spec.provider.external names")
         }
         Failure::NoVirtualHost { .. } => {
             stalled(VIRTUAL_HOST_REFUSED, "make the virtual host and permit the login to use it, or correct the Secret")
@@ -330,7 +332,7 @@ mod tests {
             crate::observe::BrokerPod { ready: false, preparing: true, ..pod }
         });
         let embedded = Embedded { broker: Broker::Absent, pods: pods.collect(), ..well(&object, 3) };
-        assert!(told(&object, embedded).1.contains("delete ConfigMap/temporal-messagequeue-members"));
+        assert!(told(&object, embedded).1.contains("ConfigMap/temporal-messagequeue-members"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     events::Recorded,
     plan::{Answers, Taken},
 };
-use crate::{component::Verdict, world::Reads};
+use crate::{component::Verdict, condition::Reason, world::Reads};
 
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
@@ -31,8 +31,10 @@ pub(super) struct Memory {
 pub(super) struct State {
     /// Passes that failed one after the other.
     pub(super) failures: u32,
-    /// Passes that had to wait one after the other.
+    /// Passes that had to wait one after the other, for the same.
     pub(super) waits: u32,
+    /// For what they had to.
+    pub(super) awaited: Option<Reason>,
     /// Passes that changed something one after the other.
     pub(super) changes: u32,
     /// How often the object has let others go first.

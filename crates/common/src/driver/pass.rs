@@ -160,7 +160,14 @@ impl<C: Component> Pass<'_, C> {
             return self.end(Outcome::Reconciling(reason::APPLYING, message), facts).await;
         }
         if let Some(missing) = settle::unsettled(&manifests, &self.children) {
-            return self.end(Outcome::Reconciling(reason::CHILDREN_NOT_READY, missing), facts).await;
+            // What the component knows of the cause says more than how many pods are ready.
+            let outcome = match progress {
+                Progress::Waiting { reason, message } if reason != reason::CHILDREN_NOT_READY => {
+                    Outcome::Reconciling(reason, format!("{message} ({missing})"))
+                }
+                _ => Outcome::Reconciling(reason::CHILDREN_NOT_READY, missing),
+            };
+            return self.end(outcome, facts).await;
         }
         if let Progress::Waiting { reason, message } = progress {
             // It may be in what all objects share: the next look is at what is there then.
@@ -358,14 +365,16 @@ impl<C: Component> Pass<'_, C> {
         self.memory.with(|state| state.failures = 0);
         Ok(match outcome {
             Outcome::Ready(_) => {
-                self.memory.with(|state| state.waits = 0);
+                self.memory.with(|state| state.awaited = None);
                 let age = self.memory.with(|state| state.verdict.as_ref().map(|judged| judged.at.elapsed()));
                 Next::After(VERIFY_EVERY.saturating_sub(age.unwrap_or_default()).max(Duration::from_secs(1)))
             }
             Outcome::Paused(_) | Outcome::Stalled(..) => Next::After(LONGEST_WAIT),
-            Outcome::Reconciling(..) => {
+            Outcome::Reconciling(reason, _) => {
                 let waits = self.memory.with(|state| {
-                    state.waits = state.waits.saturating_add(1);
+                    // What is awaited now may come sooner than what was awaited before.
+                    let is_same = state.awaited.replace(reason) == Some(reason);
+                    state.waits = if is_same { state.waits.saturating_add(1) } else { 1 };
                     state.waits
                 });
                 Next::After(Duration::from_millis(500 << waits.min(6)).min(LONGEST_WAIT))

@@ -115,8 +115,12 @@ async fn children_that_are_not_ready_are_named() {
 async fn waiting_is_reported_as_such_and_what_can_be_made_is_made() {
     let stage = Stage::new();
     stage.make("x", json!({"colour": "dawn"})).await;
-    stage.until_reason("x", "SecretMissing").await;
-    assert_eq!(stage.condition("x", "Reconciling").unwrap()["message"], "the sun must rise");
+    // Beside the children that are missing, and without them when they have come.
+    let said = || stage.condition("x", "Reconciling").map(|reconciling| reconciling["message"].to_string());
+    let begins = |text: &str| said().filter(|said| said.starts_with(text)).map(drop);
+    stage.api.until("the cause first", |_| begins("\"the sun must rise (StatefulSet/x: ")).await;
+    stage.api.until("the cause alone", |_| begins("\"the sun must rise\"")).await;
+    assert_eq!(stage.reason("x").as_deref(), Some("SecretMissing"));
     assert_eq!(stage.api.writes().len(), 3);
 }
 
