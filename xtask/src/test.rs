@@ -110,7 +110,9 @@ impl<'a> Run<'a> {
         let seed = ["--package=e2e", "--all-features", "--test=seed", "--", "--test-threads=1", "--show-output"];
         self.tests("tests of the seed on the node", &seed, &environment)?;
         let rest = ["--package=e2e", "--all-features", "--test=node", "--", "--show-output"];
-        self.tests("tests on the node", &rest, &environment)
+        self.tests("tests on the node", &rest, &environment)?;
+        let queue = ["--package=e2e", "--all-features", "--test=queue", "--", "--show-output"];
+        self.tests("tests of the queue on the node", &queue, &environment)
     }
 
     /// Runs cargo's tests; keeps their closing lines, and prints everything when they fail.

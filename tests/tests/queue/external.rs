@@ -1,9 +1,5 @@
 use anyhow::{Context as _, Result, ensure};
-use e2e::{
-    One, Stopwatch, Subject as _,
-    broker::{Binding, Session},
-    subject::external,
-};
+use e2e::{One, Stopwatch, Subject as _, broker::Session, subject::external};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -59,7 +55,7 @@ async fn user_of(queue: &One<'_, MessageQueue>, theirs: &One<'_, MessageQueue>) 
     queue.ready().await?;
     watch.step("the right one makes it Ready after");
 
-    name(queue, &right.replace("/temporal", "/missing")).await?;
+    name(queue, &format!("{}/missing", right.trim_end_matches("/temporal"))).await?;
     queue.stalled("VirtualHostRefused", &["missing", "make the virtual host"]).await?;
     watch.step("a missing virtual host is told after");
 

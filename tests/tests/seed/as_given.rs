@@ -9,7 +9,7 @@ use temporal_stack_common::condition::CONFIG_HONOURED;
 use crate::{
     cluster,
     everything::{differences, everything},
-    workspace,
+    queue, workspace,
 };
 
 /// The test's own copy of the seed.
@@ -60,6 +60,7 @@ async fn the_seed_gives_a_database_that_the_controller_has_used_and_a_login_with
 async fn up_again_changes_nothing() {
     in_default(&cluster(), async |space| {
         space.ready().await?;
+        queue::is_well(space).await?;
         let before = everything(&space.client).await?;
         let mut watch = Stopwatch::new();
         xtask(&["up", "--yes"]).await?;

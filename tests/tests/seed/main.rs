@@ -9,6 +9,7 @@ mod everything;
 mod faults;
 mod newer;
 mod node;
+mod queue;
 mod remade;
 mod rows;
 
