@@ -1,4 +1,4 @@
-//! The `PostgresDatabase` that tests make: what [`One`](crate::One) offers, for tests that are about nothing else.
+//! The `PostgresDatabase` that tests make: what [`crate::One`] offers, for tests that are about nothing else.
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

@@ -11,8 +11,8 @@
 //! # Nodes
 //!
 //! The node in pod 0 founds the cluster, and all others join it: a node with an empty volume asks those that the ConfigMap
-//! `…-members` names, so one that has lost its volume joins again instead of founding a second cluster ([`desire`]).
-//! How a node leaves is told in [`scale`], when one may restart in [`quorum`].
+//! `…-members` names, so one that has lost its volume joins again instead of founding a second cluster (`desire/prepare.sh`).
+//! How a node leaves is told in `scale.rs`, when one may restart in `quorum.rs`.
 //!
 //! # Who is who on the broker
 //!
