@@ -182,7 +182,7 @@ impl Embedded {
 }
 
 impl Known {
-    /// Whether a login can be used: it has its password, no power elsewhere, and may do all in the virtual host.
+    /// Whether a login can be used: it has its password and no tag, and may do all in the virtual host.
     pub(crate) fn has(&self, login: &Login) -> bool {
         self.users.iter().any(|user| {
             user.name == login.username

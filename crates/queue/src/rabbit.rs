@@ -192,7 +192,8 @@ impl Management {
         Ok(Some(user))
     }
 
-    /// Makes or corrects a login without any right outside its virtual host, in which it may do all.
+    /// Makes or corrects a login that may do all within its virtual host, and has no tag. What somebody else permits it in others
+    /// is theirs to take back.
     pub(crate) async fn set_user(&self, name: &str, password: &str, virtual_host: &str) -> Result<()> {
         // The salt need not be secret, and one that follows from the login makes the same call twice the same.
         let salt = Sha256::digest(format!("{virtual_host}/{name}"));
