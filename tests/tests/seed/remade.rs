@@ -16,7 +16,7 @@ use crate::{cluster, rows, workspace};
 
 /// Names and UIDs of what outlives the object.
 async fn data(space: &Space) -> Result<BTreeMap<String, Option<String>>> {
-    let ours = ListParams::default().labels("temporal-stack.dev/data=true");
+    let ours = ListParams::default().labels("temporal-stack.dev/data=true,app.kubernetes.io/component=database");
     let claims = space.api::<PersistentVolumeClaim>().list(&ours).await?;
     let secrets = space.api::<Secret>().list(&ours).await?;
     let claims = claims.iter().map(|claim| (claim.name_any(), claim.uid()));
