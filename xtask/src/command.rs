@@ -45,6 +45,17 @@ impl LoggedCommand {
         self
     }
 
+    /// Forgets what cargo tells the program that it runs about its package. Build scripts that depend on these variables would
+    /// run again for each such program, and all that needs them would be built anew.
+    #[must_use]
+    pub fn outside_of_packages(mut self) -> Self {
+        let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
+            self.command.env_remove(name);
+        }
+        self
+    }
+
     /// Sets the working directory.
     #[must_use]
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {

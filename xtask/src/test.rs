@@ -168,7 +168,7 @@ fn is_time(line: &str) -> bool {
 
 fn cargo(step: &Step) -> LoggedCommand {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    step.command(cargo).current_dir(place::workspace())
+    step.command(cargo).outside_of_packages().current_dir(place::workspace())
 }
 
 /// `cargo deny`, installed into the cache on first use. Its list of advisories is not fetched: what is yanked is.

@@ -35,6 +35,7 @@ fn cargo_build(step: &Step, wanted: &[(&'static str, &'static str)]) -> Result<B
     let programs = wanted.iter().flat_map(|(program, _)| ["--bin", program]);
     let messages = step
         .command(cargo)
+        .outside_of_packages()
         .current_dir(place::workspace())
         .args(["build", "--release", "--message-format", "json-render-diagnostics"])
         .args(packages.chain(programs))
