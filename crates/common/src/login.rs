@@ -113,6 +113,16 @@ pub fn row(children: &Children) -> Vec<Login> {
     logins
 }
 
+/// The login that the binding is to hold: the newest that the product `has`; while that cannot be asked, or has none of them, the
+/// one that the binding holds.
+pub fn active<'a>(row: &'a [Login], held: Option<Held<'_>>, has: Option<impl Fn(&Login) -> bool>) -> Option<&'a Login> {
+    let newest = has.and_then(|has| row.iter().rfind(|login| has(login)));
+    newest.or_else(|| {
+        let number = held?.number?;
+        row.iter().find(|login| login.number == number)
+    })
+}
+
 /// Reads a login from its Secret.
 fn parse(secret: &Secret) -> Option<Login> {
     Some(Login {
@@ -282,6 +292,17 @@ mod tests {
         let newest = login(3, "postgres", "old", true);
         let changed = next(wanted(Some("app"), None, None), Some(&newest), None).unwrap();
         assert_eq!((changed.number, changed.username.as_str(), changed.password), (4, "app", None));
+    }
+
+    #[test]
+    fn the_newest_that_the_product_has_is_active_else_the_one_in_the_binding() {
+        let row = [login(1, "a_a", "x", false), login(2, "a_b", "y", false)];
+        let held = Some(Held { number: Some(1), username: "a_a" });
+        let active = |has: Option<u32>| {
+            let has = has.map(|most| move |login: &Login| login.number <= most);
+            active(&row, held, has).map(|login| login.number)
+        };
+        assert_eq!((active(Some(2)), active(Some(0)), active(None)), (Some(2), Some(1), Some(1)));
     }
 
     #[test]

@@ -21,11 +21,12 @@ use k8s_openapi::{
     },
 };
 use kube::ResourceExt;
+use serde_json::Value;
 
 use crate::{
     api::{Resources, annotation, label},
     cache::Children,
-    manifest::compare_quantities,
+    manifest::{compare_quantities, hash},
 };
 
 /// Fields of a [`stateful_set`] that cannot be changed; it is made again around its running pods.
@@ -135,6 +136,19 @@ pub fn restart_asked(object: &impl ResourceExt, children: &Children, set: &str) 
         set.spec?.template.metadata?.annotations?.remove(annotation::RESTART)
     };
     object.annotations().get(annotation::RESTART).cloned().or_else(heard)
+}
+
+/// The metadata of a pod template: `wanted` is what the user asked for, a change of which restarts pods, and `restart` the newest
+/// request for a restart that was heard.
+pub fn template_meta(
+    labels: BTreeMap<String, String>,
+    mut annotations: BTreeMap<String, String>,
+    wanted: &Value,
+    restart: Option<&String>,
+) -> ObjectMeta {
+    annotations.insert(annotation::ROLL.to_owned(), hash(wanted));
+    annotations.extend(restart.map(|restart| (annotation::RESTART.to_owned(), restart.clone())));
+    ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }
 }
 
 /// A pod that runs as this user and group, which own its volumes.

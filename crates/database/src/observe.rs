@@ -119,6 +119,14 @@ impl Embedded {
     pub(crate) fn newest(&self) -> Option<&Login> {
         self.logins.last()
     }
+
+    /// What the server said, if it could be asked.
+    pub(crate) fn known(&self) -> Option<&Known> {
+        match &self.server {
+            Server::Known(known) => Some(known),
+            Server::Absent | Server::Silent(_) => None,
+        }
+    }
 }
 
 impl Known {
@@ -144,14 +152,8 @@ impl Observed {
     /// that it holds.
     pub(crate) fn active_login(&self) -> Option<&Login> {
         let Source::Embedded(embedded) = &self.source else { return None };
-        let bound = || {
-            let number = self.bound.as_ref()?.number?;
-            embedded.logins.iter().find(|login| login.number == number)
-        };
-        match &embedded.server {
-            Server::Known(known) => embedded.logins.iter().rfind(|login| known.has(login)).or_else(bound),
-            Server::Absent | Server::Silent(_) => bound(),
-        }
+        let has = embedded.known().map(|known| |login: &Login| known.has(login));
+        login::active(&embedded.logins, self.held(), has)
     }
 
     /// The database that the binding is to lead to: the one that is wanted once it is there.

@@ -202,14 +202,8 @@ impl Observed {
     /// The login that the binding is to hold: the newest that the broker has; while it cannot be asked, the one that it holds.
     pub(crate) fn active_login(&self) -> Option<&Login> {
         let Source::Embedded(embedded) = &self.source else { return None };
-        let bound = || {
-            let number = self.bound.as_ref()?.number?;
-            embedded.logins.iter().find(|login| login.number == number)
-        };
-        match embedded.known() {
-            Some(known) => embedded.logins.iter().rfind(|login| known.has(login)).or_else(bound),
-            None => bound(),
-        }
+        let has = embedded.known().map(|known| |login: &Login| known.has(login));
+        login::active(&embedded.logins, self.held(), has)
     }
 
     /// The virtual host that the binding is to lead to: the one that is wanted once it is there.
@@ -383,12 +377,13 @@ async fn known(
         Some(newest) => management.connections(&newest.username).await?,
         None => 0,
     };
+    let notes = management.notes().await?;
     let mut known = Known {
         version: management.version().await?,
         queues,
         default_queue_type: management.default_queue_type(virtual_host).await?,
-        leaving: management.leaving().await?,
-        moves: management.moves().await?.iter().filter_map(Move::of_note).collect(),
+        leaving: notes.leaving,
+        moves: notes.moves.iter().filter_map(Move::of_note).collect(),
         features: management.disabled_features().await?,
         management,
         nodes,

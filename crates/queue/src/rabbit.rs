@@ -80,6 +80,15 @@ impl fmt::Debug for Management {
     }
 }
 
+/// What the controller has noted in the cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// The nodes that are to leave the cluster when they stop.
+    pub(crate) leaving: Vec<String>,
+    /// Queues that are being moved.
+    pub(crate) moves: Vec<Value>,
+}
+
 type Result<T> = std::result::Result<T, Failure>;
 
 impl Management {
@@ -220,22 +229,23 @@ impl Management {
         Ok(found.map_or(0, |connections| connections.0.len()))
     }
 
-    /// The nodes that are to leave the cluster when they stop.
-    pub(crate) async fn leaving(&self) -> Result<Vec<String>> {
-        let found: Option<Parameter> = self.find(&format!("global-parameters/{LEAVING}")).await?;
-        Ok(found.and_then(|parameter| serde_json::from_value(parameter.value).ok()).unwrap_or_default())
+    /// What the controller has noted in the cluster.
+    pub(crate) async fn notes(&self) -> Result<Notes> {
+        let parameters: Vec<Parameter> = self.get("global-parameters").await?;
+        let mut notes = Notes::default();
+        for parameter in parameters {
+            if parameter.name == LEAVING {
+                notes.leaving = serde_json::from_value(parameter.value).unwrap_or_default();
+            } else if parameter.name.starts_with(MOVING) {
+                notes.moves.push(parameter.value);
+            }
+        }
+        Ok(notes)
     }
 
     /// Says which nodes are to leave the cluster when they stop.
     pub(crate) async fn set_leaving(&self, nodes: &[String]) -> Result<()> {
         self.set_parameter(LEAVING, &json!(nodes)).await
-    }
-
-    /// The notes about queues that are being moved.
-    pub(crate) async fn moves(&self) -> Result<Vec<Value>> {
-        let parameters: Vec<Parameter> = self.get("global-parameters").await?;
-        let moves = parameters.into_iter().filter(|parameter| parameter.name.starts_with(MOVING));
-        Ok(moves.map(|parameter| parameter.value).collect())
     }
 
     /// Notes that a queue is being moved.

@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    api::{
-        apps::v1::StatefulSet,
-        core::v1::{Container, ContainerPort, Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Probe, Volume},
-    },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Container, ContainerPort, Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Probe, Volume},
 };
 use kube::ResourceExt;
 use serde_json::json;
 use temporal_stack_common::{
-    api::{PostgresDatabase, annotation},
+    api::PostgresDatabase,
     component::Component,
-    manifest::hash,
     volume,
     workload::{self, DATA, Set, Usual, container_security, env, exec, mount, read_only, resources, scratch},
 };
@@ -63,16 +59,9 @@ pub(super) fn server(object: &PostgresDatabase, embedded: &Embedded, defaults: &
 fn template(object: &PostgresDatabase, embedded: &Embedded, defaults: &Defaults) -> PodTemplateSpec {
     let provider = &embedded.provider;
     // What the user asked for. The default image is not in it: a newer controller must not restart a server by itself.
-    let roll = hash(&json!([provider.image, provider.resources, provider.parameters, embedded.restart]));
-    let mut annotations = mesh();
-    annotations.insert(annotation::ROLL.to_owned(), roll);
-    annotations.extend(embedded.restart.iter().map(|restart| (annotation::RESTART.to_owned(), restart.clone())));
+    let wanted = json!([provider.image, provider.resources, provider.parameters, embedded.restart]);
     PodTemplateSpec {
-        metadata: Some(ObjectMeta {
-            labels: Some(selector(object)),
-            annotations: Some(annotations),
-            ..ObjectMeta::default()
-        }),
+        metadata: Some(workload::template_meta(selector(object), mesh(), &wanted, embedded.restart.as_ref())),
         spec: Some(PodSpec {
             init_containers: Some(vec![initialise(embedded, defaults)]),
             containers: vec![postgres(embedded, defaults)],

@@ -10,11 +10,7 @@ use k8s_openapi::{
             PodTemplateSpec, Probe, TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
         },
     },
-    apimachinery::pkg::{
-        api::resource::Quantity,
-        apis::meta::v1::{LabelSelector, ObjectMeta},
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -81,18 +77,12 @@ fn template(object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> 
     let additional = provider.additional_config.trim();
     // What the user asked for. The default image and what the controller adds are not in it: a newer controller must not
     // restart brokers by itself.
-    let roll = hash(&json!([provider.image, provider.resources, additional, embedded.restart]));
+    let wanted = json!([provider.image, provider.resources, additional, embedded.restart]);
     let mut annotations = mesh();
-    annotations.insert(annotation::ROLL.to_owned(), roll);
     annotations.insert(annotation::CONFIG.to_owned(), hash(&Value::String(rabbitmq_conf(object, embedded))));
     annotations.insert(cookie::NUMBER.to_owned(), cookie_number(embedded).to_string());
-    annotations.extend(embedded.restart.iter().map(|restart| (annotation::RESTART.to_owned(), restart.clone())));
     PodTemplateSpec {
-        metadata: Some(ObjectMeta {
-            labels: Some(selector(object)),
-            annotations: Some(annotations),
-            ..ObjectMeta::default()
-        }),
+        metadata: Some(workload::template_meta(selector(object), annotations, &wanted, embedded.restart.as_ref())),
         spec: Some(PodSpec {
             init_containers: Some(vec![prepare(object, embedded, defaults)]),
             containers: vec![rabbitmq(object, embedded, defaults)],
