@@ -7,12 +7,18 @@
 #[allow(unreachable_pub)]
 mod fragment;
 #[allow(unreachable_pub)]
+mod ipfs_cluster;
+#[allow(unreachable_pub)]
 mod message_queue;
 #[allow(unreachable_pub)]
 mod postgres_database;
 
 pub use fragment::{
     BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, SecretKey, Storage,
+};
+pub use ipfs_cluster::{
+    Exposure, IpfsCluster, IpfsClusterProvider, IpfsClusterSpec, IpfsClusterStatus, KuboProvider, Network, Peer, Pins,
+    Replication, ServiceType,
 };
 pub use message_queue::{MessageQueue, MessageQueueProvider, MessageQueueSpec, MessageQueueStatus, RabbitmqProvider};
 pub use postgres_database::{

@@ -46,7 +46,7 @@ impl fmt::Debug for Binding {
 }
 
 impl Binding {
-    /// The Secret of that name which holds the binding.
+    /// The Secret of that name which holds the binding. What is empty has no key: to those who read it, both are the same.
     pub fn secret(&self, name: &str) -> Secret {
         let port = self.port.to_string();
         let common = [
@@ -61,6 +61,7 @@ impl Binding {
         let data = common
             .into_iter()
             .chain(self.more.iter().map(|(key, value)| (*key, value)))
+            .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| (key.to_owned(), ByteString(value.clone().into_bytes())))
             .collect();
         Secret {
@@ -110,8 +111,13 @@ impl<'a> Given<'a> {
 
     /// The key `port`, or the usual one.
     pub fn port(&self, usual: u16) -> Result<u16, Progress> {
-        let Some(text) = self.optional("port") else { return Ok(usual) };
-        text.trim().parse().map_err(|_| self.wrong("port", "is no port number; set it to 1 to 65535"))
+        self.port_of("port", usual)
+    }
+
+    /// A port under another key, or the usual one.
+    pub fn port_of(&self, key: &str, usual: u16) -> Result<u16, Progress> {
+        let Some(text) = self.optional(key) else { return Ok(usual) };
+        text.trim().parse().map_err(|_| self.wrong(key, "is no port number; set it to 1 to 65535"))
     }
 
     /// Says what is wrong with a key, and what to do.
@@ -137,6 +143,13 @@ mod tests {
     fn debug_shows_no_password() {
         let binding = Binding { password: "s3cret".to_owned(), uri: "x://u:s3cret@h".to_owned(), ..Binding::default() };
         assert!(!format!("{binding:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn what_is_empty_has_no_key() {
+        let binding = Binding { type_: "ipfs".to_owned(), host: "h".to_owned(), port: 80, ..Binding::default() };
+        let keys: Vec<String> = binding.secret("b").data.unwrap().into_keys().collect();
+        assert_eq!(keys, ["host", "port", "type"]);
     }
 
     #[test]

@@ -223,6 +223,13 @@ impl Child {
         self
     }
 
+    /// Labelled, too, by [`Manifest::labels`].
+    #[must_use]
+    pub fn and_labelled(mut self) -> Self {
+        self.verbs = &["patch", "delete"];
+        self
+    }
+
     /// Whether the controller makes objects of this kind, and so may prune them.
     pub fn is_kept(&self) -> bool {
         self.verbs.contains(&"create")

@@ -92,6 +92,8 @@ pub mod reason {
     pub const STORAGE_CLASS_MISSING: Reason = Reason::new("StorageClassMissing");
     /// The product does not know the controller's administrator.
     pub const ADMINISTRATOR_REFUSED: Reason = Reason::new("AdministratorRefused");
+    /// All pods end before the first may start with another shared secret.
+    pub const FULL_RESTART: Reason = Reason::new("FullRestart");
     /// What the application needs is being made.
     pub const PREPARING: Reason = Reason::new("Preparing");
     /// The login of the binding is refused.

@@ -13,7 +13,8 @@
 //! * **Nothing is sent when nothing changed.** A child is written only when the intent's hash or a value that was intended is
 //!   missing from it; the status only when it says something else.
 //! * **Only what is ours is touched.** Objects are made by POST, so one that is already there is never applied over; it is
-//!   ours by owner UID, or as data by its labels. Anything else of that name is `NameTaken`.
+//!   ours by owner UID, or as data by its labels. Anything else of that name is `NameTaken`. Of what others make for a child of
+//!   ours (pods), labels that the component asks for are set, and nothing else.
 //! * **Data outlive the object**, and are never pruned. Deletes carry UID and resource version.
 //! * **One pod at a time** is restarted, when all others are ready and the component's gate is open; never for a newer
 //!   controller's sake unless the user said so.

@@ -7,6 +7,7 @@
 //!   condition   how a component says what it is about
 //!   binding     how others get to use it
 //!   login       the application's login, and how it is rotated
+//!   shared      the secret that all pods share, and how it is exchanged
 //!   workload    what all pods have in common
 //!   volume      the volumes for their data
 //!   config      what becomes of the user's configuration, key by key
@@ -26,9 +27,11 @@ pub mod component;
 pub mod condition;
 pub mod config;
 pub mod driver;
+pub mod failure;
 pub mod login;
 pub mod manifest;
 pub mod process;
+pub mod shared;
 #[cfg(any(test, feature = "test-kit"))]
 pub mod testkit;
 pub mod volume;

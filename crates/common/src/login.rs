@@ -14,7 +14,7 @@ use crate::{
     binding,
     cache::Children,
     condition::{Reason, Statement},
-    manifest::Manifest,
+    manifest::{Draw, Manifest},
 };
 
 /// Label of login Secrets and of the binding: which login it is.
@@ -194,7 +194,7 @@ pub fn manifests(
         let mut annotations = BTreeMap::from([(NAMED.to_owned(), next.named.to_string())]);
         annotations.extend(next.rotation.map(|rotation| (ROTATION.to_owned(), rotation)));
         made.metadata.annotations = Some(annotations);
-        let drawn: &[&'static str] = if next.password.is_some() { &[] } else { &[PASSWORD] };
+        let drawn: &[Draw] = if next.password.is_some() { &[] } else { &[Draw::Letters(PASSWORD)] };
         manifests.push(Manifest::new(&made).once(drawn).data(policy));
     }
     manifests
@@ -311,7 +311,7 @@ mod tests {
         let held = |number| Some(Held { number: Some(number), username: "a_a" });
         let absent = |held| {
             let manifests = manifests("a", &row, held, Some(2), None, DeletionPolicy::Retain);
-            manifests.iter().filter(|one| one.making == crate::manifest::Making::Absent).count()
+            manifests.iter().filter(|one| matches!(one.making, crate::manifest::Making::Absent)).count()
         };
         assert_eq!(absent(held(1)), 0);
         assert_eq!(absent(held(2)), 1);

@@ -6,7 +6,7 @@
 mod contains;
 mod quantity;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Resource, api::ApiResource};
@@ -19,19 +19,46 @@ pub use quantity::{bytes, compare as compare_quantities};
 
 use crate::api::DeletionPolicy;
 
+/// A value that the driver draws when it makes a Secret once. `Debug` shows the key.
+#[derive(Clone, Copy)]
+pub enum Draw {
+    /// Of this key: 32 letters and digits, about 190 bits.
+    Letters(&'static str),
+    /// Of this key: 32 random bytes, written as the product wants to read them. The function draws nothing itself.
+    Bytes(&'static str, fn(&[u8; 32]) -> String),
+}
+
+impl Draw {
+    /// The key of the Secret's data that it is the value of.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Letters(key) | Self::Bytes(key, _) => key,
+        }
+    }
+}
+
+impl fmt::Debug for Draw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.key(), f)
+    }
+}
+
 /// How an object comes to be what its manifest says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Making {
     /// Applied server-side, the complete intent each time: a field that is no longer in the manifest disappears.
     Applied,
-    /// Made by POST and never applied over: passwords, keys, identities. The driver draws the values of the keys that are
-    /// named here, so pure code needs no randomness. Later passes only keep its ownership right.
+    /// Made by POST and never applied over: passwords, keys, identities. The driver draws values, so pure code needs no
+    /// randomness. Later passes only keep its ownership right.
     Once {
-        /// Keys of the Secret's data whose values are drawn at random: 32 letters and digits each.
-        drawn: Vec<&'static str>,
+        /// What is drawn.
+        drawn: Vec<Draw>,
     },
     /// Made by another controller, such as the volume claims of a `StatefulSet`: it is adjusted when it is there.
     Existing,
+    /// Made by another controller for a child of ours, such as the pods of a `StatefulSet`: it has these labels when it is
+    /// there, and is nowise ours.
+    Labelled,
     /// It must not be there.
     Absent,
 }
@@ -101,9 +128,25 @@ impl Manifest {
         }
     }
 
-    /// Made by POST and never applied over; the values of `drawn` are random.
+    /// Labels for an object of that name which another controller makes for a child of ours: a pod of a `StatefulSet`. It is
+    /// found by the labels that its template gives it; while it is absent, or its controller is no child, nothing is done. What
+    /// it had of an earlier manifest goes with the next label that is set: to take one back, give it another value.
+    pub fn labels<K>(name: &str, labels: BTreeMap<String, String>) -> Self
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Self {
+            resource: ApiResource::erase::<K>(&()),
+            object: serde_json::json!({ "metadata": { "name": name, "labels": Value::from_iter(labels) } }),
+            making: Making::Labelled,
+            lifetime: Lifetime::WithOwner,
+            immutable: &[],
+        }
+    }
+
+    /// Made by POST and never applied over, with these values drawn.
     #[must_use]
-    pub fn once(mut self, drawn: &[&'static str]) -> Self {
+    pub fn once(mut self, drawn: &[Draw]) -> Self {
         self.making = Making::Once { drawn: drawn.to_vec() };
         self
     }
@@ -142,8 +185,12 @@ impl Manifest {
 
 /// A short hash of any JSON: the same for the same content.
 pub fn hash(value: &Value) -> String {
-    let digest = Sha256::digest(value.to_string().as_bytes());
-    digest.iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
+    hex(&Sha256::digest(value.to_string().as_bytes())[..8])
+}
+
+/// Bytes as text, two digits each.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         use std::fmt::Write;
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -10,14 +10,17 @@ use k8s_openapi::{
             StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
         },
         core::v1::{
-            Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar, ExecAction, PersistentVolumeClaim,
-            PodSecurityContext, PodTemplateSpec, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-            SecurityContext, Service, ServiceSpec, Volume, VolumeMount,
+            Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
+            ObjectFieldSelector, PersistentVolumeClaim, PodSecurityContext, PodTemplateSpec, ResourceRequirements,
+            SeccompProfile, SecretVolumeSource, SecurityContext, Service, ServiceSpec, TopologySpreadConstraint,
+            Volume, VolumeMount,
         },
+        policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     },
     apimachinery::pkg::{
         api::resource::Quantity,
         apis::meta::v1::{LabelSelector, ObjectMeta},
+        util::intstr::IntOrString,
     },
 };
 use kube::ResourceExt;
@@ -245,6 +248,42 @@ pub fn read_only(name: &str, path: &str) -> VolumeMount {
 /// A variable of the environment.
 pub fn env(name: &str, value: &str) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() }
+}
+
+/// A variable of the environment that says something of the pod, such as `metadata.name`.
+pub fn of_pod(name: &str, path: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), ..ObjectFieldSelector::default() }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    }
+}
+
+/// One machine after the other, where there are several.
+pub fn apart(selector: BTreeMap<String, String>) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        label_selector: Some(LabelSelector { match_labels: Some(selector), ..LabelSelector::default() }),
+        ..TopologySpreadConstraint::default()
+    }
+}
+
+/// Pods may be evicted one at a time. A single pod needs none: it would keep its machine from being drained for ever.
+pub fn one_at_a_time(name: String, selector: BTreeMap<String, String>) -> PodDisruptionBudget {
+    PodDisruptionBudget {
+        metadata: ObjectMeta { name: Some(name), ..ObjectMeta::default() },
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(LabelSelector { match_labels: Some(selector), ..LabelSelector::default() }),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        ..PodDisruptionBudget::default()
+    }
 }
 
 /// A program and its arguments, run in a container.

@@ -6,7 +6,12 @@ mod service;
 mod snapshot;
 mod stateful_set;
 
-use temporal_stack_common::{api::PostgresDatabase, login, manifest::Manifest, volume, workload};
+use temporal_stack_common::{
+    api::PostgresDatabase,
+    login,
+    manifest::{Draw, Manifest},
+    volume, workload,
+};
 
 use crate::{
     Defaults, names,
@@ -31,7 +36,7 @@ fn embedded_server(
 ) -> Vec<Manifest> {
     let policy = object.spec.deletion_policy;
     let mut manifests = vec![
-        Manifest::new(&secret::administrator(object)).once(&[login::PASSWORD]).data(policy),
+        Manifest::new(&secret::administrator(object)).once(&[Draw::Letters(login::PASSWORD)]).data(policy),
         Manifest::new(&volume::claim(&names::volume(object), &embedded.provider.storage)).existing().data(policy),
         Manifest::new(&service::pods(object)),
         Manifest::new(&service::clients(object)),

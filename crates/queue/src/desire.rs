@@ -1,18 +1,17 @@
 //! The bill of materials, in the order of applying.
 
 mod config_map;
-mod disruption_budget;
 mod secret;
 mod service;
 #[cfg(test)]
 mod snapshot;
 mod stateful_set;
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use temporal_stack_common::{
     api::{DeletionPolicy, MessageQueue},
     login,
-    manifest::Manifest,
+    manifest::{Draw, Manifest},
     volume, workload,
 };
 
@@ -20,7 +19,6 @@ pub(crate) use config_map::members_of;
 
 use crate::{
     Defaults,
-    cookie::COOKIE,
     names::{self, MOST_NODES},
     observe::{Embedded, Observed, Source},
     scale,
@@ -44,8 +42,9 @@ fn embedded_cluster(
 ) -> Vec<Manifest> {
     let policy = object.spec.deletion_policy;
     let replicas = scale::replicas(object, embedded);
-    let mut manifests = cookies(object, embedded);
-    manifests.push(Manifest::new(&secret::administrator(object)).once(&[login::PASSWORD]).data(policy));
+    let cookie = |number| names::cookie(object, number);
+    let mut manifests = embedded.cookies.manifests(cookie, embedded.must_stop(), policy);
+    manifests.push(Manifest::new(&secret::administrator(object)).once(&[Draw::Letters(login::PASSWORD)]).data(policy));
     manifests.push(Manifest::new(&config_map::config(object, embedded)));
     // Data, because they say which volumes belong together.
     let members = members(embedded).map(|members| Manifest::new(&config_map::members(object, &members)).data(policy));
@@ -55,7 +54,7 @@ fn embedded_cluster(
     manifests.push(Manifest::new(&service::clients(object)));
     // Those that are still to leave are not to be evicted at once either.
     if embedded.provider.replicas.max(replicas) > 1 {
-        manifests.push(Manifest::new(&disruption_budget::one_at_a_time(object)));
+        manifests.push(Manifest::new(&workload::one_at_a_time(names::set(object), stateful_set::selector(object))));
     }
     let brokers = stateful_set::brokers(object, embedded, replicas, defaults);
     manifests.push(Manifest::new(&brokers).remade_on(workload::IMMUTABLE));
@@ -66,25 +65,6 @@ fn embedded_cluster(
         None => Manifest::new(&secret::reserved_binding(object)).existing(),
     });
     manifests
-}
-
-/// The cookie that pods are to have, the next one if it is permitted, and those before for as long as a pod has them.
-fn cookies(object: &MessageQueue, embedded: &Embedded) -> Vec<Manifest> {
-    let policy = object.spec.deletion_policy;
-    let current = embedded.cookies.current().map(|cookie| cookie.number);
-    let made = embedded.cookies.made.iter().map(|cookie| {
-        let is_past = Some(cookie.number) != current && !embedded.must_stop();
-        if is_past {
-            Manifest::absent::<Secret>(&names::cookie(object, cookie.number))
-        } else {
-            Manifest::new(&secret::cookie(object, cookie.number)).once(&[]).data(policy)
-        }
-    });
-    let next = embedded.cookies.next.iter().map(|next| {
-        let drawn: &[&'static str] = if next.value.is_some() { &[] } else { &[COOKIE] };
-        Manifest::new(&secret::next_cookie(object, next)).once(drawn).data(policy)
-    });
-    made.chain(next).collect()
 }
 
 /// The members as the cluster names them; while it cannot be asked, as it named them last.

@@ -5,11 +5,11 @@ use temporal_stack_common::{
     api::MessageQueue,
     condition::{CONFIG_HONOURED, Statement, reason},
     login::Login,
+    shared::Shared,
 };
 
 use crate::{
-    cookie::{self, Cookies},
-    names,
+    cookie, names,
     observe::{Bound, Broker, BrokerPod, Embedded, Known, Observed, Source},
     rabbit::{Management, Node, Queue, User},
 };
@@ -55,7 +55,7 @@ pub(crate) fn unmade(object: &MessageQueue) -> Embedded {
 pub(crate) fn well(object: &MessageQueue, nodes: i32) -> Embedded {
     let member = |ordinal| Node { name: names::node(object, ordinal), running: true, ..Node::default() };
     Embedded {
-        cookies: Cookies { made: vec![cookie::made(1)], next: None },
+        cookies: Shared { made: vec![cookie::made(1)], next: None },
         logins: vec![login(1, "temporal_a")],
         replicas: Some(nodes),
         pods: (0..nodes).map(|ordinal| pod(object, ordinal)).collect(),

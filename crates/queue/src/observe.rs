@@ -16,6 +16,7 @@ use temporal_stack_common::{
     condition::{CONFIG_HONOURED, Statement, reason},
     driver,
     login::{self, Held, Login, PASSWORD, USERNAME},
+    shared::{self, Shared},
     volume, workload,
     world::World,
 };
@@ -23,7 +24,7 @@ use temporal_stack_common::{
 use crate::{
     Error,
     amqp::Access,
-    cookie::{self, Cookies},
+    cookie,
     desire::members_of,
     external::{self, VIRTUAL_HOST},
     moving::Move,
@@ -71,7 +72,7 @@ pub(crate) struct Embedded {
     /// The spec of the provider.
     pub(crate) provider: RabbitmqProvider,
     /// The Erlang cookies.
-    pub(crate) cookies: Cookies,
+    pub(crate) cookies: Shared,
     /// The logins that have been made, oldest first.
     pub(crate) logins: Vec<Login>,
     /// The user's newest request for rotation.
@@ -176,8 +177,12 @@ impl Embedded {
 
     /// Whether all pods must end before one may start: they have a cookie that is no longer the one.
     pub(crate) fn must_stop(&self) -> bool {
-        let current = self.cookies.current().map(|cookie| cookie.number);
-        current.is_some() && self.pods.iter().any(|pod| pod.cookie != current)
+        self.cookies.must_stop(self.pods.iter().map(|pod| pod.cookie))
+    }
+
+    /// Whether they are about to, or have not all ended.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.cookies.is_stopping(self.replicas, self.pods.iter().map(|pod| pod.cookie))
     }
 }
 
@@ -260,9 +265,9 @@ pub(crate) async fn observe(
     let permission = object.annotations().get(annotation::FULL_RESTART).map(String::as_str);
     let set: Option<StatefulSet> = world.children.find(&names::set(object));
     let pods: Vec<BrokerPod> = world.children.all::<Pod>().iter().map(broker_pod).collect();
-    let of_set = set.as_ref().and_then(cookie::of_set);
-    let in_use = pods.iter().filter_map(|pod| pod.cookie).max().or(of_set);
-    let cookie = cookie::decide(cookie::row(world.children), in_use, source.as_ref(), permission);
+    let in_use = shared::in_use(pods.iter().map(|pod| pod.cookie), set.as_ref());
+    let made = shared::row(world.children, &[cookie::COOKIE]);
+    let cookie = cookie::decide(made, in_use, source.as_ref(), permission);
     let unusable = cookie.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
     let provider = object.spec.provider.rabbitmq.clone().unwrap_or_default();
     let obstacle = match unusable {
@@ -414,7 +419,7 @@ fn broker_pod(pod: &Pod) -> BrokerPod {
         preparing: preparing
             .filter_map(|one| one.state.as_ref()?.running.as_ref()?.started_at.as_ref())
             .any(is_long_ago),
-        cookie: pod.annotations().get(cookie::NUMBER).and_then(|number| number.parse().ok()),
+        cookie: shared::of_pod(pod),
         ip: status.and_then(|status| status.pod_ip.clone()),
     }
 }

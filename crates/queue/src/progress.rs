@@ -24,8 +24,6 @@ use crate::{
 const BROKER_SILENT: Reason = Reason::new("BrokerSilent");
 /// Nodes wait for one of the cluster that has data.
 const NO_MEMBER_RUNS: Reason = Reason::new("NoMemberRuns");
-/// All nodes stop before they start with another cookie.
-const STOPPING: Reason = Reason::new("FullRestart");
 /// Publishers are blocked, because a node uses too much memory.
 const MEMORY_ALARM: Reason = Reason::new("MemoryAlarm");
 /// Publishers are blocked, because a volume is nearly full.
@@ -61,8 +59,8 @@ pub(crate) fn progress(object: &MessageQueue, observed: &Observed) -> Progress {
     }
     let Source::Embedded(embedded) = &observed.source else { return Progress::Settled };
     let waiting = |reason, message: String| Progress::Waiting { reason, message };
-    if embedded.must_stop() || (embedded.replicas == Some(0) && !embedded.pods.is_empty()) {
-        return waiting(STOPPING, "all nodes stop, and start with the other cookie".to_owned());
+    if embedded.is_stopping() {
+        return waiting(reason::FULL_RESTART, "all nodes stop, and start with the other cookie".to_owned());
     }
     let known = match &embedded.broker {
         Broker::Known(known) => known,

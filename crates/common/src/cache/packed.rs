@@ -64,7 +64,7 @@ impl Packed {
     }
 
     /// The UID; empty if it has none.
-    pub(super) fn uid(&self) -> &str {
+    pub(crate) fn uid(&self) -> &str {
         &self.uid
     }
 

@@ -1,5 +1,7 @@
 //! Why a pass failed, and how it is told.
 
+use crate::failure::chain;
+
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error<E: std::error::Error + 'static> {
@@ -33,20 +35,8 @@ impl<E: std::error::Error + 'static> Error<E> {
         move |source| Self::Api { step, source }
     }
 
-    /// The error and its causes, as one line; of an answer of the API server what it says, without its whole anatomy.
+    /// The error and its causes, as one line.
     pub(super) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            if let Some(kube::Error::Api(status)) = error.downcast_ref() {
-                return format!("{text}: {}", status.message);
-            }
-            let next = error.to_string();
-            if !text.ends_with(&next) {
-                text = format!("{text}: {next}");
-            }
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn stamped(owner: &Owner, manifest: &Manifest) -> Value {
     object["kind"] = json!(manifest.resource.kind);
     let lifetime = manifest.lifetime;
     mark(&mut object, owner, lifetime);
-    if manifest.making == Making::Existing {
+    if matches!(manifest.making, Making::Existing) {
         // It has no hash: one that is made right needs no write at all, and a write beside those of its makers would only
         // get in their way. Whose it is, is set by itself.
         if let Some(metadata) = object["metadata"].as_object_mut() {

@@ -235,7 +235,7 @@ impl<C: Component> Pass<'_, C> {
     /// An object that another controller is to make, and that is there without our labels: somebody else's.
     async fn strangers(&self, manifests: &[Manifest], world: &World<'_>) -> Result<Option<Taken>, C> {
         let unseen = manifests.iter().filter(|manifest| {
-            manifest.making == Making::Existing
+            matches!(manifest.making, Making::Existing)
                 && world.children.get(&manifest.resource.kind, manifest.name()).is_none()
         });
         let found = unseen.map(async |manifest| {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::intent::{is_data, is_ours, is_predecessors, mark, must_be_remade, owns, stamped, was_of_another};
 use crate::{
     cache::{Children, Packed},
-    manifest::{Making, Manifest, difference, hash},
+    manifest::{Draw, Making, Manifest, difference, hash},
 };
 
 /// Whom the children belong to.
@@ -28,11 +28,13 @@ pub(super) struct Owner {
 #[derive(Clone)]
 pub(super) enum Write {
     /// Make an object that is not there, by POST: an object of that name that somebody else made is never touched.
-    Create { resource: ApiResource, object: Value, drawn: Vec<&'static str> },
+    Create { resource: ApiResource, object: Value, drawn: Vec<Draw> },
     /// Apply the complete intent to an object that is ours.
     Apply { resource: ApiResource, object: Value, posted: bool, adopted: bool },
     /// Set whose an object is, without touching what is in it.
     Own { resource: ApiResource, name: String, patch: Value, adopted: bool },
+    /// Set labels of an object that another controller made for a child of ours.
+    Label { resource: ApiResource, object: Value },
     /// Delete exactly this object.
     Delete { resource: ApiResource, target: Target, orphan: bool },
 }
@@ -44,6 +46,7 @@ impl Write {
             Self::Create { resource, .. }
             | Self::Apply { resource, .. }
             | Self::Own { resource, .. }
+            | Self::Label { resource, .. }
             | Self::Delete { resource, .. } => &resource.kind,
         }
     }
@@ -51,7 +54,7 @@ impl Write {
     /// The name of the object.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Create { object, .. } | Self::Apply { object, .. } => {
+            Self::Create { object, .. } | Self::Apply { object, .. } | Self::Label { object, .. } => {
                 object["metadata"]["name"].as_str().unwrap_or_default()
             }
             Self::Own { name, .. } => name,
@@ -72,6 +75,7 @@ impl fmt::Display for Write {
             Self::Create { .. } => "create",
             Self::Apply { .. } => "apply",
             Self::Own { .. } => "take over",
+            Self::Label { .. } => "label",
             Self::Delete { .. } => "delete",
         };
         write!(f, "{verb} {}/{}", self.kind(), self.name())
@@ -86,7 +90,7 @@ pub(super) struct Answers(HashMap<String, (String, Option<String>)>);
 impl Answers {
     /// Remembers the answer to a write.
     pub(super) fn note(&mut self, write: &Write, answer: &ObjectMeta) {
-        if let Write::Apply { object, .. } = write {
+        if let Write::Apply { object, .. } | Write::Label { object, .. } = write {
             let key = format!("{}/{}", write.kind(), write.name());
             self.0.insert(key, (whole(object), answer.resource_version.clone()));
         }
@@ -140,9 +144,14 @@ pub(super) fn plan(
 ) -> Result<Plan, Taken> {
     let mut plan = Plan::default();
     for manifest in manifests {
-        match children.get(&manifest.resource.kind, manifest.name()) {
-            None => plan.make(owner, manifest),
-            Some(live) => plan.keep(owner, manifest, live, answers)?,
+        match (children.get(&manifest.resource.kind, manifest.name()), &manifest.making) {
+            (None, _) => plan.make(owner, manifest),
+            (Some(live), Making::Labelled) => {
+                if is_of_child(owner, &live.metadata(), children, kept) {
+                    plan.label(manifest, live, answers);
+                }
+            }
+            (Some(live), _) => plan.keep(owner, manifest, live, answers)?,
         }
     }
     plan.prune(owner, manifests, children, kept);
@@ -154,7 +163,7 @@ impl Plan {
         let drawn = match &manifest.making {
             Making::Applied => Vec::new(),
             Making::Once { drawn } => drawn.clone(),
-            Making::Existing | Making::Absent => return,
+            Making::Existing | Making::Labelled | Making::Absent => return,
         };
         self.writes.push(Write::Create {
             resource: manifest.resource.clone(),
@@ -182,6 +191,8 @@ impl Plan {
             Making::Once { .. } => {
                 self.own(owner, manifest, meta, &live);
             }
+            // Nothing is kept of what is not ours.
+            Making::Labelled => {}
             Making::Existing => {
                 // Whose it is comes first, by a write of its own; what is in it follows with the next pass.
                 if self.own(owner, manifest, meta, &live) {
@@ -207,6 +218,20 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Sets labels that are missing or wrong.
+    fn label(&mut self, manifest: &Manifest, packed: &Packed, answers: &Answers) {
+        let meta = &packed.metadata();
+        let mut object = manifest.object.clone();
+        object["apiVersion"] = json!(manifest.resource.api_version);
+        object["kind"] = json!(manifest.resource.kind);
+        let is_right = difference(&manifest.object, &packed.value()).is_none();
+        if meta.deletion_timestamp.is_none() && !is_right && !answers.is_answer(manifest, &object, meta) {
+            // A successor of that name may have another controller.
+            object["metadata"]["uid"] = json!(meta.uid);
+            self.writes.push(Write::Label { resource: manifest.resource.clone(), object });
+        }
     }
 
     /// Corrects whose an object is: labels, owner reference, owner annotation. Says whether there was something to correct.
@@ -248,6 +273,17 @@ impl Plan {
             }
         }
     }
+}
+
+/// Whether the controller of an object is a child of ours, one that we make.
+fn is_of_child(owner: &Owner, meta: &ObjectMeta, children: &Children, kept: &[ApiResource]) -> bool {
+    let controller = meta.owner_references.iter().flatten().find(|reference| reference.controller == Some(true));
+    controller.is_some_and(|controller| {
+        let is_it = |kind: &str, child: &Packed| {
+            child.uid() == controller.uid && kept.iter().any(|resource| resource.kind == kind)
+        };
+        children.iter().any(|(kind, _, child)| is_it(kind, child) && is_ours(owner, &child.metadata()))
+    })
 }
 
 fn target(meta: &ObjectMeta) -> Target {

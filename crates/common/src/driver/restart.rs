@@ -9,7 +9,7 @@ use crate::{
     cache::Children,
     component::Gate,
     condition::{RESTART_PENDING, Statement, reason},
-    manifest::Manifest,
+    manifest::{Making, Manifest},
 };
 
 /// The pods of a set that do not run its newest revision, and which of them the user's intent asks to restart.
@@ -26,7 +26,9 @@ pub(super) struct Outdated {
 pub(super) fn outdated(manifests: &[Manifest], children: &Children) -> Outdated {
     let mut outdated = Outdated { asked: Vec::new(), newer: Vec::new(), short: None };
     let pods = children.all::<Pod>();
-    for manifest in manifests.iter().filter(|manifest| manifest.resource.kind == "StatefulSet") {
+    let is_set =
+        |manifest: &&Manifest| manifest.resource.kind == "StatefulSet" && !matches!(manifest.making, Making::Labelled);
+    for manifest in manifests.iter().filter(is_set) {
         let Some(set) = children.find::<StatefulSet>(manifest.name()) else { continue };
         let of_set =
             |pod: &&Pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == set.metadata.uid.as_ref());

@@ -15,20 +15,22 @@ use crate::{
 
 /// Says what is still missing, or `None` when all children are at their own observed generation and have what they want.
 pub(super) fn unsettled(manifests: &[Manifest], children: &Children) -> Option<String> {
-    manifests.iter().filter(|manifest| manifest.making != Making::Absent).find_map(|manifest| {
-        let missing = match manifest.resource.kind.as_str() {
-            "StatefulSet" => children.find(manifest.name()).and_then(|set: StatefulSet| stateful_set(&set)),
-            "Deployment" => children.find(manifest.name()).and_then(|deployment: Deployment| deployed(&deployment)),
-            "PersistentVolumeClaim" => {
-                children.find(manifest.name()).and_then(|volume: PersistentVolumeClaim| claim(&volume))
-            }
-            _ => None,
-        }?;
-        Some(match children.all::<Pod>().iter().find_map(trouble) {
-            Some(trouble) => format!("{}: {missing}; {trouble}", manifest.reference()),
-            None => format!("{}: {missing}", manifest.reference()),
-        })
-    })
+    manifests.iter().filter(|manifest| !matches!(manifest.making, Making::Absent | Making::Labelled)).find_map(
+        |manifest| {
+            let missing = match manifest.resource.kind.as_str() {
+                "StatefulSet" => children.find(manifest.name()).and_then(|set: StatefulSet| stateful_set(&set)),
+                "Deployment" => children.find(manifest.name()).and_then(|deployment: Deployment| deployed(&deployment)),
+                "PersistentVolumeClaim" => {
+                    children.find(manifest.name()).and_then(|volume: PersistentVolumeClaim| claim(&volume))
+                }
+                _ => None,
+            }?;
+            Some(match children.all::<Pod>().iter().find_map(trouble) {
+                Some(trouble) => format!("{}: {missing}; {trouble}", manifest.reference()),
+                None => format!("{}: {missing}", manifest.reference()),
+            })
+        },
+    )
 }
 
 fn stateful_set(set: &StatefulSet) -> Option<String> {

@@ -15,7 +15,7 @@ use super::{
     intent::{is_ours, is_predecessors},
     plan::{Owner, Taken, Target, Write},
 };
-use crate::cache::Arrived;
+use crate::{cache::Arrived, manifest::Draw};
 
 /// What a write came to.
 #[derive(Debug)]
@@ -48,6 +48,10 @@ pub(super) async fn write(client: &Client, namespace: &str, owner: &Owner, write
             let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
             overtaken(api(resource).patch(name, &params, &Patch::Merge(patch)).await, *adopted)
         }
+        Write::Label { resource, object } => {
+            let params = PatchParams::apply(owner.component).force();
+            overtaken(api(resource).patch(write.name(), &params, &Patch::Apply(object)).await, false)
+        }
         Write::Delete { resource, target, orphan } => delete(&api(resource), target, *orphan).await,
     }
 }
@@ -57,7 +61,7 @@ async fn create(
     resource: &ApiResource,
     owner: &Owner,
     object: &Value,
-    drawn: &[&'static str],
+    drawn: &[Draw],
 ) -> kube::Result<Written> {
     let params = PostParams { field_manager: Some(owner.component.to_owned()), ..PostParams::default() };
     // The JSON as it is: its way through a type and back would cost more than all that the server does to us.
@@ -188,11 +192,14 @@ fn overtaken(result: kube::Result<Arrived>, adopted: bool) -> kube::Result<Writt
     }
 }
 
-/// Puts random values where they are asked for: 32 letters and digits, about 190 bits.
-fn with_drawn(mut object: Value, drawn: &[&'static str]) -> Value {
-    for key in drawn {
-        let value: String = rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect();
-        object["stringData"][*key] = json!(value);
+/// Puts random values where they are asked for.
+fn with_drawn(mut object: Value, drawn: &[Draw]) -> Value {
+    for draw in drawn {
+        let value: String = match draw {
+            Draw::Letters(_) => rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect(),
+            Draw::Bytes(_, written) => written(&rand::random()),
+        };
+        object["stringData"][draw.key()] = json!(value);
     }
     object
 }

@@ -18,9 +18,11 @@ async fn a_key_is_drawn_once_and_kept() {
     stage.ready("x", json!({})).await;
     let key = stage.object("secrets", "x-key")["data"]["key"].clone();
     assert_eq!(key.as_str().unwrap().len(), 44, "32 characters in base64");
+    let seed = stage.object("secrets", "x-key")["data"]["seed"].clone();
+    assert_eq!(seed.as_str().unwrap().len(), 88, "32 bytes as 64 characters in base64");
     stage.edit_spec("x", json!({"colour": "blue"})).await;
     stage.until_ready("x").await;
-    assert_eq!(stage.object("secrets", "x-key")["data"]["key"], key);
+    assert_eq!(stage.object("secrets", "x-key")["data"], json!({"key": key, "seed": seed}));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,9 @@
 //! A component to test with: a ConfigMap, a Secret made once, a `StatefulSet`, and something that the product must be told.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use k8s_openapi::{
     api::{
@@ -18,7 +21,7 @@ use temporal_stack_common::{
     api::{DeletionPolicy, Rollout, Status, annotation},
     component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
     condition::reason,
-    manifest::Manifest,
+    manifest::{Draw, Manifest, hex},
     world::World,
 };
 
@@ -38,6 +41,8 @@ pub struct LampSpec {
     pub tidy: bool,
     /// A volume claim that somebody else makes.
     pub claim: Option<String>,
+    /// What the label `room` of the first pod is to say.
+    pub room: Option<String>,
     /// A `StorageClass` that must be there.
     pub class: Option<String>,
     /// What the product is to be told.
@@ -144,7 +149,7 @@ impl Component for Lamps {
             Child::kept::<Secret>(),
             Child::kept::<StatefulSet>(),
             Child::adjusted::<PersistentVolumeClaim>(),
-            Child::restarted::<Pod>(),
+            Child::restarted::<Pod>().and_labelled(),
         ]
     }
 
@@ -190,7 +195,9 @@ impl Component for Lamps {
             },
         }));
         let mut manifests = vec![
-            Manifest::new(&secret).once(&["key"]).data(spec.deletion_policy),
+            Manifest::new(&secret)
+                .once(&[Draw::Letters("key"), Draw::Bytes("seed", |bytes| hex(bytes))])
+                .data(spec.deletion_policy),
             Manifest::new(&config),
             Manifest::new(&set).remade_on(&["/spec/serviceName"]),
         ];
@@ -208,6 +215,10 @@ impl Component for Lamps {
             let claim: PersistentVolumeClaim =
                 from(json!({"metadata": {"name": claim, "annotations": {"lamp": "on"}}}));
             manifests.push(Manifest::new(&claim).existing().data(spec.deletion_policy));
+        }
+        if let Some(room) = &spec.room {
+            let labels = BTreeMap::from([("room".to_owned(), room.clone())]);
+            manifests.push(Manifest::labels::<Pod>(&format!("{name}-0"), labels));
         }
         manifests
     }

@@ -179,6 +179,7 @@ impl Stage {
                 "annotations": {annotation::ROLL: roll},
                 "ownerReferences": [{
                     "apiVersion": "apps/v1", "kind": "StatefulSet", "name": lamp, "uid": set["metadata"]["uid"],
+                    "controller": true,
                 }],
             },
         });

@@ -1,18 +1,17 @@
-//! Secrets: cookies, administrator, binding. Those of logins are the same for all components.
+//! Secrets: administrator, binding. Those of cookies and logins are the same for all components.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
 use temporal_stack_common::{
-    api::{MessageQueue, annotation::FULL_RESTART},
+    api::MessageQueue,
     binding::{Binding, uri_part},
     login::{USERNAME, numbered, secret},
 };
 
 use crate::{
     amqp::Access,
-    cookie::{self, COOKIE, Next},
     external::VIRTUAL_HOST,
     names::{self, ADMINISTRATOR, AMQP},
     observe::Observed,
@@ -25,25 +24,6 @@ const TYPE: &str = "rabbitmq";
 /// The controller's own administrator; the password is drawn when it is made.
 pub(super) fn administrator(object: &MessageQueue) -> Secret {
     secret(names::administrator(object), &[(USERNAME, ADMINISTRATOR)])
-}
-
-/// A cookie that has been made: only its ownership is kept.
-pub(super) fn cookie(object: &MessageQueue, number: u32) -> Secret {
-    labelled(secret(names::cookie(object, number), &[]), number)
-}
-
-/// A cookie that is to be made.
-pub(super) fn next_cookie(object: &MessageQueue, next: &Next) -> Secret {
-    let given: Vec<(&str, &str)> = next.value.iter().map(|value| (COOKIE, value.as_str())).collect();
-    let mut made = labelled(secret(names::cookie(object, next.number), &given), next.number);
-    made.metadata.annotations =
-        next.permission.clone().map(|permission| BTreeMap::from([(FULL_RESTART.to_owned(), permission)]));
-    made
-}
-
-fn labelled(mut secret: Secret, number: u32) -> Secret {
-    secret.metadata.labels.get_or_insert_default().insert(cookie::NUMBER.to_owned(), number.to_string());
-    secret
 }
 
 /// What an application needs; absent until there is a login that works.

@@ -27,7 +27,7 @@ fn of(object: &MessageQueue, embedded: Embedded) -> Vec<Manifest> {
 fn summary(manifests: &[Manifest], kind: &str) -> Vec<String> {
     let of_kind = manifests.iter().filter(|manifest| manifest.resource.kind == kind);
     let line = |manifest: &Manifest| {
-        let absent = if manifest.making == Making::Absent { " absent" } else { "" };
+        let absent = if matches!(manifest.making, Making::Absent) { " absent" } else { "" };
         format!("{}{absent}", manifest.name())
     };
     of_kind.map(line).collect()

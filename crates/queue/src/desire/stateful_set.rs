@@ -6,11 +6,11 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         core::v1::{
-            Container, ContainerPort, EnvVar, EnvVarSource, Lifecycle, LifecycleHandler, ObjectFieldSelector, PodSpec,
-            PodTemplateSpec, Probe, TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
+            Container, ContainerPort, Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Probe, TCPSocketAction,
+            Volume, VolumeMount,
         },
     },
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -18,13 +18,13 @@ use temporal_stack_common::{
     api::{MessageQueue, Resources, annotation},
     component::Component,
     manifest::hash,
-    volume,
-    workload::{self, DATA, Set, Usual, container_security, env, exec, mount, read_only, resources, scratch},
+    shared, volume,
+    workload::{self, DATA, Set, Usual, container_security, env, exec, mount, of_pod, read_only, resources, scratch},
 };
 
 use super::config_map::rabbitmq_conf;
 use crate::{
-    Defaults, Queue, cookie,
+    Defaults, Queue,
     names::{self, AMQP, CLUSTERING, EPMD, MANAGEMENT, METRICS},
     observe::Embedded,
 };
@@ -80,7 +80,7 @@ fn template(object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> 
     let wanted = json!([provider.image, provider.resources, additional, embedded.restart]);
     let mut annotations = mesh();
     annotations.insert(annotation::CONFIG.to_owned(), hash(&Value::String(rabbitmq_conf(object, embedded))));
-    annotations.insert(cookie::NUMBER.to_owned(), cookie_number(embedded).to_string());
+    annotations.insert(shared::NUMBER.to_owned(), embedded.cookies.number().to_string());
     PodTemplateSpec {
         metadata: Some(workload::template_meta(selector(object), annotations, &wanted, embedded.restart.as_ref())),
         spec: Some(PodSpec {
@@ -88,28 +88,12 @@ fn template(object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> 
             containers: vec![rabbitmq(object, embedded, defaults)],
             volumes: Some(volumes(object, embedded)),
             security_context: Some(workload::pod_security(RABBITMQ)),
-            topology_spread_constraints: Some(vec![apart(object)]),
+            topology_spread_constraints: Some(vec![workload::apart(selector(object))]),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
             termination_grace_period_seconds: Some(GRACE),
             ..PodSpec::default()
         }),
-    }
-}
-
-/// The cookie that pods are to have; the first one is made in the same pass as the set.
-fn cookie_number(embedded: &Embedded) -> u32 {
-    embedded.cookies.current().map_or(1, |cookie| cookie.number)
-}
-
-/// One machine after the other, where there are several.
-fn apart(object: &MessageQueue) -> TopologySpreadConstraint {
-    TopologySpreadConstraint {
-        max_skew: 1,
-        topology_key: "kubernetes.io/hostname".to_owned(),
-        when_unsatisfiable: "ScheduleAnyway".to_owned(),
-        label_selector: Some(LabelSelector { match_labels: Some(selector(object)), ..LabelSelector::default() }),
-        ..TopologySpreadConstraint::default()
     }
 }
 
@@ -155,14 +139,6 @@ fn rabbitmq(object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> 
 
 /// What both containers have.
 fn container(name: &str, object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> Container {
-    let of_pod = |name: &str, path: &str| EnvVar {
-        name: name.to_owned(),
-        value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), ..Default::default() }),
-            ..EnvVarSource::default()
-        }),
-        ..EnvVar::default()
-    };
     Container {
         name: name.to_owned(),
         image: Some(embedded.provider.image.clone().unwrap_or_else(|| defaults.rabbitmq_image.clone())),
@@ -202,7 +178,7 @@ fn volumes(object: &MessageQueue, embedded: &Embedded) -> Vec<Volume> {
         scratch("etc"),
         scratch("log"),
         scratch("tmp"),
-        workload::secret("cookie", names::cookie(object, cookie_number(embedded))),
+        workload::secret("cookie", names::cookie(object, embedded.cookies.number())),
         workload::secret("administrator", names::administrator(object)),
         workload::config_map("config", names::config(object), false),
         workload::config_map("members", names::members(object), true),

@@ -158,7 +158,8 @@ async fn a_permitted_full_stop_exchanges_the_cookie_once() {
             refused(space, &["not applied"]).await?;
             space.annotate(FULL_RESTART, &json!(permission)).await?;
             ensure!(cookie(space, number).await? == value, "the permitted cookie is another");
-            let has_it = |pod: &Pod| pod.annotations().get("temporal-stack.dev/cookie") == Some(&number.to_string());
+            let has_it =
+                |pod: &Pod| pod.annotations().get("temporal-stack.dev/shared-secret") == Some(&number.to_string());
             for ordinal in 0..3 {
                 until(&space.api::<Pod>(), &MessageQueue::pod(ordinal), &format!("cookie {number}"), has_it).await?;
             }

@@ -1,0 +1,336 @@
+//! A secret that all pods of a component share: an Erlang cookie, the secret of a private network.
+//!
+//! Pods with another secret cannot speak with the rest, so it cannot roll: an edit of it is not applied until the user permits
+//! one full stop and start, by a new value of the annotation [`FULL_RESTART`]. The secrets are a row: each is a Secret
+//! `…-<n>` that is made once, and pods say which one they have.
+//!
+//! ```text
+//!   permitted ─▶ Secret n+1 is made ─▶ the template names it, no replicas ─▶ no pod has Secret n any more
+//!     ─▶ the replicas are back ─▶ Secret n goes
+//! ```
+
+use std::{collections::BTreeMap, fmt};
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Pod, Secret},
+};
+use kube::ResourceExt;
+
+use crate::{
+    api::{DeletionPolicy, annotation::FULL_RESTART},
+    binding,
+    cache::Children,
+    login,
+    manifest::{Draw, Manifest},
+};
+
+/// Label of the Secrets of the row, and annotation of the pod template and its pods: which one it is.
+pub const NUMBER: &str = "temporal-stack.dev/shared-secret";
+
+/// A shared secret that has been made. `Debug` shows no value.
+#[derive(Clone, PartialEq)]
+pub struct Made {
+    /// Its place in the row.
+    pub number: u32,
+    secret: Secret,
+}
+
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Made").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Made {
+    /// The shared secret that a Secret holds; `None` if it has no number.
+    pub fn of(secret: Secret) -> Option<Self> {
+        let number = secret.labels().get(NUMBER)?.parse().ok()?;
+        Some(Self { number, secret })
+    }
+
+    /// A value; `None` if the key is absent, empty, or not UTF-8.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        binding::text(&self.secret, key)
+    }
+
+    /// What was noted when it was made.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.secret.annotations().get(key).map(String::as_str)
+    }
+}
+
+/// A shared secret that is to be made. `Debug` shows no value.
+#[derive(Clone, Default)]
+pub struct Next {
+    /// Its place in the row.
+    pub number: u32,
+    /// The permission for a full stop that it is made for.
+    pub permission: Option<String>,
+    /// The values that are known.
+    pub given: BTreeMap<&'static str, String>,
+    /// The values that are drawn.
+    pub drawn: Vec<Draw>,
+    /// What is noted with it: annotations beside that of the permission.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+/// What is to become of the row.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// It stays as it is.
+    Keep,
+    /// This one is to be made, when the component has said what is in it.
+    Make(Next),
+    /// The user wants another than the newest, and has not permitted a full stop.
+    Refused,
+    /// The Secret of this number has gone, pods have it, and the user has not permitted a full stop.
+    Lost(u32),
+}
+
+/// Decides by the row, oldest first; the number that pods have; whether what the user wants differs from the newest; and the
+/// user's newest permission for a full stop. Each permission is good for one.
+pub fn decide(
+    made: &[Made],
+    in_use: Option<u32>,
+    permission: Option<&str>,
+    differs: impl FnOnce(&Made) -> bool,
+) -> Decision {
+    let newest = made.last();
+    let last = newest.map(|newest| newest.number);
+    let make = || {
+        let number = last.max(in_use).unwrap_or_default() + 1;
+        Decision::Make(Next { number, permission: permission.map(str::to_owned), ..Next::default() })
+    };
+    let is_permitted = permission.is_some() && permission != newest.and_then(|newest| newest.annotation(FULL_RESTART));
+    match (newest, in_use) {
+        // The pods that run would never speak with one that starts with another.
+        (_, Some(lost)) if last < in_use => {
+            if is_permitted {
+                make()
+            } else {
+                Decision::Lost(lost)
+            }
+        }
+        (None, _) => make(),
+        (Some(newest), _) if differs(newest) => {
+            if is_permitted {
+                make()
+            } else {
+                Decision::Refused
+            }
+        }
+        (Some(_), _) => Decision::Keep,
+    }
+}
+
+/// A row of shared secrets. A component has one.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    /// Those that have been made, oldest first.
+    pub made: Vec<Made>,
+    /// The one that is to be made.
+    pub next: Option<Next>,
+}
+
+impl Shared {
+    /// The one that pods are to have.
+    pub fn current(&self) -> Option<&Made> {
+        self.made.last()
+    }
+
+    /// The number of the one that pods are to have, for their template; the first one is made in the same pass as their set.
+    pub fn number(&self) -> u32 {
+        self.known_number().unwrap_or(1)
+    }
+
+    fn known_number(&self) -> Option<u32> {
+        let next = self.next.as_ref().map(|next| next.number);
+        self.current().map(|current| current.number).or(next)
+    }
+
+    /// Whether all pods must end before one may start, so that their set is to have no replicas: some have another number.
+    pub fn must_stop(&self, pods: impl IntoIterator<Item = Option<u32>>) -> bool {
+        let number = self.known_number();
+        number.is_some() && pods.into_iter().any(|pod| pod != number)
+    }
+
+    /// Whether a full stop is under way: all pods must end, or their set has no `replicas` and some are still there.
+    pub fn is_stopping(&self, replicas: Option<i32>, pods: impl IntoIterator<Item = Option<u32>>) -> bool {
+        let mut pods = pods.into_iter().peekable();
+        (replicas == Some(0) && pods.peek().is_some()) || self.must_stop(pods)
+    }
+
+    /// The Secrets as they are to be: the current one, the next one, and those before for as long as pods must stop that may
+    /// have them. `name` names the Secret of a number.
+    pub fn manifests(&self, name: impl Fn(u32) -> String, must_stop: bool, policy: DeletionPolicy) -> Vec<Manifest> {
+        let current = self.current().map(|current| current.number);
+        let made = self.made.iter().map(|made| {
+            if Some(made.number) != current && !must_stop {
+                Manifest::absent::<Secret>(&name(made.number))
+            } else {
+                // Only its ownership is kept.
+                let secret = numbered(login::secret(name(made.number), &[]), made.number);
+                Manifest::new(&secret).once(&[]).data(policy)
+            }
+        });
+        let next = self.next.iter().map(|next| {
+            let given: Vec<_> = next.given.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            let mut secret = numbered(login::secret(name(next.number), &given), next.number);
+            let permission = next.permission.iter().map(|permission| (FULL_RESTART.to_owned(), permission.clone()));
+            let annotations: BTreeMap<_, _> = next.annotations.clone().into_iter().chain(permission).collect();
+            secret.metadata.annotations = (!annotations.is_empty()).then_some(annotations);
+            Manifest::new(&secret).once(&next.drawn).data(policy)
+        });
+        made.chain(next).collect()
+    }
+}
+
+/// The secrets that have been made and have all of these keys, oldest first: one without a value is as good as lost.
+pub fn row(children: &Children, keys: &[&str]) -> Vec<Made> {
+    let made = children.all::<Secret>().into_iter().filter_map(Made::of);
+    let mut row: Vec<Made> = made.filter(|made| keys.iter().all(|key| made.text(key).is_some())).collect();
+    row.sort_by_key(|made| made.number);
+    row
+}
+
+/// The number of the secret that a pod has.
+pub fn of_pod(pod: &Pod) -> Option<u32> {
+    pod.annotations().get(NUMBER)?.parse().ok()
+}
+
+/// The number of the secret that the next pods of a set will have.
+pub fn of_set(set: &StatefulSet) -> Option<u32> {
+    let template = set.spec.as_ref()?.template.metadata.as_ref()?;
+    template.annotations.as_ref()?.get(NUMBER)?.parse().ok()
+}
+
+/// The newest number that pods have; while there is none, the one of their set.
+pub fn in_use(pods: impl IntoIterator<Item = Option<u32>>, set: Option<&StatefulSet>) -> Option<u32> {
+    pods.into_iter().flatten().max().or(set.and_then(of_set))
+}
+
+fn numbered(mut secret: Secret, number: u32) -> Secret {
+    secret.metadata.labels.get_or_insert_default().insert(NUMBER.to_owned(), number.to_string());
+    secret
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Making;
+
+    const KEY: &str = "key";
+
+    fn made(number: u32, permission: Option<&str>) -> Made {
+        let mut secret = numbered(login::secret(format!("x-{number}"), &[(KEY, "old")]), number);
+        let annotations = permission.map(|permission| (FULL_RESTART.to_owned(), permission.to_owned()));
+        secret.metadata.annotations = Some(annotations.into_iter().collect());
+        Made::of(secret).unwrap()
+    }
+
+    /// What is decided where the user wants this value.
+    fn told(made: &[Made], in_use: Option<u32>, permission: Option<&str>, wish: &str) -> String {
+        match decide(made, in_use, permission, |newest| newest.text(KEY) != Some(wish)) {
+            Decision::Make(next) => format!("make {} {}", next.number, next.permission.unwrap_or_default()),
+            decision => format!("{decision:?}").to_lowercase(),
+        }
+    }
+
+    #[test]
+    fn the_first_one_is_made_and_kept() {
+        assert_eq!(told(&[], None, None, "old"), "make 1 ");
+        assert_eq!(told(&[made(1, None)], Some(1), None, "old"), "keep");
+        assert_eq!(told(&[made(1, None)], None, Some("may"), "old"), "keep");
+    }
+
+    #[test]
+    fn an_edit_is_refused_until_a_full_stop_is_permitted_and_each_permission_is_good_for_one() {
+        assert_eq!(told(&[made(1, None)], Some(1), None, "new"), "refused");
+        assert_eq!(told(&[made(1, None)], Some(1), Some("may"), "new"), "make 2 may");
+        assert_eq!(told(&[made(2, Some("may"))], Some(2), Some("may"), "new"), "refused");
+        assert_eq!(told(&[made(2, Some("may"))], Some(2), Some("june"), "new"), "make 3 june");
+    }
+
+    #[test]
+    fn one_that_is_lost_while_pods_have_it_is_not_replaced_unless_permitted() {
+        assert_eq!(told(&[], Some(2), None, "old"), "lost(2)");
+        assert_eq!(told(&[], Some(2), Some("may"), "old"), "make 3 may");
+        assert_eq!(told(&[made(1, None)], Some(2), None, "new"), "lost(2)");
+        assert_eq!(told(&[made(1, None)], Some(2), Some("may"), "old"), "make 3 may");
+    }
+
+    #[test]
+    fn one_that_pods_are_stopping_with_may_be_lost() {
+        assert_eq!(told(&[made(2, None)], Some(1), None, "old"), "keep");
+    }
+
+    #[test]
+    fn pods_stop_when_one_has_another_number_or_none() {
+        let shared = Shared { made: vec![made(1, None), made(2, None)], next: None };
+        assert_eq!(shared.number(), 2);
+        assert!(shared.must_stop([Some(2), Some(1)]) && shared.must_stop([None]));
+        assert!(!shared.must_stop([Some(2), Some(2)]) && !shared.must_stop([]));
+        assert!(shared.is_stopping(Some(0), [Some(2)]) && !shared.is_stopping(Some(0), []));
+        assert!(!shared.is_stopping(Some(1), [Some(2)]));
+    }
+
+    #[test]
+    fn where_all_are_lost_pods_stop_for_the_one_that_is_made() {
+        let next = Next { number: 3, ..Next::default() };
+        let shared = Shared { made: Vec::new(), next: Some(next) };
+        assert_eq!(shared.number(), 3);
+        assert!(shared.must_stop([Some(2)]));
+        let stalled = Shared::default();
+        assert_eq!((stalled.number(), stalled.must_stop([Some(2)])), (1, false));
+    }
+
+    #[test]
+    fn one_stays_for_as_long_as_pods_may_have_it() {
+        let shared = Shared { made: vec![made(1, None), made(2, None)], next: None };
+        let absent = |must_stop| {
+            let manifests = shared.manifests(|number| format!("x-{number}"), must_stop, DeletionPolicy::Retain);
+            let absent = manifests.iter().filter(|one| matches!(one.making, Making::Absent));
+            absent.map(|one| one.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(absent(true), [] as [&str; 0]);
+        assert_eq!(absent(false), ["x-1"]);
+    }
+
+    #[test]
+    fn the_next_one_says_what_it_holds_and_what_it_was_made_for() {
+        let next = Next {
+            number: 2,
+            permission: Some("may".to_owned()),
+            given: BTreeMap::from([(KEY, "new".to_owned())]),
+            drawn: vec![Draw::Letters("other")],
+            annotations: BTreeMap::from([("mode".to_owned(), "private".to_owned())]),
+        };
+        assert!(!format!("{next:?}").contains("new"));
+        let shared = Shared { made: vec![made(1, None)], next: Some(next) };
+        let manifests = shared.manifests(|number| format!("x-{number}"), false, DeletionPolicy::Retain);
+        let [kept, next] = &manifests[..] else { panic!("{manifests:?}") };
+        assert_eq!((kept.name(), kept.object.get("data")), ("x-1", None));
+        let read = Made::of(serde_json::from_value(next.object.clone()).unwrap()).unwrap();
+        assert_eq!((read.number, read.text(KEY)), (2, Some("new")));
+        assert_eq!((read.annotation(FULL_RESTART), read.annotation("mode")), (Some("may"), Some("private")));
+        assert!(matches!(&next.making, Making::Once { drawn } if drawn[0].key() == "other"));
+    }
+
+    #[test]
+    fn pods_say_which_one_they_have_and_their_set_which_one_they_will_have() {
+        let set: StatefulSet = serde_json::from_value(serde_json::json!({
+            "spec": {"template": {"metadata": {"annotations": {NUMBER: "3"}}}, "selector": {}},
+        }))
+        .unwrap();
+        assert_eq!(in_use([Some(1), None, Some(2)], Some(&set)), Some(2));
+        assert_eq!(in_use([None], Some(&set)), Some(3));
+        assert_eq!(in_use([], None), None);
+    }
+}
