@@ -6,10 +6,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt as _;
 use kube::api::ApiResource;
 use serde_json::{Value, json};
-use temporal_stack_common::api::{MessageQueue, PostgresDatabase};
+use temporal_stack_common::api::{IpfsCluster, MessageQueue, PostgresDatabase};
 use temporal_stack_common::component::{Child, Component};
 use temporal_stack_common::driver;
 use temporal_stack_database::Database;
+use temporal_stack_ipfs::Ipfs;
 use temporal_stack_queue::Queue;
 
 /// The namespace that the controllers live in.
@@ -57,6 +58,16 @@ pub const ALL: &[Controller] = &[
         sample: || json!({}),
         workload: || ApiResource::erase::<StatefulSet>(&()),
         kept: kept::<Queue>,
+    },
+    Controller {
+        name: "ipfs",
+        program: "ipfs-controller",
+        crd: IpfsCluster::crd,
+        rules: driver::rules::<Ipfs>,
+        images: &[("RELATED_IMAGE_KUBO", "kubo"), ("RELATED_IMAGE_IPFS_CLUSTER", "ipfs-cluster")],
+        sample: || json!({}),
+        workload: || ApiResource::erase::<StatefulSet>(&()),
+        kept: kept::<Ipfs>,
     },
 ];
 

@@ -18,9 +18,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::go_module;
 use crate::machine::{self, Needed};
 use crate::step::{LoggedCommand, Step, Steps};
 use builder::Builder;
+use programs::Program;
 pub use recipe::Recipe;
 
 /// All images, each after the one that it is from.
@@ -29,11 +31,14 @@ pub const ALL: &[Recipe] = &[
     Recipe::packages("runtime"),
     Recipe::packages("postgres"),
     Recipe::packages("rabbitmq"),
+    Recipe::go("kubo", "github.com/ipfs/kubo", &["ipfs"]),
+    Recipe::go("ipfs-cluster", "github.com/ipfs-cluster/ipfs-cluster", &["ipfs-cluster-ctl", "ipfs-cluster-service"]),
     Recipe::controller("database-controller", "temporal-stack-database"),
     Recipe::controller("queue-controller", "temporal-stack-queue"),
+    Recipe::controller("ipfs-controller", "temporal-stack-ipfs"),
 ];
 
-/// What building images needs of the machine.
+/// What building images needs of the machine, beside what Go programs do.
 pub const NEEDED: &[Needed] = &[
     Needed { program: "apt-get", package: "apt" },
     Needed { program: "buildah", package: "buildah" },
@@ -96,7 +101,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Installs what building images needs, after asking.
 pub fn agree(yes: bool) -> Result<()> {
-    let packages = machine::missing(NEEDED);
+    let needed: Vec<Needed> = NEEDED.iter().chain(go_module::NEEDED).copied().collect();
+    let packages = machine::missing(&needed);
     if packages.is_empty() {
         return Ok(());
     }
@@ -113,31 +119,34 @@ pub fn build<N: AsRef<str>>(steps: &mut Steps, names: &[N]) -> Result<Vec<Image>
     let programs = programs::build(steps, &recipes)?;
     let mut builder = Builder::new()?;
     let image = |recipe: &&'static Recipe| {
-        let program = programs.get(recipe.name).map(PathBuf::as_path);
-        builder.image(steps, recipe, &recipe.tag()?, program)
+        let programs = programs.get(recipe.name).map(Vec::as_slice).unwrap_or_default();
+        builder.image(steps, recipe, &recipe.tag()?, programs)
     };
     recipes.iter().map(image).collect()
 }
 
 /// Builds the program of one controller, as it is in its image.
 pub fn program(steps: &mut Steps, name: &str) -> Result<PathBuf> {
-    let recipe = find(name)?;
-    programs::build(steps, &[recipe])?.remove(name).with_context(|| format!("{name} is no program of this workspace"))
+    let built = programs::build(steps, &[find_controller(name)?])?.remove(name);
+    let program = built.and_then(|programs| programs.into_iter().next());
+    Ok(program.with_context(|| format!("{name} is no program of this workspace"))?.file)
 }
 
 /// Builds one controller's image with another tag than the workspace's version, or of another program than cargo
 /// builds now, or both: two versions of a controller, for tests of upgrades.
 pub fn controller(steps: &mut Steps, name: &str, tag: Option<&str>, program: Option<&Path>) -> Result<Image> {
-    let recipe = find(name)?;
-    if !recipe.has_program() {
-        bail!("{name} is not a controller: its tag is in deploy/images/{name}/version");
-    }
-    let program = match program {
-        Some(program) => program.to_owned(),
-        None => programs::build(steps, &[recipe])?.remove(name).unwrap_or_default(),
-    };
+    let recipe = find_controller(name)?;
+    let program = program.map_or_else(|| self::program(steps, name), |program| Ok(program.to_owned()))?;
     let tag = tag.map_or_else(|| recipe.tag(), |tag| Ok(tag.to_owned()))?;
-    Builder::new()?.image(steps, recipe, &tag, Some(&program))
+    Builder::new()?.image(steps, recipe, &tag, &[Program::controller(program)])
+}
+
+fn find_controller(name: &str) -> Result<&'static Recipe> {
+    let recipe = find(name)?;
+    if !recipe.is_controller() {
+        bail!("{name} is not a controller: what deploy/images/{name} says is its tag and its program");
+    }
+    Ok(recipe)
 }
 
 fn find(name: &str) -> Result<&'static Recipe> {

@@ -112,6 +112,11 @@ pub trait Component: Send + Sync + 'static {
         None
     }
 
+    /// Whether an action is a part of the product's ordinary life, such as trying something again: it puts no Ready in doubt.
+    fn is_upkeep(&self, _action: &Self::Action) -> bool {
+        false
+    }
+
     /// Tells the product one thing.
     fn act(
         &self,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::context::Context;
+use super::programs::Program;
 use super::recipe::{Contents, Recipe};
 use super::store::{self, Store};
 use super::{Image, contained, debian, find};
@@ -42,20 +43,20 @@ impl Builder {
         steps: &mut Steps,
         recipe: &'static Recipe,
         tag: &str,
-        program: Option<&Path>,
+        programs: &[Program],
     ) -> Result<Image> {
-        if let Some(known) = self.bases.get(recipe.name).filter(|_| program.is_none()) {
+        if let Some(known) = self.bases.get(recipe.name).filter(|_| programs.is_empty()) {
             return Ok(known.clone());
         }
         let base = match recipe.from {
             Some(name) => {
                 let from = find(name)?;
-                Some(self.image(steps, from, &from.tag()?, None)?)
+                Some(self.image(steps, from, &from.tag()?, &[])?)
             }
             None => None,
         };
         let image = steps.run(&format!("image {}", recipe.name), |step| {
-            let order = self.order(recipe, tag, program, base)?;
+            let order = self.order(recipe, tag, programs, base)?;
             if store::touch(&order.image.archive) {
                 step.cached();
             } else {
@@ -63,7 +64,7 @@ impl Builder {
             }
             Ok(order.image)
         })?;
-        if program.is_none() {
+        if programs.is_empty() {
             self.bases.insert(recipe.name, image.clone());
         }
         Ok(image)
@@ -73,12 +74,12 @@ impl Builder {
         &self,
         recipe: &'a Recipe,
         tag: &'a str,
-        program: Option<&Path>,
+        programs: &[Program],
         base: Option<Image>,
     ) -> Result<Order<'a>> {
         let mut context = Context::read(&recipe.path())?;
-        if let Some(program) = program {
-            context.add("controller", program)?;
+        for program in programs {
+            context.add(program.name, &program.file)?;
         }
         let reference = format!("localhost/temporal-stack/{}:{tag}", recipe.name);
         let generation = store::generation()?;
@@ -114,7 +115,7 @@ fn buildah(step: &Step, order: &Order<'_>, work: &Path) -> Result<PathBuf> {
     match order.recipe.contents {
         Contents::Debian => debian::root(step, work, &context, order.tag)?,
         Contents::Packages => arguments.extend(apt(step, work)?),
-        Contents::Cargo { .. } => {}
+        Contents::Cargo { .. } | Contents::Go { .. } => {}
     }
     let archive = work.join("image.tar");
     step.note("buildah");

@@ -1,4 +1,4 @@
-//! The programs of this workspace that images contain.
+//! The programs that images contain: of this workspace, and of Go modules.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -8,22 +8,49 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::recipe::{Contents, Recipe};
+use crate::go_module;
 use crate::place;
 use crate::step::{Step, Steps};
 
-/// Builds the programs of these images in one go and says where each is.
-pub(super) fn build(steps: &mut Steps, recipes: &[&Recipe]) -> Result<BTreeMap<&'static str, PathBuf>> {
-    let wanted: Vec<_> = recipes.iter().filter_map(|recipe| Some((recipe.name, package(recipe)?))).collect();
-    if wanted.is_empty() {
-        return Ok(BTreeMap::new());
+/// A program in an image.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    /// What the image's Containerfile calls it.
+    pub(super) name: &'static str,
+    /// Where it was built.
+    pub(super) file: PathBuf,
+}
+
+impl Program {
+    /// The program of a controller: its folder is that of all controllers.
+    pub(super) fn controller(file: PathBuf) -> Self {
+        Self { name: "controller", file }
     }
-    steps.run("build the controllers", |step| cargo_build(step, &wanted))
+}
+
+/// Builds the programs of these images, unless they are in the cache, and says of each image which they are.
+pub(super) fn build(steps: &mut Steps, recipes: &[&Recipe]) -> Result<BTreeMap<&'static str, Vec<Program>>> {
+    let mut built = BTreeMap::new();
+    let wanted: Vec<_> = recipes.iter().filter_map(|recipe| Some((recipe.name, package(recipe)?))).collect();
+    if !wanted.is_empty() {
+        let controllers = steps.run("build the controllers", |step| cargo_build(step, &wanted))?;
+        built.extend(controllers.into_iter().map(|(name, file)| (name, vec![Program::controller(file)])));
+    }
+    for recipe in recipes {
+        if let Contents::Go { programs, .. } = recipe.contents {
+            let dir = recipe.go_module(programs).build(steps)?;
+            let program = |name: &&'static str| Program { name, file: dir.join(name) };
+            built.insert(recipe.name, programs.iter().map(program).collect());
+        }
+    }
+    go_module::forget_build_cache()?;
+    Ok(built)
 }
 
 fn package(recipe: &Recipe) -> Option<&'static str> {
     match recipe.contents {
         Contents::Cargo { package } => Some(package),
-        Contents::Debian | Contents::Packages => None,
+        Contents::Debian | Contents::Packages | Contents::Go { .. } => None,
     }
 }
 

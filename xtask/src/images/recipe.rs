@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
+use crate::go_module::GoModule;
 use crate::place;
 
 /// An image that can be built.
@@ -26,6 +27,8 @@ pub(super) enum Contents {
     Packages,
     /// A program of this workspace, named as the image is.
     Cargo { package: &'static str },
+    /// Programs of a Go module: those that the `tool` lines of its folder's `go.mod` name.
+    Go { module: &'static str, programs: &'static [&'static str] },
 }
 
 impl Recipe {
@@ -41,21 +44,63 @@ impl Recipe {
         Self { name, folder: "controller", from: Some("runtime"), contents: Contents::Cargo { package } }
     }
 
-    /// The tag that it has unless a caller wants another: a controller's is the workspace's version.
+    pub(super) const fn go(name: &'static str, module: &'static str, programs: &'static [&'static str]) -> Self {
+        Self { name, folder: name, from: Some("base"), contents: Contents::Go { module, programs } }
+    }
+
+    /// The tag that it has unless a caller wants another: a controller's is the workspace's version, a Go program's its
+    /// module's.
     pub fn tag(&self) -> Result<String> {
-        if self.has_program() {
-            return Ok(env!("CARGO_PKG_VERSION").to_owned());
+        match self.contents {
+            Contents::Debian | Contents::Packages => self.tag_in_folder(),
+            Contents::Cargo { .. } => Ok(env!("CARGO_PKG_VERSION").to_owned()),
+            Contents::Go { module, programs } => self.go_module(programs).version_of(module),
         }
+    }
+
+    fn tag_in_folder(&self) -> Result<String> {
         let file = self.path().join("version");
         let text = fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?;
         Ok(text.trim().to_owned())
     }
 
-    pub(super) fn has_program(&self) -> bool {
+    pub(super) fn is_controller(&self) -> bool {
         matches!(self.contents, Contents::Cargo { .. })
+    }
+
+    pub(super) fn go_module(&self, programs: &'static [&'static str]) -> GoModule {
+        GoModule::new(self.name, self.path(), programs)
     }
 
     pub(super) fn path(&self) -> PathBuf {
         place::workspace().join("deploy/images").join(self.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ALL;
+    use super::*;
+
+    #[test]
+    fn a_go_image_has_the_tag_of_the_official_one() {
+        for (name, starts) in [("kubo", "v0."), ("ipfs-cluster", "v1.")] {
+            let recipe = ALL.iter().find(|recipe| recipe.name == name).unwrap();
+            let tag = recipe.tag().unwrap();
+            assert!(tag.starts_with(starts), "{name}:{tag}");
+        }
+    }
+
+    #[test]
+    fn what_a_go_image_copies_is_among_the_tools_of_its_module() {
+        for recipe in ALL {
+            let Contents::Go { programs, .. } = recipe.contents else { continue };
+            let go_mod = fs::read_to_string(recipe.path().join("go.mod")).unwrap();
+            let containerfile = fs::read_to_string(recipe.path().join("Containerfile")).unwrap();
+            for program in programs {
+                assert!(go_mod.contains(&format!("/{program}\n")), "{program}");
+                assert!(containerfile.contains(&format!("COPY --chmod=0755 {program} ")), "{program}");
+            }
+        }
     }
 }

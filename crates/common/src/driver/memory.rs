@@ -37,6 +37,10 @@ pub(super) struct State {
     pub(super) awaited: Option<Reason>,
     /// Passes that changed something one after the other.
     pub(super) changes: u32,
+    /// What these did, as hashes.
+    pub(super) done: Vec<String>,
+    /// How many of these did what one before had done.
+    pub(super) futile: u32,
     /// How often the object has let others go first.
     pub(super) yields: u32,
     /// The generation that the newest pass was about.

@@ -33,7 +33,7 @@ use crate::{
 
 /// How old a verdict may be before the component is used again.
 const VERIFY_EVERY: Duration = Duration::from_secs(180);
-/// How many passes in a row may change something before they slow down.
+/// How many passes in a row may do again what one before had done, before they slow down.
 const PATIENCE: u32 = 10;
 /// How old a read of something of the cluster may be before the user is called upon for its sake.
 const FRESH: Duration = Duration::from_secs(1);
@@ -138,16 +138,22 @@ impl<C: Component> Pass<'_, C> {
             Err(taken) => return self.end(stalled_by(&taken), facts).await,
         };
         let actions = self.with.component.actions(self.object, &observed);
-        if is_paused(self.object) && (!plan.writes.is_empty() || !actions.is_empty()) {
-            let held_back = format!("{} changes are", plan.writes.len() + actions.len());
+        let (upkeep, actions): (Vec<_>, Vec<_>) =
+            actions.into_iter().partition(|action| self.with.component.is_upkeep(action));
+        if is_paused(self.object) && !(plan.writes.is_empty() && actions.is_empty() && upkeep.is_empty()) {
+            let held_back = format!("{} changes are", plan.writes.len() + actions.len() + upkeep.len());
             let missing = settle::unsettled(&manifests, &self.children);
             return self.end(paused(&held_back, missing.as_deref()), facts).await;
         }
+        self.tell(&observed, &upkeep).await?;
         if !plan.writes.is_empty() || !actions.is_empty() {
             return self.work(&observed, &plan, &actions, facts).await;
         }
 
-        self.memory.with(|state| state.changes = 0);
+        self.memory.with(|state| {
+            (state.changes, state.futile) = (0, 0);
+            state.done = Vec::new();
+        });
         let outdated = restart::outdated(&manifests, &self.children);
         if let Some(statement) = restart::pending(&outdated, self.with.component.rollout(self.object)) {
             facts.statements.push(statement);
@@ -280,21 +286,11 @@ impl<C: Component> Pass<'_, C> {
                 Written::Overtaken => {}
             }
         }
-        for action in actions {
-            tracing::info!(object = %object.name_any(), %namespace, "{action}");
-            self.with
-                .component
-                .act(object, observed, action)
-                .await
-                .map_err(|source| Error::Act { action: action.to_string(), source })?;
-        }
+        self.tell(observed, actions).await?;
         // What was just changed has not been used yet.
         self.memory.with(|state| state.verdict = None);
-        let changes = self.memory.with(|state| {
-            state.changes = state.changes.saturating_add(1);
-            state.changes
-        });
-        let again = changed && changes < PATIENCE;
+        let futile = self.note_work(plan, actions);
+        let again = changed && futile < PATIENCE;
         // The next pass comes at once and says what it finds. Until then a Ready must not stand; anything else may.
         if again && !says_ready(object, self.memory) {
             self.memory.with(|state| state.failures = 0);
@@ -303,11 +299,39 @@ impl<C: Component> Pass<'_, C> {
         let outcome = Outcome::Reconciling(reason::APPLYING, "changes were made; their effect is awaited".to_owned());
         let later = self.end(outcome, facts).await?;
         // Where the cache is behind, the same writes would be tried again and again: the watch calls when it has caught up.
-        Ok(match changes.checked_sub(PATIENCE) {
+        Ok(match futile.checked_sub(PATIENCE) {
             _ if !changed => later,
             None => Next::Again,
             // Somebody undoes what we do, or the product forgets it: no reason to fight at full speed.
             Some(futile) => Next::After(backoff(futile)),
+        })
+    }
+
+    /// Tells the product these things, in order.
+    async fn tell(&self, observed: &C::Observed, actions: &[C::Action]) -> Result<(), C> {
+        let (object, namespace) = (self.object, &self.instance.namespace);
+        for action in actions {
+            tracing::info!(object = %object.name_any(), %namespace, "{action}");
+            let told = self.with.component.act(object, observed, action).await;
+            told.map_err(|source| Error::Act { action: action.to_string(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Remembers what a pass did. Says how many passes in a row did what one before them had done: a long way has many
+    /// different steps, a fight the same ones.
+    fn note_work(&self, plan: &Plan, actions: &[C::Action]) -> u32 {
+        let writes = plan.writes.iter().map(ToString::to_string);
+        let done: Vec<String> = writes.chain(actions.iter().map(ToString::to_string)).collect();
+        let done = hash(&done.into());
+        self.memory.with(|state| {
+            state.changes = state.changes.saturating_add(1);
+            if state.done.contains(&done) {
+                state.futile = state.futile.saturating_add(1);
+            } else {
+                state.done.push(done);
+            }
+            state.futile
         })
     }
 

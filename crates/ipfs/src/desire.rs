@@ -1,0 +1,105 @@
+//! The bill of materials, in the order of applying.
+
+mod network_policy;
+mod secret;
+mod service;
+#[cfg(test)]
+mod snapshot;
+mod stateful_set;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use temporal_stack_common::{
+    api::{DeletionPolicy, IpfsCluster},
+    manifest::Manifest,
+    volume, workload,
+};
+
+pub(crate) use stateful_set::{SERVES, selector};
+
+use crate::{
+    Defaults, identity,
+    names::{self, MOST_PEERS},
+    observe::{Embedded, Observed, Source},
+    scale,
+    survey::Survey,
+};
+
+/// What is wanted in the cluster.
+pub(crate) fn desire(object: &IpfsCluster, observed: &Observed, defaults: &Defaults) -> Vec<Manifest> {
+    match &observed.source {
+        Source::External(access) => {
+            access.iter().map(|access| Manifest::new(&secret::external_binding(object, access))).collect()
+        }
+        Source::Embedded(embedded) => peers(object, embedded, defaults),
+    }
+}
+
+fn peers(object: &IpfsCluster, embedded: &Embedded, defaults: &Defaults) -> Vec<Manifest> {
+    let policy = object.spec.deletion_policy;
+    let provider = &embedded.provider;
+    let there = scale::there(object, embedded);
+    let name = |number| names::shared(object, number);
+    let mut manifests = embedded.shared.manifests(name, embedded.must_stop(), policy);
+    manifests.extend(identities(object, embedded, there));
+    manifests.extend(volumes(object, embedded, there));
+    manifests.push(Manifest::new(&service::pods(object)));
+    manifests.push(Manifest::new(&service::clients(object, embedded)));
+    if let Some(gateway) = &provider.gateway {
+        manifests.push(Manifest::new(&service::gateway(object, gateway)));
+    }
+    if let Some(exposure) = &provider.swarm {
+        let swarm = |ordinal| Manifest::new(&service::swarm(object, embedded, exposure, ordinal));
+        manifests.extend((0..there).map(swarm));
+    }
+    manifests.push(Manifest::new(&network_policy::policy(object, embedded, defaults)));
+    // Those that are still to leave are not to be evicted at once either.
+    if there > 1 {
+        let budget = workload::one_at_a_time(names::set(object), selector(object));
+        manifests.push(Manifest::new(&budget));
+    }
+    // Who the peers are must be known before one starts: each is told of the others.
+    if (0..there).all(|ordinal| embedded.identity(ordinal).is_some()) {
+        manifests.push(Manifest::new(&secret::peers(object, embedded, there)));
+        let replicas = scale::replicas(object, embedded);
+        let set = stateful_set::peers(object, embedded, replicas, defaults);
+        manifests.push(Manifest::new(&set).remade_on(workload::IMMUTABLE));
+    }
+    manifests.extend(embedded.pods.iter().map(|pod| {
+        let serves = (pod.ordinal < object.spec.replicas).to_string();
+        Manifest::labels::<Pod>(&names::pod(object, pod.ordinal), BTreeMap::from([(SERVES.to_owned(), serves)]))
+    }));
+    manifests.push(Manifest::new(&secret::binding(object, provider.gateway.is_some())));
+    manifests
+}
+
+/// The identities of the peers that there are to be; those of peers that have left go with their volumes.
+fn identities(object: &IpfsCluster, embedded: &Embedded, there: i32) -> Vec<Manifest> {
+    let policy = object.spec.deletion_policy;
+    let made =
+        (0..there).map(|ordinal| Manifest::new(&secret::identity(object, ordinal)).once(&identity::DRAWN).data(policy));
+    let left =
+        left(object, embedded, there).map(|ordinal| Manifest::absent::<Secret>(&names::identity(object, ordinal)));
+    made.chain(left).collect()
+}
+
+/// The volumes of the peers that there are to be; those of peers that have left go under Delete.
+fn volumes(object: &IpfsCluster, embedded: &Embedded, there: i32) -> Vec<Manifest> {
+    let policy = object.spec.deletion_policy;
+    let kept = (0..there).map(|ordinal| {
+        let claim = volume::claim(&names::volume(object, ordinal), &embedded.provider.storage);
+        Manifest::new(&claim).existing().data(policy)
+    });
+    let left = left(object, embedded, there)
+        .map(|ordinal| Manifest::absent::<PersistentVolumeClaim>(&names::volume(object, ordinal)));
+    kept.chain(left).collect()
+}
+
+/// Peers that have left for good: under Delete, when nothing can be missed any more that only they have.
+fn left(object: &IpfsCluster, embedded: &Embedded, there: i32) -> impl Iterator<Item = i32> {
+    let is_clear = object.spec.deletion_policy == DeletionPolicy::Delete
+        && !embedded.pods.iter().any(|pod| pod.ordinal >= there)
+        && embedded.survey.any().is_some_and(Survey::is_well);
+    (there..MOST_PEERS).filter(move |_| is_clear)
+}

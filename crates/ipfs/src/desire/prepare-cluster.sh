@@ -1,0 +1,25 @@
+# Prepares IPFS Cluster before each start: who it is, who the others are, and a configuration made anew, so that a setting
+# which was taken back does not stay in the file.
+set -eu
+umask 077
+given=/run/temporal-stack
+
+say() { echo "$(date -u +%FT%TZ) $*"; }
+
+until [ -s "$given/peers/$POD_NAME.cluster.env" ]; do
+  say "waiting until Secret/$PEERS_SECRET knows $POD_NAME"
+  sleep 1
+done
+
+# For the main container, which sees nobody else's keys.
+{
+  cat "$given/peers/$POD_NAME.cluster.env"
+  echo "export CLUSTER_SECRET='$(cat $given/secret/cluster-secret)'"
+} > $given/own/cluster.env
+. $given/own/cluster.env
+
+mkdir -p "$IPFS_CLUSTER_PATH"
+# The addresses that a former life learnt may be of peers that have left.
+rm -f "$IPFS_CLUSTER_PATH/service.json" "$IPFS_CLUSTER_PATH/identity.json" "$IPFS_CLUSTER_PATH/peerstore"
+ipfs-cluster-service init --consensus crdt
+say "IPFS Cluster can start"

@@ -1,0 +1,128 @@
+//! Every stage of a cluster's life → all manifests as YAML: reviewing them is reading Kubernetes objects.
+
+use serde_json::json;
+use temporal_stack_common::{
+    api::IpfsCluster,
+    manifest::{Making, Manifest},
+    testkit::bill,
+};
+
+use super::desire;
+use crate::{
+    Defaults,
+    external::Access,
+    fixture::{self, of_size},
+    observe::{Embedded, Observed, Source, Surveyed},
+    survey::Survey,
+};
+
+fn manifests(object: &IpfsCluster, observed: &Observed) -> Vec<Manifest> {
+    let defaults = Defaults {
+        kubo_image: "kubo:0.42".to_owned(),
+        cluster_image: "ipfs-cluster:1.1".to_owned(),
+        controller_namespace: "temporal-stack-system".to_owned(),
+    };
+    desire(object, observed, &defaults)
+}
+
+fn of(object: &IpfsCluster, embedded: Embedded) -> Vec<Manifest> {
+    manifests(object, &fixture::observed(embedded))
+}
+
+fn named<'a>(manifests: &'a [Manifest], reference: &str) -> Option<&'a Manifest> {
+    manifests.iter().find(|manifest| manifest.reference() == reference)
+}
+
+#[test]
+fn an_empty_spec_draws_what_one_peer_needs_before_the_peer() {
+    let object = fixture::object(&json!({}));
+    insta::assert_snapshot!(bill(&of(&object, fixture::unmade(&object))));
+}
+
+#[test]
+fn a_single_peer_of_the_public_network() {
+    let object = fixture::object(&json!({}));
+    insta::assert_snapshot!(bill(&of(&object, fixture::well(&object, 1))));
+}
+
+#[test]
+fn everything_that_can_be_said_of_a_cluster_is_in_its_manifests() {
+    let object = fixture::object(&json!({
+        "replicas": 2,
+        "network": "private",
+        "replication": {"min": 1, "max": 2},
+        "deletionPolicy": "Delete",
+        "provider": {"kubo": {
+            "storage": {"size": "1Gi", "storageClassName": "fast"},
+            "image": "example/kubo:1",
+            "clusterImage": "example/ipfs-cluster:1",
+            "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}},
+            "clusterResources": {"limits": {"memory": "1Gi"}},
+            "pubsub": true,
+            "garbageCollection": true,
+            "kuboConfig": {"Datastore": {"StorageMax": "500MB"}},
+            "clusterConfig": {"CLUSTER_RESTAPI_HEADERS": "X:$(HOME)"},
+            "clients": [{"podSelector": {"matchLabels": {"app": "temporal"}}}],
+            "gateway": {"type": "LoadBalancer", "annotations": {"example.com/pool": "a"}},
+            "swarm": {"type": "NodePort"},
+            "proxy": true,
+        }},
+    }));
+    insta::assert_snapshot!(bill(&of(&object, fixture::well(&object, 2))));
+}
+
+#[test]
+fn somebody_elses_cluster_needs_a_binding_only() {
+    let object = fixture::object(&json!({"provider": {"external": {"secretName": "theirs"}}}));
+    let access = Access {
+        host: "kubo.example.com".to_owned(),
+        port: 5001,
+        cluster_host: "cluster.example.com".to_owned(),
+        cluster_port: 9094,
+    };
+    let observed = Observed { source: Source::External(Some(access)), ..fixture::observed(fixture::unmade(&object)) };
+    insta::assert_snapshot!(bill(&manifests(&object, &observed)));
+}
+
+#[test]
+fn scaling_changes_no_pod() {
+    let template = |peers| {
+        let object = of_size(peers);
+        let manifests = of(&object, fixture::well(&object, peers));
+        named(&manifests, "StatefulSet/temporal-ipfscluster").unwrap().object["spec"]["template"].clone()
+    };
+    assert_eq!(template(1), template(5));
+}
+
+#[test]
+fn a_peer_that_is_to_leave_gets_no_clients() {
+    let object = of_size(2);
+    let manifests = of(&object, fixture::well(&object, 3));
+    let serves = |pod: &str| {
+        let labels = named(&manifests, &format!("Pod/temporal-ipfscluster-{pod}")).unwrap();
+        labels.object["metadata"]["labels"]["temporal-stack.dev/serves"].clone()
+    };
+    assert_eq!([serves("1"), serves("2")], ["true", "false"]);
+}
+
+#[test]
+fn what_a_peer_that_has_left_had_goes_under_delete_when_nothing_can_be_missed() {
+    let left = |policy: &str, survey: Survey, pods: i32| {
+        let object = fixture::object(&json!({"replicas": 2, "deletionPolicy": policy}));
+        let mut embedded = fixture::well(&object, 2);
+        embedded.pods = (0..pods).map(fixture::pod).collect();
+        embedded.survey = Surveyed::Now(survey);
+        let manifests = of(&object, embedded);
+        let is_absent =
+            |name: &str| named(&manifests, name).is_some_and(|manifest| matches!(manifest.making, Making::Absent));
+        (
+            is_absent("Secret/temporal-ipfscluster-identity-2"),
+            is_absent("PersistentVolumeClaim/data-temporal-ipfscluster-2"),
+        )
+    };
+    let restoring = || Survey { to_restore: 1, ..Survey::default() };
+    assert_eq!(left("Delete", Survey::default(), 2), (true, true));
+    assert_eq!(left("Retain", Survey::default(), 2), (false, false));
+    assert_eq!(left("Delete", restoring(), 2), (false, false));
+    assert_eq!(left("Delete", Survey::default(), 3), (false, false));
+}

@@ -1,0 +1,62 @@
+//! A cluster that somebody else runs: what its Secret says, and what is wrong with it.
+
+use k8s_openapi::api::core::v1::Secret;
+use temporal_stack_common::{binding::Given, component::Progress};
+
+use crate::names::{REST, RPC};
+
+/// Where a cluster can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// Host of Kubo's RPC.
+    pub(crate) host: String,
+    /// Its port.
+    pub(crate) port: u16,
+    /// Host of IPFS Cluster's REST API.
+    pub(crate) cluster_host: String,
+    /// Its port.
+    pub(crate) cluster_port: u16,
+}
+
+/// Reads the user's Secret; what is wrong with it is for the user to mend.
+pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Progress> {
+    let keys = "the keys host, port, cluster-host and cluster-port";
+    let secret = Given::find("spec.provider.external.secretName", name, secret, keys)?;
+    Ok(Access {
+        host: secret.required("host")?.to_owned(),
+        port: secret.port_of("port", RPC)?,
+        cluster_host: secret.required("cluster-host")?.to_owned(),
+        cluster_port: secret.port_of("cluster-port", REST)?,
+    })
+}
+
+/// Host and port as a URI has them.
+pub(crate) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+
+    use super::*;
+
+    fn of(keys: &[(&str, &str)]) -> Result<Access, Progress> {
+        let data = keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+        access("theirs", Some(&Secret { data: Some(data), ..Secret::default() }))
+    }
+
+    #[test]
+    fn both_hosts_must_be_named_and_ports_are_the_usual_ones() {
+        let access = of(&[("host", "kubo"), ("cluster-host", "cluster")]).unwrap();
+        assert_eq!((access.port, access.cluster_port), (5001, 9094));
+        assert!(format!("{:?}", of(&[("host", "kubo")])).contains("cluster-host is absent"));
+        let wrong = of(&[("host", "kubo"), ("cluster-host", "cluster"), ("cluster-port", "x")]);
+        assert!(format!("{wrong:?}").contains("the key cluster-port is no port number"));
+    }
+
+    #[test]
+    fn an_address_of_ipv6_has_brackets() {
+        assert_eq!(authority("fd00::1", 9094), "[fd00::1]:9094");
+    }
+}

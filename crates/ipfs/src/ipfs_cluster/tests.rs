@@ -1,0 +1,126 @@
+//! What is made of the answers of a peer, good and bad.
+
+use super::{
+    fake::{Fake, cut, empty, list, whole},
+    *,
+};
+
+const A: &str = "{\"cid\":\"a\",\"allocations\":[\"X\"],\"metadata\":null,\"expire_at\":\"0001-01-01T00:00:00Z\"}\n";
+const B: &str = "{\"cid\":\"b\"}\n";
+const WELL: &str = "X-Stream-Error: \r\n";
+
+async fn cids(answer: String) -> (Vec<String>, Option<String>) {
+    let fake = Fake::new(move |_| answer.clone()).await;
+    let all: Vec<_> = fake.cluster.allocations().collect().await;
+    let failure = all.iter().find_map(|item| item.as_ref().err()).map(ToString::to_string);
+    (all.into_iter().filter_map(Result::ok).map(|pin| pin.cid).collect(), failure)
+}
+
+#[tokio::test]
+async fn a_list_is_read_line_by_line() {
+    assert_eq!(cids(list(&[A, B], WELL)).await, (vec!["a".to_owned(), "b".to_owned()], None));
+}
+
+#[tokio::test]
+async fn a_line_may_be_split_over_chunks_and_chunks_hold_several() {
+    let both = format!("{A}{B}{A}");
+    let (first, rest) = both.split_at(9);
+    let (second, third) = rest.split_at(A.len());
+    assert_eq!(cids(list(&[first, second, third], WELL)).await.0, ["a", "b", "a"]);
+}
+
+#[tokio::test]
+async fn an_empty_list_is_empty() {
+    assert_eq!(cids(empty()).await, (vec![], None));
+}
+
+#[tokio::test]
+async fn a_list_that_the_peer_could_not_finish_is_a_failure() {
+    let (cids, failure) = cids(list(&[A], "X-Stream-Error: \r\nX-Stream-Error: datastore closed\r\n")).await;
+    assert_eq!(cids, ["a"]);
+    assert!(failure.unwrap().ends_with("did not finish its answer to GET /allocations: datastore closed"));
+}
+
+#[tokio::test]
+async fn a_list_whose_connection_ends_is_a_failure() {
+    for answer in [cut(&[A]), cut(&[A, &B[..5]]), cut(&[A]).strip_suffix("\r\n").unwrap().to_owned()] {
+        let (cids, failure) = cids(answer).await;
+        assert_eq!(cids, ["a"]);
+        assert!(failure.unwrap().contains("did not finish"));
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_the_trailer_that_was_announced_is_a_failure() {
+    assert!(cids(list(&[A], "")).await.1.unwrap().contains("a proxy on the way must pass trailers on"));
+}
+
+#[tokio::test]
+async fn a_line_that_never_ends_is_a_failure() {
+    let chunk = "x".repeat(70_000);
+    let chunks = vec![chunk.as_str(); 20];
+    assert!(cids(list(&chunks, WELL)).await.1.unwrap().contains("a line of more than"));
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_pin_is_a_failure() {
+    let (_, failure) = cids(list(&[A, "{}\n", B], WELL)).await;
+    assert!(failure.unwrap().contains("missing field `cid`"));
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_the_peer_says() {
+    let fake = Fake::new(|_| whole("500 Internal Server Error", "{\"code\":500,\"message\":\"no\"}\n")).await;
+    let failures: Vec<_> = fake.cluster.statuses(&["pinned", "pinning"]).collect().await;
+    let address = fake.address();
+    assert_eq!(failures.len(), 1);
+    assert_eq!(failures[0].as_ref().unwrap_err().to_string(), format!("{address} refuses GET /pins (500): no"));
+    assert_eq!(fake.asked(), ["GET /pins?local=true&filter=pinned,pinning"]);
+}
+
+#[tokio::test]
+async fn nobody_there_is_a_failure_of_its_own() {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let cluster = Cluster::new(&client, "::1", 1);
+    assert!(cluster.id().await.unwrap_err().to_string().starts_with("[::1]:1 does not answer: "));
+}
+
+#[tokio::test]
+async fn writes_go_where_they_should() {
+    let fake = Fake::new(|asked| match asked {
+        "DELETE /pins/gone" => whole("404 Not Found", "{\"code\":404,\"message\":\"pin is not part of the pinset\"}"),
+        "GET /pins/a" => whole(
+            "200 OK",
+            "{\"cid\":\"a\",\"peer_map\":{\"X\":{\"status\":\"pin_error\",\"error\":\"full\",\"attempt_count\":3,\
+             \"timestamp\":\"2026-11-23T04:29:16Z\"},\"Y\":{\"status\":\"pinned\"}}}",
+        ),
+        _ => whole("200 OK", "{}"),
+    })
+    .await;
+    let cluster = &fake.cluster;
+    let pin: Pin = serde_json::from_str(A).unwrap();
+    assert_eq!((pin.expire_at, pin.is_data()), (None, true));
+    cluster.pin(&pin, &Wish { min: 1, max: 2, ..Wish::default() }).await.unwrap();
+    cluster.unpin("gone").await.unwrap();
+    cluster.recover("a").await.unwrap();
+    let status = cluster.status("a").await.unwrap();
+    assert!(status["Y"].is_pinned() && !status["X"].is_pinned());
+    assert_eq!((status["X"].error.as_str(), status["X"].attempt_count), ("full", 3));
+    assert_eq!(
+        fake.asked(),
+        [
+            "POST /pins/a?replication-min=1&replication-max=2",
+            "DELETE /pins/gone",
+            "POST /pins/a/recover?local=true",
+            "GET /pins/a"
+        ]
+    );
+}
+
+#[test]
+fn a_cid_may_be_a_link_and_debug_shows_no_login() {
+    let pin: Pin = serde_json::from_str("{\"cid\":{\"/\":\"a\"},\"expire_at\":\"2030-01-01T01:00:00+01:00\"}").unwrap();
+    assert_eq!((pin.cid.as_str(), pin.expire_at.unwrap().to_string().as_str()), ("a", "2030-01-01T00:00:00Z"));
+    let url = "http://me:s3cret@127.0.0.1:9094/".parse().unwrap();
+    assert_eq!(format!("{:?}", Cluster::at(&reqwest::Client::new(), &url)), "IPFS Cluster at 127.0.0.1:9094");
+}

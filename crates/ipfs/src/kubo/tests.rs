@@ -1,0 +1,72 @@
+//! Kubo as a listener that says what a test wants.
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+use super::*;
+
+/// A Kubo that answers one request, and what it was asked.
+async fn fake(status: &'static str, body: &'static str) -> (Kubo, tokio::task::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kubo = Kubo::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(connection.read_u8().await.unwrap());
+        }
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        connection.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(head).unwrap().split(" HTTP/1.1").next().unwrap().to_owned()
+    });
+    (kubo, asked)
+}
+
+#[tokio::test]
+async fn the_repository_is_measured_without_counting_blocks() {
+    let (kubo, asked) = fake("200 OK", "{\"RepoSize\":7,\"StorageMax\":8}").await;
+    assert_eq!(kubo.repository().await.unwrap(), Repository { size: 7, maximum: 8 });
+    assert_eq!(asked.await.unwrap(), "POST /api/v0/repo/stat?size-only=true");
+}
+
+#[tokio::test]
+async fn content_is_read_up_to_a_limit() {
+    let (kubo, asked) = fake("200 OK", "hello").await;
+    assert_eq!(kubo.read("bafk", 5).await.unwrap(), b"hello");
+    assert_eq!(asked.await.unwrap(), "POST /api/v0/cat?arg=bafk&offset=0&length=6");
+    let (kubo, _) = fake("200 OK", "hello").await;
+    let failure = kubo.read("bafk", 4).await.unwrap_err();
+    assert_eq!(failure.to_string(), format!("{} did not give content: bafk is longer than 4 bytes", kubo.address));
+}
+
+#[tokio::test]
+async fn a_block_that_is_not_there_has_been_removed_and_a_pinned_one_has_not() {
+    let (kubo, _) = fake("200 OK", "{\"Hash\":\"bafk\"}").await;
+    kubo.remove_block("bafk").await.unwrap();
+    let (kubo, _) = fake("200 OK", "{\"Hash\":\"bafk\",\"Error\":\"ipld: could not find bafk\"}").await;
+    kubo.remove_block("bafk").await.unwrap();
+    let (kubo, _) = fake("200 OK", "{\"Hash\":\"bafk\",\"Error\":\"pinned: recursive\"}").await;
+    assert!(kubo.remove_block("bafk").await.unwrap_err().to_string().ends_with("remove a block: pinned: recursive"));
+}
+
+#[tokio::test]
+async fn what_kubo_complains_of_is_passed_on() {
+    let (kubo, _) = fake("500 Internal Server Error", "{\"Message\":\"no\",\"Code\":0,\"Type\":\"error\"}").await;
+    assert!(kubo.id().await.unwrap_err().to_string().ends_with("did not say who it is: no"));
+    let kubo = Kubo::new("::1", 1).unwrap();
+    assert!(kubo.id().await.unwrap_err().to_string().starts_with("[::1]:1 does not answer: "));
+    assert!(Kubo::new("not a host", 1).is_err());
+}
+
+#[test]
+fn futures_can_be_sent_between_threads() {
+    fn sendable<T: Send>(_: T) {}
+    let kubo = Kubo::new("127.0.0.1", 1).unwrap();
+    sendable(kubo.id());
+    sendable(kubo.connected());
+    sendable(kubo.add(Vec::new()));
+    sendable(kubo.read("bafk", 1));
+    sendable(kubo.remove_block("bafk"));
+}

@@ -1,0 +1,322 @@
+//! What a pass knows: gathered here, reads only.
+
+mod peers;
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret},
+};
+use kube::ResourceExt;
+use temporal_stack_common::{
+    api::{IpfsCluster, KuboProvider, Network, annotation},
+    cache::Children,
+    component::Progress,
+    condition::{CONFIG_HONOURED, Statement, reason},
+    failure::chain,
+    shared::{self, Shared},
+    volume, workload,
+    world::World,
+};
+
+#[cfg(test)]
+pub(crate) use peers::Errored;
+pub(crate) use peers::{MOST_ATTEMPTS, Peer, Seen, Troubles};
+
+use crate::{
+    Error,
+    desire::SERVES,
+    external::{self, Access},
+    identity::{self, Identity},
+    ipfs_cluster::Cluster,
+    kubo_config,
+    names::{self, REST},
+    secrets,
+    settings::{self, Remarks, Settings},
+    survey::{self, Member, Survey},
+    surveys::Surveys,
+};
+
+/// Where the storage is in the spec.
+const STORAGE: &str = "spec.provider.kubo.storage";
+
+/// What a pass knows.
+#[derive(Debug)]
+pub struct Observed {
+    /// What became of the user's configuration.
+    pub(crate) honoured: Statement,
+    /// Something that the user must mend first.
+    pub(crate) obstacle: Option<Progress>,
+    /// What the provider is about.
+    pub(crate) source: Source,
+    /// Whether the binding is there.
+    pub(crate) bound: bool,
+}
+
+/// What the provider is about.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// Peers of the controller's own.
+    Embedded(Box<Embedded>),
+    /// Somebody else's; absent while their Secret is not usable.
+    External(Option<Access>),
+}
+
+/// Peers of the controller's own.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    /// The spec of the provider.
+    pub(crate) provider: KuboProvider,
+    /// What IPFS Cluster is to be told.
+    pub(crate) settings: Settings,
+    /// What all peers share.
+    pub(crate) shared: Shared,
+    /// The network that the peers are in.
+    pub(crate) network: Network,
+    /// The identities that have been made.
+    pub(crate) identities: Vec<Identity>,
+    /// The user's newest request for a restart.
+    pub(crate) restart: Option<String>,
+    /// How many peers the set is to have now; absent: it has not been made.
+    pub(crate) replicas: Option<i32>,
+    /// How many peers the Secret lists that tells them of each other.
+    pub(crate) listed: i32,
+    /// The pods that are there, by ordinal.
+    pub(crate) pods: Vec<PeerPod>,
+    /// What those said that could be asked, by ordinal.
+    pub(crate) peers: Vec<Peer>,
+    /// What is known of the pins; absent: nothing could be found out.
+    pub(crate) survey: Surveyed,
+}
+
+/// What is known of the pins.
+#[derive(Debug)]
+pub(crate) enum Surveyed {
+    /// Nothing: the peers could not be asked.
+    Not(String),
+    /// What was found in this pass.
+    Now(Survey),
+    /// What was found some time ago, and is good enough for a status.
+    Before(Survey),
+}
+
+impl Surveyed {
+    /// What was found, however old.
+    pub(crate) fn any(&self) -> Option<&Survey> {
+        match self {
+            Self::Now(survey) | Self::Before(survey) => Some(survey),
+            Self::Not(_) => None,
+        }
+    }
+}
+
+/// A pod that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PeerPod {
+    /// Its ordinal.
+    pub(crate) ordinal: i32,
+    /// Whether it is ready.
+    pub(crate) ready: bool,
+    /// Whether clients are sent to it.
+    pub(crate) serves: bool,
+    /// Whether it runs another template than the newest.
+    pub(crate) outdated: bool,
+    /// Which secret it has of those that all share.
+    pub(crate) shared: Option<u32>,
+    /// Its address.
+    pub(crate) ip: Option<String>,
+    /// Its UID, and how often its containers were started: what it remembers is gone when these change.
+    pub(crate) life: String,
+}
+
+impl Embedded {
+    /// Whether all pods must end before one may start: they have a secret that is no longer the one.
+    pub(crate) fn must_stop(&self) -> bool {
+        self.shared.must_stop(self.pods.iter().map(|pod| pod.shared))
+    }
+
+    /// The identity of the peer with this ordinal.
+    pub(crate) fn identity(&self, ordinal: i32) -> Option<&Identity> {
+        self.identities.iter().find(|identity| identity.ordinal == ordinal)
+    }
+
+    /// The peers that answered, with what they said.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = (i32, &Seen)> {
+        self.peers.iter().filter_map(|peer| Some((peer.ordinal, peer.seen.as_ref().ok()?)))
+    }
+}
+
+/// Gathers what a pass needs to know.
+pub(crate) async fn observe(
+    object: &IpfsCluster,
+    world: &World<'_>,
+    client: &reqwest::Client,
+    surveys: &Surveys,
+) -> Result<Observed, Error> {
+    let bound = world.children.find::<Secret>(&names::binding(object)).is_some_and(|binding| binding.data.is_some());
+    let config_map = settings::config_map(object);
+    let written: Option<ConfigMap> = world
+        .config_map(config_map)
+        .await
+        .map_err(|source| Error::Read { what: format!("ConfigMap/{config_map}"), source })?;
+    if let Some(external) = &object.spec.provider.external {
+        let name = &external.secret_name;
+        let read = |source| Error::Read { what: format!("Secret/{name}"), source };
+        let secret = world.secret(name).await.map_err(read)?;
+        let (access, obstacle) = match external::access(name, secret.as_ref()) {
+            Ok(access) => (Some(access), None),
+            Err(obstacle) => (None, Some(obstacle)),
+        };
+        let honoured = honoured_of_external(name, written.is_some().then_some(config_map));
+        return Ok(Observed { honoured, obstacle, source: Source::External(access), bound });
+    }
+
+    let provider = object.spec.provider.kubo.clone().unwrap_or_default();
+    let written = written.map(|written| written.data.unwrap_or_default());
+    let (settings, mut remarks) = settings::settings(object, written.as_ref());
+    let set: Option<StatefulSet> = world.children.find(&names::set(object));
+    let pods = pods(object, world.children, set.as_ref());
+    let in_use = shared::in_use(pods.iter().map(|pod| pod.shared), set.as_ref());
+    let permission = object.annotations().get(annotation::FULL_RESTART).map(String::as_str);
+    let outcome = secrets::decide(world.children, in_use, settings.secret.as_deref(), object.spec.network, permission);
+    remarks.refuse(outcome.refused);
+    remarks.refuse(kubo_config::refused(&provider, outcome.network));
+    let (identities, wrong) = identity::row(world.children);
+    let lost = outcome.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
+    let obstacle = match lost.or(wrong).or_else(|| identity_lost(object, world.children, &identities)) {
+        Some(obstacle) => Some(obstacle),
+        None => obstacle_to_volumes(object, &provider, world).await?,
+    };
+    let mut embedded = Embedded {
+        provider,
+        settings,
+        shared: outcome.shared,
+        network: outcome.network,
+        identities,
+        restart: workload::restart_asked(object, world.children, &names::set(object)),
+        replicas: set.and_then(|set| set.spec?.replicas),
+        listed: world.children.find(&names::peers(object)).as_ref().map_or(0, listed),
+        peers: peers::ask(client, &pods, surveys.is_in_doubt(&object.uid().unwrap_or_default())).await,
+        pods,
+        survey: Surveyed::Not("no peer could be asked".to_owned()),
+    };
+    embedded.survey = look_through(object, &embedded, client, surveys).await;
+    let honoured = honoured(remarks, config_map, written.is_some());
+    Ok(Observed { honoured, obstacle, source: Source::Embedded(Box::new(embedded)), bound })
+}
+
+fn honoured(remarks: Remarks, config_map: &str, is_there: bool) -> Statement {
+    remarks.statement(&if is_there {
+        format!("ConfigMap/{config_map} was taken as it is written")
+    } else {
+        format!("there is no ConfigMap/{config_map}; the spec and the defaults are taken")
+    })
+}
+
+fn honoured_of_external(secret: &str, config_map: Option<&str>) -> Statement {
+    match config_map {
+        None => Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, format!("Secret/{secret} says everything")),
+        Some(config_map) => {
+            let message = format!("ConfigMap/{config_map} is not used: the cluster is somebody else's to configure");
+            Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message)
+        }
+    }
+}
+
+fn pods(object: &IpfsCluster, children: &Children, set: Option<&StatefulSet>) -> Vec<PeerPod> {
+    let newest = set.and_then(|set| set.status.as_ref()?.update_revision.clone());
+    let prefix = format!("{}-", names::set(object));
+    let pod = |pod: Pod| {
+        let ordinal = pod.name_any().strip_prefix(&prefix)?.parse().ok()?;
+        let status = pod.status.clone().unwrap_or_default();
+        let is_ready = |condition: &k8s_openapi::api::core::v1::PodCondition| {
+            condition.type_ == "Ready" && condition.status == "True"
+        };
+        let starts: i32 = status.container_statuses.iter().flatten().map(|container| container.restart_count).sum();
+        Some(PeerPod {
+            ordinal,
+            ready: pod.metadata.deletion_timestamp.is_none() && status.conditions.iter().flatten().any(is_ready),
+            serves: pod.labels().get(SERVES).is_some_and(|serves| serves == "true"),
+            outdated: newest.is_some() && pod.labels().get("controller-revision-hash") != newest.as_ref(),
+            shared: shared::of_pod(&pod),
+            ip: status.pod_ip,
+            life: format!("{} {starts}", pod.uid().unwrap_or_default()),
+        })
+    };
+    let mut pods: Vec<PeerPod> = children.all::<Pod>().into_iter().filter_map(pod).collect();
+    pods.sort_by_key(|pod| pod.ordinal);
+    pods
+}
+
+/// How many peers a Secret lists: there is one configuration of Kubo for each.
+fn listed(secret: &Secret) -> i32 {
+    let kubos = secret.data.iter().flatten().filter(|(key, _)| key.ends_with(".kubo.json"));
+    i32::try_from(kubos.count()).unwrap_or(names::MOST_PEERS)
+}
+
+/// A peer whose volume was made with another identity is a stranger to its own state, and to whoever knows it.
+fn identity_lost(object: &IpfsCluster, children: &Children, identities: &[Identity]) -> Option<Progress> {
+    let has_volume = |ordinal: &i32| children.find::<PersistentVolumeClaim>(&names::volume(object, *ordinal)).is_some();
+    let has_identity = |ordinal: &i32| identities.iter().any(|identity| identity.ordinal == *ordinal);
+    let lost = (0..object.spec.replicas).find(|ordinal| has_volume(ordinal) && !has_identity(ordinal))?;
+    let (secret, volume) = (names::identity(object, lost), names::volume(object, lost));
+    Some(Progress::Stalled {
+        reason: reason::SECRET_MISSING,
+        message: format!(
+            "Secret/{secret} has gone, and PersistentVolumeClaim/{volume} was made with the keys in it; restore the Secret, or delete the claim and the pod to start the peer with a new identity and an empty volume"
+        ),
+    })
+}
+
+/// What the user must change before the volumes can be had.
+async fn obstacle_to_volumes(
+    object: &IpfsCluster,
+    provider: &KuboProvider,
+    world: &World<'_>,
+) -> Result<Option<Progress>, Error> {
+    let claims: Vec<Option<PersistentVolumeClaim>> = (0..object.spec.replicas.clamp(1, names::MOST_PEERS))
+        .map(|n| world.children.find(&names::volume(object, n)))
+        .collect();
+    let storage = &provider.storage;
+    let classes = if claims.iter().any(|claim| volume::needs_classes(storage, claim.as_ref())) {
+        let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
+        world.list_cluster().await.map_err(read)?
+    } else {
+        None
+    };
+    Ok(claims.iter().find_map(|claim| volume::obstacle(STORAGE, storage, claim.as_ref(), &classes)))
+}
+
+/// Looks through the pins: anew where a decision hangs on it, else now and then.
+async fn look_through(
+    object: &IpfsCluster,
+    embedded: &Embedded,
+    client: &reqwest::Client,
+    surveys: &Surveys,
+) -> Surveyed {
+    let Some(uid) = object.uid() else { return Surveyed::Not("the object has no UID".to_owned()) };
+    let there = embedded.replicas.unwrap_or_default().max(object.spec.replicas);
+    let silent = (0..there).find(|ordinal| !embedded.seen().any(|(seen, _)| seen == *ordinal));
+    if let Some(ordinal) = silent {
+        return Surveyed::Not(format!("{} does not answer", names::pod(object, ordinal)));
+    }
+    let is_due = there > object.spec.replicas || embedded.pods.iter().any(|pod| pod.outdated);
+    let lives: Vec<&str> = embedded.pods.iter().map(|pod| pod.life.as_str()).collect();
+    let lives = lives.join(",");
+    if !is_due && let Some(survey) = surveys.recent(&uid, &lives).filter(|survey| survey.to_restore == 0) {
+        return Surveyed::Before(survey);
+    }
+    let member = |(ordinal, seen): (i32, &Seen)| {
+        let pod = embedded.pods.iter().find(|pod| pod.ordinal == ordinal)?;
+        let cluster = Cluster::new(client, pod.ip.as_ref()?, REST);
+        Some(Member { id: seen.id.clone(), cluster, stays: ordinal < object.spec.replicas })
+    };
+    let members: Vec<Member> = embedded.seen().filter_map(member).collect();
+    let begun = tokio::time::Instant::now();
+    match survey::survey(&members).await {
+        Ok(survey) => {
+            surveys.keep(uid, lives, &survey, begun.elapsed());
+            Surveyed::Now(survey)
+        }
+        Err(failure) => Surveyed::Not(chain(&failure)),
+    }
+}

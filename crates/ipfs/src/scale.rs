@@ -1,0 +1,149 @@
+//! How many peers there are to be, and what must be so before one may leave or restart.
+//!
+//! IPFS Cluster has no call that takes a peer's pins elsewhere: allocations stay with a peer while it lives, and with a dead one
+//! as long as enough others are left. So the controller raises the replication of what would be short, waits for live copies on
+//! those that stay, lets the leavers go, and restores what pins were given.
+//!
+//! ```text
+//!   leavers get no more clients ─▶ pins that would be short are raised onto those that stay ─▶ every pin is at its floor in
+//!     live copies there ─▶ the set has fewer peers ─▶ the others miss the leavers ─▶ raised pins get their own options
+//!     back, and allocations to those that have left are replaced
+//! ```
+//!
+//! Everything is found out anew in each pass, from full lists of all peers: a controller that ends in between leaves nothing
+//! behind but a note on each raised pin, of what its options were.
+
+use temporal_stack_common::{api::IpfsCluster, component::Gate};
+
+use crate::{
+    health, names,
+    observe::{Embedded, Surveyed},
+    survey::Survey,
+};
+
+/// How many peers have an identity, a volume and a place in the lists: those that are wanted, and those that have not left yet.
+pub(crate) fn there(object: &IpfsCluster, embedded: &Embedded) -> i32 {
+    let last = embedded.pods.iter().map(|pod| pod.ordinal + 1).max().unwrap_or_default();
+    object.spec.replicas.max(replicas_of_set(object, embedded)).max(last)
+}
+
+/// How many peers the set is to have now.
+pub(crate) fn replicas(object: &IpfsCluster, embedded: &Embedded) -> i32 {
+    if embedded.must_stop() { 0 } else { replicas_of_set(object, embedded) }
+}
+
+fn replicas_of_set(object: &IpfsCluster, embedded: &Embedded) -> i32 {
+    let wanted = object.spec.replicas;
+    match embedded.replicas {
+        Some(has) if has > wanted && !may_leave(object, embedded) => has,
+        // After a full stop those that were to leave come back first: nobody knows whether they may.
+        Some(0) => wanted.max(embedded.listed),
+        _ => wanted,
+    }
+}
+
+/// Whether peers are to leave that have not left yet.
+pub(crate) fn is_leaving(object: &IpfsCluster, embedded: &Embedded) -> bool {
+    embedded.replicas.is_some_and(|has| has > object.spec.replicas)
+}
+
+/// Whether those that are too many may go: clients are not sent to them any more, and nothing would be missed.
+fn may_leave(object: &IpfsCluster, embedded: &Embedded) -> bool {
+    obstacle_to_leaving(object, embedded).is_none()
+}
+
+/// What keeps peers from leaving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// It is expected to pass by itself.
+    Passing(String),
+    /// The user must do something about it.
+    NotEnoughPeers(String),
+    /// The same: the peers that stay have no room for all that they would have to keep.
+    NoRoom(String),
+}
+
+/// What keeps peers from leaving, if anything does.
+pub(crate) fn obstacle_to_leaving(object: &IpfsCluster, embedded: &Embedded) -> Option<Obstacle> {
+    let wanted = object.spec.replicas;
+    if let Some((_, why)) = health::apart(object, embedded) {
+        return Some(Obstacle::Passing(why));
+    }
+    let survey = match &embedded.survey {
+        Surveyed::Now(survey) => survey,
+        Surveyed::Before(_) => return Some(Obstacle::Passing("the pins are looked through".to_owned())),
+        Surveyed::Not(why) => return Some(Obstacle::Passing(why.clone())),
+    };
+    if survey.impossible.count > 0 {
+        return Some(Obstacle::NotEnoughPeers(format!(
+            "{} need more copies than {wanted} peers can hold, up to {}: {}; lower their replication, or set spec.replicas to {} or more",
+            pins(survey.impossible.count),
+            survey.impossible.highest,
+            survey.impossible.examples.join(", "),
+            survey.impossible.highest,
+        )));
+    }
+    if let Some(why) = no_room(object, embedded, survey) {
+        return Some(Obstacle::NoRoom(why));
+    }
+    if survey.short.count > 0 {
+        return Some(Obstacle::Passing(format!(
+            "{} have too few copies on the peers that stay, among them {}",
+            pins(survey.short.count),
+            survey.short.examples.join(", ")
+        )));
+    }
+    let serving = embedded.pods.iter().find(|pod| pod.ordinal >= wanted && pod.serves);
+    serving.map(|pod| Obstacle::Passing(format!("{} still has clients", names::pod(object, pod.ordinal))))
+}
+
+/// Those that stay must have room for what only leavers have: as much of the leavers' repositories as they have pins that are
+/// short. It is an estimate, because no peer knows how large a pin is; a disk that is full nevertheless keeps the copy from
+/// being made, and so the peer from leaving.
+fn no_room(object: &IpfsCluster, embedded: &Embedded, survey: &Survey) -> Option<String> {
+    let wanted = object.spec.replicas;
+    if survey.to_raise == 0 || survey.pins == 0 {
+        return None;
+    }
+    let largest = embedded.seen().filter(|(ordinal, _)| *ordinal >= wanted).map(|(_, seen)| seen.repository).max()?;
+    let needed = u128::from(largest) * u128::from(survey.to_raise) / u128::from(survey.pins);
+    let free: u128 = embedded
+        .seen()
+        .filter(|(ordinal, _)| *ordinal < wanted)
+        .map(|(_, seen)| u128::from(seen.most.saturating_sub(seen.repository)))
+        .sum();
+    (needed > free).then(|| {
+        format!(
+            "{} would have to be copied to the peers that stay, which have no room for them; raise spec.provider.kubo.storage.size, remove pins, or keep more peers",
+            pins(survey.to_raise)
+        )
+    })
+}
+
+/// Whether a peer may be restarted now. A single peer has no better moment than any: its restart is an outage, which is said.
+pub(crate) fn restart_gate(object: &IpfsCluster, embedded: &Embedded) -> Gate {
+    if object.spec.replicas == 1 && embedded.replicas == Some(1) {
+        return Gate::Open;
+    }
+    if let Some((reason, why)) = health::apart(object, embedded)
+        // Peers of two versions do not speak with each other until all have been restarted.
+        && reason != health::PROTOCOLS_DIFFER
+    {
+        return Gate::Closed(why);
+    }
+    match &embedded.survey {
+        Surveyed::Now(survey) if survey.short.count == 0 => Gate::Open,
+        Surveyed::Now(survey) => Gate::Closed(format!(
+            "{} are not at their replication minimum, among them {}",
+            pins(survey.short.count),
+            survey.short.examples.join(", ")
+        )),
+        Surveyed::Before(_) => Gate::Closed("the pins are looked through".to_owned()),
+        Surveyed::Not(why) => Gate::Closed(why.clone()),
+    }
+}
+
+/// So many pins, in words.
+pub(crate) fn pins(number: u64) -> String {
+    if number == 1 { "1 pin".to_owned() } else { format!("{number} pins") }
+}

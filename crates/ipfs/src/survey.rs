@@ -1,0 +1,169 @@
+//! Whether peers can leave or restart without losing a pin, and what must be written so that they can.
+//!
+//! Only positive evidence counts: a pin has as many copies as peers that stay say of themselves, now, that they have all of it.
+//! What is to be kept is what *any* peer lists, so that a peer that came back with an empty volume proves nothing; and every
+//! peer must give its lists to the end, or nothing is concluded.
+//!
+//! ```text
+//!   staying members   /pins?filter=pinned ──▶ copies of each CID ─┐
+//!   all members       /allocations ─────────▶ floor of each CID ──┴──▶ short? impossible? to raise? to restore?
+//! ```
+//!
+//! Memory does not grow with the pinset: a pin takes its hash and a number, and when there are more of them than [`TABLE`],
+//! the lists are read several times, each time looking at another part of the hashes.
+
+mod judgement;
+#[cfg(test)]
+mod tests;
+mod wishes;
+
+use std::{
+    collections::HashMap,
+    future,
+    hash::{BuildHasher, RandomState},
+};
+
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::ipfs_cluster::{self, Cluster, Pin};
+
+use judgement::Peers;
+#[cfg(test)]
+pub(crate) use judgement::{Impossible, Short};
+pub(crate) use judgement::{Raise, Survey};
+pub(crate) use wishes::{original_wish, raise_wish, restore_wishes};
+
+/// How many pins are looked at in one round.
+const TABLE: usize = 100_000;
+/// How many pins are named that must be written; the rest is only counted, and named by the next survey.
+pub(crate) const BATCH: usize = 200;
+
+/// Why nothing can be said about the pins.
+#[derive(Debug, thiserror::Error)]
+#[error("peer {peer} does not list its pins, so none is known to be safe")]
+pub(crate) struct Failure {
+    /// The id of the peer.
+    pub(crate) peer: String,
+    /// What it did instead.
+    #[source]
+    pub(crate) source: ipfs_cluster::Failure,
+}
+
+/// Something that lists pins as a peer does.
+pub(crate) trait Lists: Sync {
+    /// All pins that it knows of, whoever holds them.
+    fn pins(&self) -> BoxStream<'_, Result<Pin, ipfs_cluster::Failure>>;
+    /// The CIDs that it has itself, wholly and now.
+    fn holds(&self) -> BoxStream<'_, Result<String, ipfs_cluster::Failure>>;
+}
+
+impl Lists for Cluster {
+    fn pins(&self) -> BoxStream<'_, Result<Pin, ipfs_cluster::Failure>> {
+        self.allocations().boxed()
+    }
+
+    fn holds(&self) -> BoxStream<'_, Result<String, ipfs_cluster::Failure>> {
+        let statuses = self.statuses(&["pinned"]);
+        let pinned =
+            statuses.try_filter(|status| future::ready(status.peer_map.values().any(ipfs_cluster::Short::is_pinned)));
+        pinned.map_ok(|status| status.cid).boxed()
+    }
+}
+
+/// A peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Member<L = Cluster> {
+    /// Its id in IPFS Cluster.
+    pub(crate) id: String,
+    /// Its lists.
+    pub(crate) cluster: L,
+    /// Whether it is to hold its pins afterwards, too.
+    pub(crate) stays: bool,
+}
+
+/// What is known of one CID: as many as fit make up the table.
+#[derive(Default)]
+struct Entry {
+    copies: u16,
+    is_judged: bool,
+}
+
+/// Looks at all pins of all peers.
+pub(crate) async fn survey<L: Lists>(peers: &[Member<L>]) -> Result<Survey, Failure> {
+    within(peers, TABLE, Timestamp::now()).await
+}
+
+/// With so many entries in the table: if they do not suffice, in more rounds.
+async fn within<L: Lists>(peers: &[Member<L>], table: usize, now: Timestamp) -> Result<Survey, Failure> {
+    let mut rounds = 1;
+    loop {
+        if let Some(survey) = attempt(peers, rounds, table, now).await? {
+            return Ok(survey);
+        }
+        // Some room, because neither hashes nor lists are quite even.
+        let enough = longest(peers).await?.div_ceil((table * 3 / 4).max(1) as u64);
+        rounds = enough.max(rounds * 2);
+    }
+}
+
+/// `None` if the table does not suffice.
+async fn attempt<L: Lists>(
+    peers: &[Member<L>],
+    rounds: u64,
+    table: usize,
+    now: Timestamp,
+) -> Result<Option<Survey>, Failure> {
+    // Other keys each time: nobody can make CIDs whose hashes are the same.
+    let keys = RandomState::new();
+    let judges = Peers::new(peers.iter().map(|peer| (peer.id.as_str(), peer.stays)), now);
+    let mut survey = Survey::default();
+    for round in 0..rounds {
+        let mut entries: HashMap<u64, Entry> = HashMap::new();
+        let here = |cid: &str| Some(keys.hash_one(cid)).filter(|hash| hash % rounds == round);
+        let mut held = all(peers.iter().filter(|peer| peer.stays), L::holds);
+        while let Some(cid) = held.try_next().await? {
+            if let Some(hash) = here(&cid) {
+                entries.entry(hash).or_default().copies += 1;
+            }
+            if entries.len() > table {
+                return Ok(None);
+            }
+        }
+        let mut pins = all(peers.iter(), L::pins);
+        while let Some(pin) = pins.try_next().await? {
+            let Some(hash) = here(&pin.cid) else { continue };
+            let entry = entries.entry(hash).or_default();
+            if !entry.is_judged {
+                entry.is_judged = true;
+                survey.judge(pin, entry.copies.into(), &judges);
+            }
+            if entries.len() > table {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(survey))
+}
+
+/// How many pins the peer lists that lists the most.
+async fn longest<L: Lists>(peers: &[Member<L>]) -> Result<u64, Failure> {
+    let counts = peers.iter().map(|peer| all([peer], L::pins).try_fold(0, |count, _| future::ready(Ok(count + 1))));
+    let counts: Vec<u64> = futures::future::try_join_all(counts).await?;
+    Ok(counts.into_iter().max().unwrap_or_default())
+}
+
+/// The lists of several peers at once, in no order.
+fn all<'a, L: Lists + 'a, T: Send + 'a>(
+    peers: impl IntoIterator<Item = &'a Member<L>>,
+    list: impl Fn(&'a L) -> BoxStream<'a, Result<T, ipfs_cluster::Failure>>,
+) -> impl Stream<Item = Result<T, Failure>> + Send + Unpin {
+    let lists = peers.into_iter().map(|peer| {
+        let failed = |source| Failure { peer: peer.id.clone(), source };
+        list(&peer.cluster).map_err(failed)
+    });
+    stream::select_all(lists.collect::<Vec<_>>())
+}

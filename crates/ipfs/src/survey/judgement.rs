@@ -1,0 +1,173 @@
+//! What one pin adds to a survey.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::ipfs_cluster::Pin;
+
+use super::{BATCH, wishes::Original};
+
+/// How many CIDs are named as examples.
+const EXAMPLES: usize = 3;
+
+/// What became of a look at all pins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Survey {
+    /// How many there are.
+    pub(crate) pins: u64,
+    /// Those that too few of the staying peers hold.
+    pub(crate) short: Short,
+    /// Those of the short that will be short for good: they want more peers than stay.
+    pub(crate) impossible: Impossible,
+    /// The first [`BATCH`] pins that too few of the staying peers are to hold.
+    pub(crate) raise: Vec<Raise>,
+    /// How many such there are.
+    pub(crate) to_raise: u64,
+    /// The first [`BATCH`] pins that were raised, or are allocated to peers that are no members. Only to be restored when no
+    /// member is about to leave, or what was raised for its sake is undone.
+    pub(crate) restore: Vec<Pin>,
+    /// How many such there are.
+    pub(crate) to_restore: u64,
+}
+
+/// Pins with too few copies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Short {
+    /// How many.
+    pub(crate) count: u64,
+    /// Some of them.
+    pub(crate) examples: Vec<String>,
+}
+
+/// Pins that want more copies than there are peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Impossible {
+    /// How many.
+    pub(crate) count: u64,
+    /// Some of them.
+    pub(crate) examples: Vec<String>,
+    /// How many copies the most demanding of them wants.
+    pub(crate) highest: u64,
+}
+
+/// A pin that further peers are to hold before others leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Raise {
+    /// As it is.
+    pub(crate) pin: Pin,
+    /// How many peers are to hold it meanwhile, those that leave among them: its `min` and `max`.
+    pub(crate) copies: i64,
+    /// The staying peers that are not yet to hold it.
+    pub(crate) user_allocations: Vec<String>,
+}
+
+/// The members of the cluster, and the time, by which pins are judged.
+pub(super) struct Peers<'a> {
+    members: BTreeSet<&'a str>,
+    staying: BTreeSet<&'a str>,
+    now: Timestamp,
+}
+
+impl<'a> Peers<'a> {
+    /// Of ids, each with whether it stays.
+    pub(super) fn new(peers: impl Iterator<Item = (&'a str, bool)> + Clone, now: Timestamp) -> Self {
+        Self {
+            members: peers.clone().map(|(id, _)| id).collect(),
+            staying: peers.filter(|(_, stays)| *stays).map(|(id, _)| id).collect(),
+            now,
+        }
+    }
+
+    /// How many staying peers must hold the pin. What was raised has the floor that it had before; what is to be everywhere
+    /// has one even if nobody stays.
+    fn floor(&self, pin: &Pin) -> u64 {
+        match Original::of(pin) {
+            Original { min, .. } if min > 0 => min.unsigned_abs(),
+            _ => self.stay().max(1),
+        }
+    }
+
+    fn stay(&self) -> u64 {
+        self.staying.len() as u64
+    }
+
+    /// The wish for more copies, if too few of the staying peers are to hold the pin.
+    fn raise(&self, pin: &Pin, floor: u64) -> Option<Raise> {
+        let is_allocated = |peer: &&&str| pin.allocations.iter().any(|allocation| allocation == **peer);
+        // What is everywhere is allocated to nobody.
+        if Original::of(pin).is_everywhere() || pin.allocations.is_empty() {
+            return None;
+        }
+        let missing = floor.saturating_sub(self.staying.iter().filter(is_allocated).count() as u64);
+        let copies = i64::try_from(self.members.iter().filter(is_allocated).count() as u64 + missing).ok()?;
+        let user_allocations = self.staying.iter().filter(|peer| !is_allocated(peer)).map(|&peer| peer.to_owned());
+        (missing > 0).then(|| Raise { pin: pin.clone(), copies, user_allocations: user_allocations.collect() })
+    }
+
+    fn is_to_restore(&self, pin: &Pin) -> bool {
+        Original::is_noted(pin) || pin.allocations.iter().any(|peer| !self.members.contains(peer.as_str()))
+    }
+}
+
+impl Survey {
+    /// Whether nothing is amiss, and nothing to be done.
+    pub(crate) fn is_well(&self) -> bool {
+        self.short.count == 0 && self.to_restore == 0
+    }
+
+    /// The numbers without the pins that must be written.
+    pub(crate) fn without_lists(&self) -> Self {
+        Self {
+            short: self.short.clone(),
+            impossible: self.impossible.clone(),
+            raise: Vec::new(),
+            restore: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// Adds what is to be said of a pin that so many of the staying peers hold.
+    pub(super) fn judge(&mut self, pin: Pin, copies: u64, peers: &Peers<'_>) {
+        self.pins += 1;
+        // The head of what was added in shards is a mere note, which nobody has to hold.
+        if pin.kind == "meta-pin" {
+            return;
+        }
+        let floor = peers.floor(&pin);
+        let is_possible = floor <= peers.stay();
+        if copies < floor {
+            self.short.count += 1;
+            name(&mut self.short.examples, &pin);
+        }
+        if !is_possible {
+            self.impossible.count += 1;
+            self.impossible.highest = self.impossible.highest.max(floor);
+            name(&mut self.impossible.examples, &pin);
+        }
+        // Peers refuse to be told anything about shards, about what has expired, and to find more peers than there are.
+        if !is_possible || !pin.is_data() || pin.is_expired(peers.now) {
+            return;
+        }
+        if let Some(raise) = peers.raise(&pin, floor) {
+            self.to_raise += 1;
+            keep(&mut self.raise, raise);
+        }
+        if peers.is_to_restore(&pin) {
+            self.to_restore += 1;
+            keep(&mut self.restore, pin);
+        }
+    }
+}
+
+fn name(examples: &mut Vec<String>, pin: &Pin) {
+    if examples.len() < EXAMPLES {
+        examples.push(pin.cid.clone());
+    }
+}
+
+fn keep<T>(batch: &mut Vec<T>, item: T) {
+    if batch.len() < BATCH {
+        batch.push(item);
+    }
+}

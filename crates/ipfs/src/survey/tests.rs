@@ -1,0 +1,181 @@
+//! Surveys of lists without peers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+
+use super::{
+    judgement::{Impossible, Short},
+    wishes::NOTE,
+    *,
+};
+
+/// The lists of a peer.
+#[derive(Default)]
+struct Fake {
+    pins: Vec<Pin>,
+    holds: Vec<String>,
+    /// Whether the list of pins ends too early.
+    is_cut: bool,
+    read: AtomicUsize,
+}
+
+impl Lists for Fake {
+    fn pins(&self) -> BoxStream<'_, Result<Pin, ipfs_cluster::Failure>> {
+        self.read.fetch_add(1, Ordering::Relaxed);
+        let failure = ipfs_cluster::Failure::Cut {
+            address: "10.0.0.1:9094".to_owned(),
+            request: "GET /allocations".to_owned(),
+            cause: "closed".to_owned(),
+        };
+        stream::iter(self.pins.iter().cloned().map(Ok).chain(self.is_cut.then_some(Err(failure)))).boxed()
+    }
+
+    fn holds(&self) -> BoxStream<'_, Result<String, ipfs_cluster::Failure>> {
+        stream::iter(self.holds.iter().cloned().map(Ok)).boxed()
+    }
+}
+
+fn pin(cid: &str, min: i64, max: i64, allocations: &[&str]) -> Pin {
+    let pin = json!({
+        "cid": cid, "replication_factor_min": min, "replication_factor_max": max, "type": "pin", "allocations": allocations,
+    });
+    serde_json::from_value(pin).unwrap()
+}
+
+fn member(id: &str, stays: bool, pins: &[Pin], holds: &[&str]) -> Member<Fake> {
+    let holds = holds.iter().map(ToString::to_string).collect();
+    Member { id: id.to_owned(), cluster: Fake { pins: pins.to_vec(), holds, ..Fake::default() }, stays }
+}
+
+fn now() -> Timestamp {
+    "2026-11-23T00:00:00Z".parse().unwrap()
+}
+
+async fn surveyed(peers: &[Member<Fake>]) -> Survey {
+    within(peers, TABLE, now()).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_enough_peers_hold_is_safe() {
+    let pins = [pin("a", 1, 2, &["A", "B"]), pin("b", -1, -1, &[])];
+    let survey = surveyed(&[member("A", true, &pins, &["a", "b"]), member("B", true, &pins, &["b"])]).await;
+    assert_eq!((survey.pins, survey.short.count, survey.impossible.count), (2, 0, 0));
+    assert!(survey.raise.is_empty() && survey.restore.is_empty());
+}
+
+#[tokio::test]
+async fn what_the_leaver_holds_does_not_count() {
+    let pins = [pin("a", 1, 1, &["A"])];
+    let survey = surveyed(&[member("A", false, &pins, &["a"]), member("B", true, &pins, &[])]).await;
+    assert_eq!(survey.short, Short { count: 1, examples: vec!["a".to_owned()] });
+    let raise = Raise { pin: pins[0].clone(), copies: 2, user_allocations: vec!["B".to_owned()] };
+    assert_eq!((survey.raise, survey.to_raise), (vec![raise], 1));
+}
+
+#[tokio::test]
+async fn a_pin_that_only_the_leaver_knows_is_not_forgotten() {
+    let survey = surveyed(&[member("A", false, &[pin("a", -1, -1, &[])], &["a"]), member("B", true, &[], &[])]).await;
+    assert_eq!((survey.pins, survey.short.count, survey.to_raise), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_blank_peer_proves_nothing() {
+    let pins = [pin("a", -1, -1, &[])];
+    let survey = surveyed(&[member("A", true, &pins, &["a"]), member("B", true, &[], &[])]).await;
+    assert_eq!((survey.pins, survey.short.count), (1, 1));
+}
+
+#[tokio::test]
+async fn an_allocation_is_no_copy() {
+    let pins = [pin("a", 2, 2, &["A", "B"])];
+    let survey = surveyed(&[member("A", true, &pins, &["a"]), member("B", true, &pins, &[])]).await;
+    assert_eq!((survey.short.count, survey.to_raise), (1, 0));
+}
+
+#[tokio::test]
+async fn a_list_that_ends_early_is_no_list() {
+    let mut peers = [member("A", true, &[pin("a", 1, 1, &["A"])], &["a"]), member("B", false, &[], &[])];
+    peers[1].cluster.is_cut = true;
+    let failure = within(&peers, TABLE, now()).await.unwrap_err();
+    assert_eq!(failure.to_string(), "peer B does not list its pins, so none is known to be safe");
+}
+
+#[tokio::test]
+async fn a_pin_of_a_departed_peer_is_to_be_restored_and_a_raised_one_too() {
+    let mut raised = pin("b", 2, 2, &["A", "B"]);
+    raised.metadata.insert(NOTE.to_owned(), "1,1".to_owned());
+    let pins = [pin("a", 1, 2, &["A", "gone"]), raised];
+    let peers = [member("A", true, &pins, &["a", "b"]), member("B", true, &pins, &[])];
+    let survey = surveyed(&peers).await;
+    // The raised one has its own floor again.
+    assert_eq!((survey.short.count, survey.to_raise, survey.to_restore), (0, 0, 2));
+    assert_eq!(survey.restore.len(), 2);
+}
+
+#[tokio::test]
+async fn a_raised_pin_is_possible_although_its_raised_factor_is_not() {
+    let mut raised = pin("a", 3, 3, &["A", "B", "C"]);
+    raised.metadata.insert(NOTE.to_owned(), "2,2".to_owned());
+    let pins = [raised];
+    let stays = |id| member(id, true, &pins, &["a"]);
+    let survey = surveyed(&[stays("A"), stays("B"), member("C", false, &pins, &["a"])]).await;
+    assert_eq!((survey.short.count, survey.impossible.count, survey.to_raise), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_floor_above_the_number_of_peers_is_impossible() {
+    let pins = [pin("a", 3, 3, &["A", "B", "C"]), pin("b", 4, 4, &["A", "B", "C", "gone"]), pin("c", 1, 1, &["A"])];
+    let stays = |id| member(id, true, &pins, &["a", "b", "c"]);
+    let survey = surveyed(&[stays("A"), stays("B"), member("C", false, &pins, &[])]).await;
+    let examples = vec!["a".to_owned(), "b".to_owned()];
+    assert_eq!(survey.impossible, Impossible { count: 2, examples, highest: 4 });
+    // They are short, too; and nothing is written that IPFS Cluster would refuse.
+    assert_eq!((survey.short.count, survey.to_raise, survey.to_restore), (2, 0, 0));
+}
+
+#[tokio::test]
+async fn when_all_leave_nothing_is_safe() {
+    let pins = [pin("a", -1, -1, &[])];
+    let survey = surveyed(&[member("A", false, &pins, &["a"])]).await;
+    assert_eq!((survey.short.count, survey.impossible.highest), (1, 1));
+}
+
+#[tokio::test]
+async fn parts_of_shards_and_what_has_expired_are_not_written() {
+    let mut expired = pin("a", 1, 1, &["A"]);
+    expired.expire_at = Some("2026-11-22T00:00:00Z".parse().unwrap());
+    let [mut shard, mut meta] = [pin("b", 1, 1, &["A"]), pin("c", 1, 1, &[])];
+    (shard.kind, meta.kind) = ("shard-pin".to_owned(), "meta-pin".to_owned());
+    let pins = [expired, shard, meta];
+    let survey = surveyed(&[member("A", false, &pins, &["a", "b"]), member("B", true, &pins, &[])]).await;
+    assert_eq!((survey.pins, survey.short.count, survey.to_raise), (3, 2, 0));
+}
+
+#[tokio::test]
+async fn a_batch_is_named_and_the_rest_counted() {
+    let pins: Vec<_> = (0..BATCH + 50).map(|number| pin(&number.to_string(), 1, 1, &["A"])).collect();
+    let survey = surveyed(&[member("A", false, &pins, &[]), member("B", true, &pins, &[])]).await;
+    assert_eq!((survey.raise.len(), survey.to_raise), (BATCH, 250));
+    assert_eq!((survey.short.count, survey.short.examples.len()), (250, 3));
+}
+
+#[tokio::test]
+async fn more_pins_than_the_table_holds_take_several_rounds() {
+    let pins: Vec<_> = (0..1000).map(|number| pin(&number.to_string(), 2, 2, &["A", "B"])).collect();
+    // A knows the first 700, B the last 700; A misses every tenth.
+    let held_by_a: Vec<_> = pins.iter().map(|pin| pin.cid.as_str()).filter(|cid| !cid.ends_with('0')).collect();
+    let held_by_b: Vec<_> = pins.iter().map(|pin| pin.cid.as_str()).collect();
+    let peers = [member("A", true, &pins[..700], &held_by_a), member("B", true, &pins[300..], &held_by_b)];
+    let survey = within(&peers, 64, now()).await.unwrap();
+    assert_eq!((survey.pins, survey.short.count), (1000, 100));
+    assert!(peers[0].cluster.read.load(Ordering::Relaxed) > 1000 / 64);
+    let survey = within(&peers, 1000, now()).await.unwrap();
+    assert_eq!((survey.pins, survey.short.count), (1000, 100));
+}
+
+#[test]
+fn a_survey_can_be_sent_between_threads() {
+    fn sendable<T: Send>(_: T) {}
+    sendable(survey::<Cluster>(&[]));
+}
