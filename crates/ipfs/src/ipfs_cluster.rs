@@ -108,10 +108,19 @@ impl Cluster {
         self.get("id", GREETING).await
     }
 
-    /// The peers that it gives pins to: those whose free space it knows, for a while also after they have gone.
-    pub(crate) async fn allocates_to(&self) -> Result<Vec<String>> {
-        let metrics: Option<Vec<Metric>> = self.get("monitor/metrics/freespace", GREETING).await?;
-        Ok(metrics.into_iter().flatten().filter(|metric| metric.valid).map(|metric| metric.peer).collect())
+    /// The peers that it gives pins to: those that it has heard all of these metrics of, for a while also after they have gone.
+    pub(crate) async fn allocates_to(&self, metrics: &[&str]) -> Result<Vec<String>> {
+        let mut known: Option<Vec<String>> = None;
+        for name in metrics {
+            let heard: Option<Vec<Metric>> = self.get(&format!("monitor/metrics/{name}"), GREETING).await?;
+            let heard = heard.into_iter().flatten().filter(|metric| metric.valid).map(|metric| metric.peer);
+            let heard: Vec<String> = heard.collect();
+            known = Some(match known {
+                None => heard,
+                Some(known) => known.into_iter().filter(|peer| heard.contains(peer)).collect(),
+            });
+        }
+        Ok(known.unwrap_or_default())
     }
 
     /// All pins that the peer knows of, whoever holds them.

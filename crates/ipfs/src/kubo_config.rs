@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn what_would_break_a_peer_is_refused() {
         let provider = provider(
-            json!({"Identity": {"PeerID": "x"}, "Addresses": {"API": "/ip4/127.0.0.1/tcp/1", "Announce": ["/ip4/1.2.3.4/tcp/4001"]}}),
+            &json!({"Identity": {"PeerID": "x"}, "Addresses": {"API": "/ip4/127.0.0.1/tcp/1", "Announce": ["/ip4/1.2.3.4/tcp/4001"]}}),
         );
         let config = common(&provider, Network::Public);
         assert_eq!(config["Addresses"]["API"], "/ip4/0.0.0.0/tcp/5001");

@@ -186,6 +186,8 @@ pub(crate) async fn observe(
         Some(obstacle) => Some(obstacle),
         None => obstacle_to_volumes(object, &provider, world).await?,
     };
+    let doubt = surveys.is_in_doubt(&object.uid().unwrap_or_default());
+    let peers = peers::ask(client, &pods, &settings.allocate_by(), doubt).await;
     let mut embedded = Embedded {
         provider,
         settings,
@@ -195,7 +197,7 @@ pub(crate) async fn observe(
         restart: workload::restart_asked(object, world.children, &names::set(object)),
         replicas: set.and_then(|set| set.spec?.replicas),
         listed: world.children.find(&names::peers(object)).as_ref().map_or(0, listed),
-        peers: peers::ask(client, &pods, surveys.is_in_doubt(&object.uid().unwrap_or_default())).await,
+        peers,
         pods,
         survey: Surveyed::Not("no peer could be asked".to_owned()),
     };

@@ -21,6 +21,8 @@ const SECRET: &str = "CLUSTER_SECRET";
 const REPLICATION_MIN: &str = "CLUSTER_REPLICATIONFACTORMIN";
 /// The key of the most copies.
 const REPLICATION_MAX: &str = "CLUSTER_REPLICATIONFACTORMAX";
+/// The key of the metrics by which peers are chosen for a pin.
+const ALLOCATE_BY: &str = "CLUSTER_BALANCED_ALLOCATEBY";
 /// Where further settings are in the spec.
 const OF_SPEC: &str = "spec.provider.kubo.clusterConfig";
 /// A copy on every peer.
@@ -37,6 +39,16 @@ pub(crate) struct Settings {
     pub(crate) secret: Option<String>,
     /// How many copies a pin has when whoever makes it does not say.
     pub(crate) replication: Replication,
+}
+
+impl Settings {
+    /// The metrics by which IPFS Cluster chooses peers for a pin.
+    pub(crate) fn allocate_by(&self) -> Vec<&str> {
+        match self.variables.get(ALLOCATE_BY) {
+            Some(metrics) => metrics.split(',').map(str::trim).filter(|metric| !metric.is_empty()).collect(),
+            None => vec!["tag:group", "freespace"],
+        }
+    }
 }
 
 impl std::fmt::Debug for Settings {

@@ -38,8 +38,7 @@ pub(crate) struct Seen {
     pub(crate) rpc_protocol: String,
     /// The peers of IPFS Cluster that it sees, itself among them.
     pub(crate) sees: Vec<String>,
-    /// The peers whose free space it knows: it allocates pins to no others, and to those that have gone until it has
-    /// forgotten that.
+    /// The peers that it gives pins to: those that it knows enough of, for a while also after they have gone.
     pub(crate) allocates_to: Vec<String>,
     /// Its Kubo's peer ID.
     pub(crate) kubo_id: String,
@@ -84,22 +83,22 @@ pub(crate) struct Errored {
 /// Asks all peers whose pods have started, at the same time.
 ///
 /// With a `doubt` they are asked, too, which copies have gone: that they find out by asking their Kubos for all that they have.
-pub(super) async fn ask(client: &reqwest::Client, pods: &[PeerPod], doubt: bool) -> Vec<Peer> {
+pub(super) async fn ask(client: &reqwest::Client, pods: &[PeerPod], allocate_by: &[&str], doubt: bool) -> Vec<Peer> {
     let asked = pods.iter().filter(|pod| pod.ready).filter_map(|pod| {
         let ip = pod.ip.as_deref()?;
-        Some(async move { Peer { ordinal: pod.ordinal, seen: seen(client, ip, doubt).await } })
+        Some(async move { Peer { ordinal: pod.ordinal, seen: seen(client, ip, allocate_by, doubt).await } })
     });
     join_all(asked).await
 }
 
-async fn seen(client: &reqwest::Client, ip: &str, doubt: bool) -> Result<Seen, String> {
+async fn seen(client: &reqwest::Client, ip: &str, allocate_by: &[&str], doubt: bool) -> Result<Seen, String> {
     let cluster = Cluster::new(client, ip, REST);
     let of_cluster = |failure| format!("IPFS Cluster: {}", chain(&failure));
     let of_kubo = |failure| format!("Kubo: {}", chain(&failure));
     let kubo = Kubo::new(ip, RPC).map_err(of_kubo)?;
     let (id, allocates_to, of_ipfs, connected, repository, troubles) = tokio::join!(
         cluster.id(),
-        cluster.allocates_to(),
+        cluster.allocates_to(allocate_by),
         kubo.id(),
         kubo.connected(),
         kubo.repository(),
