@@ -85,6 +85,8 @@ impl Status for LampStatus {
 pub struct Product {
     /// What it has been told.
     pub told: Vec<String>,
+    /// Whether it forgets at once what it is told.
+    pub forgets: bool,
     /// Names of objects for which telling fails.
     pub deaf: Vec<String>,
     /// What using it shows.
@@ -104,6 +106,7 @@ impl Default for Lamps {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Product {
             told: Vec::new(),
+            forgets: false,
             deaf: Vec::new(),
             verdict: Verdict::Verified("it shines".to_owned()),
             used: 0,
@@ -167,7 +170,8 @@ impl Component for Lamps {
         let mut product = self.0.lock().unwrap();
         product.passes += 1;
         let config = config.and_then(|config| config.data?.get("colour").cloned());
-        Ok(Observed { told: product.told.clone(), config, classes })
+        let told = if product.forgets { Vec::new() } else { product.told.clone() };
+        Ok(Observed { told, config, classes })
     }
 
     fn desire(&self, lamp: &Lamp, observed: &Observed) -> Vec<Manifest> {
@@ -249,6 +253,10 @@ impl Component for Lamps {
 
     fn rollout(&self, lamp: &Lamp) -> Rollout {
         lamp.spec.rollout
+    }
+
+    fn is_upkeep(&self, action: &String) -> bool {
+        action.ends_with("again")
     }
 
     async fn act(&self, lamp: &Lamp, _observed: &Observed, action: &String) -> Result<(), Error> {

@@ -50,6 +50,30 @@ async fn a_pass_that_changed_something_takes_ready_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn upkeep_leaves_a_ready_as_it_is() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"say": "hi again"})).await;
+    stage.product().told.clear();
+    let before = stage.api.calls().len();
+    stage.look_again("x").await;
+    stage.api.until("it to be told", |_| (!stage.product().told.is_empty()).then_some(())).await;
+    stage.until_ready("x").await;
+    let statuses = stage.api.calls()[before..].iter().filter(|call| call.resource == "lamps/status").count();
+    assert_eq!(statuses, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_in_vain_again_and_again_is_done_less_and_less_often() {
+    let stage = Stage::new();
+    stage.product().forgets = true;
+    stage.make("x", json!({"say": "hi"})).await;
+    time_passes(60).await;
+    let told = stage.product().told.len();
+    // Ten times at once, and then after 1, 2, 4, 8, 16 seconds.
+    assert!((11..=20).contains(&told), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_object_that_was_not_ready_yet_is_reported_on_by_the_pass_that_finds_nothing_to_do() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
