@@ -59,10 +59,12 @@ fn peers(object: &IpfsCluster, embedded: &Embedded, defaults: &Defaults) -> Vec<
         let budget = workload::one_at_a_time(names::set(object), selector(object));
         manifests.push(Manifest::new(&budget));
     }
-    // Who the peers are must be known before one starts: each is told of the others.
-    if (0..there).all(|ordinal| embedded.identity(ordinal).is_some()) {
+    // Who the peers are must be known before one starts: each is told of the others. Those that are there stay meanwhile.
+    let known = (0..there).take_while(|ordinal| embedded.identity(*ordinal).is_some()).count();
+    let known = i32::try_from(known).unwrap_or(MOST_PEERS);
+    if known == there || embedded.replicas.is_some() || embedded.listed > 0 {
         manifests.push(Manifest::new(&secret::peers(object, embedded, there)));
-        let replicas = scale::replicas(object, embedded);
+        let replicas = scale::replicas(object, embedded).min(known.max(embedded.replicas.unwrap_or_default()));
         let set = stateful_set::peers(object, embedded, replicas, defaults);
         manifests.push(Manifest::new(&set).remade_on(workload::IMMUTABLE));
     }

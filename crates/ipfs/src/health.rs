@@ -54,7 +54,7 @@ const LISTED: usize = 3;
 
 /// All conditions.
 pub(crate) fn statements(object: &IpfsCluster, embedded: &Embedded) -> Vec<Statement> {
-    vec![connected(object, embedded), healthy(object, embedded), room(object, embedded)]
+    vec![connected(object, embedded), healthy(embedded), room(object, embedded)]
 }
 
 fn connected(object: &IpfsCluster, embedded: &Embedded) -> Statement {
@@ -123,7 +123,7 @@ pub(crate) fn apart(object: &IpfsCluster, embedded: &Embedded) -> Option<(Reason
     None
 }
 
-fn healthy(object: &IpfsCluster, embedded: &Embedded) -> Statement {
+fn healthy(embedded: &Embedded) -> Statement {
     let troubles = || embedded.seen().map(|(_, seen)| &seen.troubles);
     let errors: u64 = troubles().map(|troubles| troubles.errors).sum();
     let (queued, pinning) =
@@ -165,9 +165,6 @@ fn healthy(object: &IpfsCluster, embedded: &Embedded) -> Statement {
         return Statement::holds(PINS_HEALTHY, PINNING, under_way.trim_start_matches("; ").to_owned());
     }
     match &embedded.survey {
-        Surveyed::Not(why) if object.status.is_none() || embedded.peers.is_empty() => {
-            Statement::fails(PINS_HEALTHY, UNKNOWN, why.clone())
-        }
         Surveyed::Not(why) => {
             Statement::fails(PINS_HEALTHY, UNKNOWN, format!("not all pins could be looked through: {why}"))
         }

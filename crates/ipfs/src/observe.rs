@@ -181,8 +181,12 @@ pub(crate) async fn observe(
     remarks.refuse(outcome.refused);
     remarks.refuse(kubo_config::refused(&provider, outcome.network));
     let (identities, wrong) = identity::row(world.children);
+    let replicas = set.and_then(|set| set.spec?.replicas);
+    let listed = world.children.find(&names::peers(object)).as_ref().map_or(0, listed);
+    let last = pods.last().map_or(0, |pod| pod.ordinal + 1);
+    let there = object.spec.replicas.max(replicas.unwrap_or_default()).max(listed).max(last);
     let lost = outcome.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
-    let obstacle = match lost.or(wrong).or_else(|| identity_lost(object, world.children, &identities)) {
+    let obstacle = match lost.or(wrong).or_else(|| identity_lost(object, world.children, &identities, there)) {
         Some(obstacle) => Some(obstacle),
         None => obstacle_to_volumes(object, &provider, world).await?,
     };
@@ -195,8 +199,8 @@ pub(crate) async fn observe(
         network: outcome.network,
         identities,
         restart: workload::restart_asked(object, world.children, &names::set(object)),
-        replicas: set.and_then(|set| set.spec?.replicas),
-        listed: world.children.find(&names::peers(object)).as_ref().map_or(0, listed),
+        replicas,
+        listed,
         peers,
         pods,
         survey: Surveyed::Not("no peer could be asked".to_owned()),
@@ -256,10 +260,10 @@ fn listed(secret: &Secret) -> i32 {
 }
 
 /// A peer whose volume was made with another identity is a stranger to its own state, and to whoever knows it.
-fn identity_lost(object: &IpfsCluster, children: &Children, identities: &[Identity]) -> Option<Progress> {
+fn identity_lost(object: &IpfsCluster, children: &Children, identities: &[Identity], there: i32) -> Option<Progress> {
     let has_volume = |ordinal: &i32| children.find::<PersistentVolumeClaim>(&names::volume(object, *ordinal)).is_some();
     let has_identity = |ordinal: &i32| identities.iter().any(|identity| identity.ordinal == *ordinal);
-    let lost = (0..object.spec.replicas).find(|ordinal| has_volume(ordinal) && !has_identity(ordinal))?;
+    let lost = (0..there).find(|ordinal| has_volume(ordinal) && !has_identity(ordinal))?;
     let (secret, volume) = (names::identity(object, lost), names::volume(object, lost));
     Some(Progress::Stalled {
         reason: reason::SECRET_MISSING,

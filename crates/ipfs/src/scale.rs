@@ -36,8 +36,9 @@ fn replicas_of_set(object: &IpfsCluster, embedded: &Embedded) -> i32 {
     let wanted = object.spec.replicas;
     match embedded.replicas {
         Some(has) if has > wanted && !may_leave(object, embedded) => has,
-        // After a full stop those that were to leave come back first: nobody knows whether they may.
-        Some(0) => wanted.max(embedded.listed),
+        // After a full stop, or when somebody has deleted the set, those that were to leave come back first: nobody knows
+        // whether they may.
+        None | Some(0) => wanted.max(embedded.listed),
         _ => wanted,
     }
 }

@@ -95,6 +95,22 @@ fn scaling_changes_no_pod() {
 }
 
 #[test]
+fn peers_stay_while_the_keys_of_further_ones_are_made() {
+    let object = of_size(5);
+    let manifests = of(&object, fixture::well(&object, 3));
+    assert_eq!(named(&manifests, "StatefulSet/temporal-ipfscluster").unwrap().object["spec"]["replicas"], 3);
+    assert!(named(&manifests, "Secret/temporal-ipfscluster-peers").is_some());
+    assert!(named(&manifests, "Secret/temporal-ipfscluster-identity-4").is_some());
+}
+
+#[test]
+fn a_set_that_somebody_deleted_comes_back_as_it_was() {
+    let object = of_size(1);
+    let manifests = of(&object, Embedded { replicas: None, ..fixture::well(&object, 3) });
+    assert_eq!(named(&manifests, "StatefulSet/temporal-ipfscluster").unwrap().object["spec"]["replicas"], 3);
+}
+
+#[test]
 fn a_peer_that_is_to_leave_gets_no_clients() {
     let object = of_size(2);
     let manifests = of(&object, fixture::well(&object, 3));

@@ -20,7 +20,7 @@ fn copies_that_could_not_be_made_are_counted_with_cause_and_remedy() {
     let troubles = &mut fixture::seen(&mut embedded, 0).troubles;
     troubles.errors = 1;
     troubles.errored = vec![errored("a", "context deadline exceeded", 2)];
-    let text = said(&healthy(&object, &embedded));
+    let text = said(&healthy(&embedded));
     assert!(
         text.contains("PinErrors") && text.contains("1 copies could not be made or removed, of a: context deadline"),
         "{text}"
@@ -28,7 +28,7 @@ fn copies_that_could_not_be_made_are_counted_with_cause_and_remedy() {
     assert!(text.contains("they are tried again"), "{text}");
 
     fixture::seen(&mut embedded, 0).troubles.errored[0].attempts = MOST_ATTEMPTS;
-    let text = said(&healthy(&object, &embedded));
+    let text = said(&healthy(&embedded));
     assert!(text.contains("were tried 5 times and wait for you"), "{text}");
 }
 
@@ -38,10 +38,10 @@ fn pins_with_too_few_copies_are_not_healthy_even_if_nothing_failed() {
     let mut embedded = well(&object, 3);
     let short = Short { count: 2, examples: vec!["a".to_owned(), "b".to_owned()] };
     embedded.survey = Surveyed::Before(Survey { pins: 5, short, ..Survey::default() });
-    let text = said(&healthy(&object, &embedded));
+    let text = said(&healthy(&embedded));
     assert!(text.contains("BelowFloor") && text.contains("2 pins have fewer copies"), "{text}");
     fixture::seen(&mut embedded, 0).troubles.queued = 2;
-    let text = said(&healthy(&object, &embedded));
+    let text = said(&healthy(&embedded));
     assert!(text.contains("holds: true") && text.contains("2 copies are queued"), "{text}");
 }
 
