@@ -107,7 +107,7 @@ pub trait Component: Send + Sync + 'static {
         Rollout::default()
     }
 
-    /// How soon to look again although the object is Ready: for something that is awaited and that no watch shows.
+    /// How soon to look again, although the object is Ready or was looked at often: for something that no watch shows.
     fn look_again(&self, _object: &Self::Kind, _observed: &Self::Observed) -> Option<Duration> {
         None
     }

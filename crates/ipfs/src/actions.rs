@@ -72,6 +72,10 @@ fn recover(ordinal: i32, seen: &Seen) -> Option<Action> {
 /// What is to be done about copies: raised before peers leave, restored when they have left.
 fn copies(object: &IpfsCluster, embedded: &Embedded) -> Option<Action> {
     let survey = now(embedded)?;
+    // IPFS Cluster drops allocations to peers that it knows too little of.
+    if health::apart(object, embedded).is_some() || health::unknown_room(object, embedded).is_some() {
+        return None;
+    }
     let under_way: u64 = embedded.seen().map(|(_, seen)| seen.troubles.queued + seen.troubles.pinning).sum();
     if under_way >= BUSY {
         return None;
@@ -84,9 +88,7 @@ fn copies(object: &IpfsCluster, embedded: &Embedded) -> Option<Action> {
         return (survey.to_raise > 0 && !is_refused).then_some(Action::Raise { pins: survey.to_raise });
     }
     // Whoever has left would be given the pin again while it is not missed yet.
-    let knows = |seen: &Seen, id: &str| seen.sees.iter().chain(&seen.allocates_to).any(|known| known == id);
-    let is_missed = !embedded.seen().any(|(_, seen)| left(object, embedded).any(|id| knows(seen, id)));
-    let is_time = is_missed && health::apart(object, embedded).is_none();
+    let is_time = scale::not_missed(object, embedded).is_none();
     (survey.to_restore > 0 && is_time).then_some(Action::Restore { pins: survey.to_restore })
 }
 
@@ -95,16 +97,6 @@ fn now(embedded: &Embedded) -> Option<&Survey> {
         Surveyed::Now(survey) => Some(survey),
         Surveyed::Before(_) | Surveyed::Not(_) => None,
     }
-}
-
-/// The IDs of peers that have left.
-fn left<'a>(object: &IpfsCluster, embedded: &'a Embedded) -> impl Iterator<Item = &'a str> {
-    let wanted = object.spec.replicas;
-    embedded
-        .identities
-        .iter()
-        .filter(move |identity| identity.ordinal >= wanted)
-        .map(|identity| identity.cluster.id.as_str())
 }
 
 /// Tells the peers one thing.
@@ -122,50 +114,68 @@ pub(crate) async fn act(client: &reqwest::Client, observed: &Observed, action: &
             Ok(())
         }
         Action::Raise { .. } => {
-            let (Some(cluster), Some(survey)) = (first(client, embedded), now(embedded)) else { return Ok(()) };
-            let told = survey.raise.iter().map(|raise| raise_pin(&cluster, raise));
-            all(told.collect()).await
+            let Some(survey) = now(embedded) else { return Ok(()) };
+            let clusters = all_peers(client, embedded);
+            let told = survey.raise.iter().map(|raise| raise_pin(&clusters, raise));
+            all(told.collect()).await;
+            Ok(())
         }
         Action::Restore { .. } => {
-            let (Some(cluster), Some(survey)) = (first(client, embedded), now(embedded)) else { return Ok(()) };
+            let Some(survey) = now(embedded) else { return Ok(()) };
+            let clusters = all_peers(client, embedded);
             let members: Vec<String> = embedded.seen().map(|(_, seen)| seen.id.clone()).collect();
-            let told = survey.restore.iter().map(|pin| restore_pin(&cluster, pin, &members));
-            all(told.collect()).await
+            let told = survey.restore.iter().map(|pin| restore_pin(&clusters, pin, &members));
+            all(told.collect()).await;
+            Ok(())
         }
     }
 }
 
 /// Has further peers hold a pin.
-async fn raise_pin(cluster: &Cluster, raise: &Raise) -> Result<(), Failure> {
-    if cluster.is_as(&raise.pin).await? {
-        cluster.pin(&raise.pin, &survey::raise_wish(raise)).await?;
-    }
-    Ok(())
+async fn raise_pin(clusters: &[Cluster], raise: &Raise) -> Result<(), Failure> {
+    let Some(cluster) = agreed(clusters, &raise.pin).await? else { return Ok(()) };
+    cluster.pin(&raise.pin, &survey::raise_wish(raise)).await
 }
 
 /// Gives a pin the options back that it was given. Those who hold it now are to keep it.
-async fn restore_pin(cluster: &Cluster, pin: &Pin, members: &[String]) -> Result<(), Failure> {
+async fn restore_pin(clusters: &[Cluster], pin: &Pin, members: &[String]) -> Result<(), Failure> {
+    let Some(cluster) = agreed(clusters, pin).await? else { return Ok(()) };
     let statuses = cluster.status(&pin.cid).await?;
     let holders: Vec<String> = statuses.into_iter().filter(|(_, short)| short.is_pinned()).map(|(id, _)| id).collect();
-    if !cluster.is_as(pin).await? {
-        return Ok(());
-    }
     for wish in survey::restore_wishes(pin, members, &holders) {
         cluster.pin(pin, &wish).await?;
     }
     Ok(())
 }
 
-/// Does all, some at once. One that fails does not keep the others from it.
-async fn all(told: Vec<impl Future<Output = Result<(), Failure>>>) -> Result<(), Error> {
-    let outcomes = stream::iter(told).buffer_unordered(AT_ONCE);
-    let first = outcomes.fold(Ok(()), |first, outcome| std::future::ready(first.and(outcome)));
-    Ok(first.await?)
+/// A peer to tell it, if all of them know the pin as it was seen: what a user has removed or changed since must not come back,
+/// and one of the peers may not have heard of that yet.
+async fn agreed<'a>(clusters: &'a [Cluster], pin: &Pin) -> Result<Option<&'a Cluster>, Failure> {
+    for cluster in clusters {
+        if !cluster.is_as(pin).await? {
+            return Ok(None);
+        }
+    }
+    Ok(clusters.first())
 }
 
-fn first(client: &reqwest::Client, embedded: &Embedded) -> Option<Cluster> {
-    let (ordinal, _) = embedded.seen().next()?;
-    peer(client, embedded, ordinal)
+/// Does all, some at once. One that is refused is found again by the next look at the pins, with its cause in the log.
+async fn all(told: Vec<impl Future<Output = Result<(), Failure>>>) {
+    let mut outcomes = stream::iter(told).buffer_unordered(AT_ONCE);
+    let (mut failed, mut first) = (0, None);
+    while let Some(outcome) = outcomes.next().await {
+        if let Err(failure) = outcome {
+            failed += 1;
+            first = first.or(Some(failure));
+        }
+    }
+    if let Some(failure) = first {
+        tracing::warn!(failed, "pins could not be told their replication: {}", chain(&failure));
+    }
+}
+
+fn all_peers(client: &reqwest::Client, embedded: &Embedded) -> Vec<Cluster> {
+    embedded.seen().filter_map(|(ordinal, _)| peer(client, embedded, ordinal)).collect()
 }
 
 fn peer(client: &reqwest::Client, embedded: &Embedded, ordinal: i32) -> Option<Cluster> {

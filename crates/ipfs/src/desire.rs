@@ -21,9 +21,8 @@ pub(crate) use stateful_set::{SERVES, selector};
 use crate::{
     Defaults, identity,
     names::{self, MOST_PEERS},
-    observe::{Embedded, Observed, Source},
+    observe::{Embedded, LEFT, Observed, Source},
     scale,
-    survey::Survey,
 };
 
 /// What is wanted in the cluster.
@@ -76,32 +75,45 @@ fn peers(object: &IpfsCluster, embedded: &Embedded, defaults: &Defaults) -> Vec<
     manifests
 }
 
-/// The identities of the peers that there are to be; those of peers that have left go with their volumes.
+/// The identities of the peers that there are to be; those of peers that have left go after their volumes.
 fn identities(object: &IpfsCluster, embedded: &Embedded, there: i32) -> Vec<Manifest> {
     let policy = object.spec.deletion_policy;
     let made =
         (0..there).map(|ordinal| Manifest::new(&secret::identity(object, ordinal)).once(&identity::DRAWN).data(policy));
-    let left =
-        left(object, embedded, there).map(|ordinal| Manifest::absent::<Secret>(&names::identity(object, ordinal)));
-    made.chain(left).collect()
+    let is_over = |ordinal: &i32| policy == DeletionPolicy::Delete && embedded.claim(*ordinal).is_none();
+    let left = left(embedded, there).filter(is_over);
+    made.chain(left.map(|ordinal| Manifest::absent::<Secret>(&names::identity(object, ordinal)))).collect()
 }
 
-/// The volumes of the peers that there are to be; those of peers that have left go under Delete.
+/// The volumes of the peers that there are to be. Those of peers that have left go under Delete; under Retain they are marked, so
+/// that a later object knows that it need not bring them back.
 fn volumes(object: &IpfsCluster, embedded: &Embedded, there: i32) -> Vec<Manifest> {
     let policy = object.spec.deletion_policy;
-    let kept = (0..there).map(|ordinal| {
-        let claim = volume::claim(&names::volume(object, ordinal), &embedded.provider.storage);
+    let storage = &embedded.provider.storage;
+    let claim = |ordinal: i32, has_left: bool| {
+        let mut claim = volume::claim(&names::volume(object, ordinal), storage);
+        let has_mark = embedded.claim(ordinal).is_some_and(|claim| claim.has_left.is_some());
+        if has_left || has_mark {
+            claim.metadata.labels = Some(BTreeMap::from([(LEFT.to_owned(), has_left.to_string())]));
+        }
+        if has_left {
+            // Nothing else of it is the controller's to change.
+            claim.spec = None;
+        }
         Manifest::new(&claim).existing().data(policy)
+    };
+    let kept = (0..there).map(|ordinal| claim(ordinal, false));
+    let left = left(embedded, there).filter(|ordinal| embedded.claim(*ordinal).is_some());
+    let left = left.map(|ordinal| match policy {
+        DeletionPolicy::Delete => Manifest::absent::<PersistentVolumeClaim>(&names::volume(object, ordinal)),
+        DeletionPolicy::Retain => claim(ordinal, true),
     });
-    let left = left(object, embedded, there)
-        .map(|ordinal| Manifest::absent::<PersistentVolumeClaim>(&names::volume(object, ordinal)));
     kept.chain(left).collect()
 }
 
-/// Peers that have left for good: under Delete, when nothing can be missed any more that only they have.
-fn left(object: &IpfsCluster, embedded: &Embedded, there: i32) -> impl Iterator<Item = i32> {
-    let is_clear = object.spec.deletion_policy == DeletionPolicy::Delete
-        && !embedded.pods.iter().any(|pod| pod.ordinal >= there)
-        && embedded.survey.any().is_some_and(Survey::is_well);
+/// Peers that have left for good: when nothing can be missed any more that only they have.
+fn left(embedded: &Embedded, there: i32) -> impl Iterator<Item = i32> {
+    let is_clear = !embedded.pods.iter().any(|pod| pod.ordinal >= there)
+        && embedded.survey.any().is_some_and(|survey| survey.is_well() && survey.fresh == 0);
     (there..MOST_PEERS).filter(move |_| is_clear)
 }

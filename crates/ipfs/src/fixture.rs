@@ -10,7 +10,7 @@ use temporal_stack_common::{
 use crate::{
     identity::{self, Identity},
     names,
-    observe::{Embedded, Observed, Peer, PeerPod, Seen, Source, Surveyed},
+    observe::{Claim, Embedded, Observed, Peer, PeerPod, Seen, Source, Surveyed},
     settings,
     survey::Survey,
 };
@@ -34,7 +34,7 @@ pub(crate) fn of_size(replicas: i32) -> IpfsCluster {
 /// A cluster of which nothing has been made.
 pub(crate) fn unmade(object: &IpfsCluster) -> Embedded {
     let children = temporal_stack_common::cache::Children::default();
-    let outcome = crate::secrets::decide(&children, None, None, object.spec.network, None);
+    let outcome = crate::secrets::decide(object, &children, None, None, object.spec.network, None);
     Embedded {
         provider: object.spec.provider.kubo.clone().unwrap_or_default(),
         settings: settings::settings(object, None).0,
@@ -44,6 +44,7 @@ pub(crate) fn unmade(object: &IpfsCluster) -> Embedded {
         restart: None,
         replicas: None,
         listed: 0,
+        claims: Vec::new(),
         pods: Vec::new(),
         peers: Vec::new(),
         survey: Surveyed::Not("no peer could be asked".to_owned()),
@@ -57,6 +58,7 @@ pub(crate) fn well(object: &IpfsCluster, peers: i32) -> Embedded {
         identities: (0..peers).map(identity).collect(),
         replicas: Some(peers),
         listed: peers,
+        claims: (0..peers).map(claim).collect(),
         pods: (0..peers).map(pod).collect(),
         peers: (0..peers).map(|ordinal| peer(ordinal, peers)).collect(),
         survey: Surveyed::Now(Survey { pins: 10, ..Survey::default() }),
@@ -83,6 +85,11 @@ pub(crate) fn made(number: u32, network: Network) -> Made {
 pub(crate) fn identity(ordinal: i32) -> Identity {
     let seed = u8::try_from(ordinal).unwrap();
     Identity { ordinal, kubo: identity::of_seed(seed), cluster: identity::of_seed(seed + 100) }
+}
+
+/// A volume that is there.
+pub(crate) fn claim(ordinal: i32) -> Claim {
+    Claim { ordinal, is_bound: true, is_going: false, has_left: None }
 }
 
 /// A pod that is ready.

@@ -2,7 +2,7 @@
 
 use temporal_stack_common::{
     api::IpfsCluster,
-    condition::{Reason, Statement},
+    condition::{self, Reason, Statement},
 };
 
 use crate::{
@@ -73,6 +73,7 @@ pub(crate) fn apart(object: &IpfsCluster, embedded: &Embedded) -> Option<(Reason
     let there = embedded.replicas.unwrap_or_default().max(object.spec.replicas);
     let pod = |ordinal| names::pod(object, ordinal);
     let missing: Vec<String> = (0..there)
+        .filter(|ordinal| embedded.counts(object, *ordinal))
         .filter(|ordinal| !embedded.pods.iter().any(|pod| pod.ordinal == *ordinal && pod.ready))
         .map(pod)
         .collect();
@@ -88,6 +89,16 @@ pub(crate) fn apart(object: &IpfsCluster, embedded: &Embedded) -> Option<(Reason
                 pod(peer.ordinal)
             );
             return Some((PEER_UNREACHABLE, message));
+        }
+    }
+    for (ordinal, seen) in embedded.seen() {
+        if embedded.identity(ordinal).is_some_and(|identity| identity.cluster.id != seen.id) {
+            let message = format!(
+                "{} says to be another peer than Secret/{} makes it; if that was edited, put it back, else restart the pod",
+                pod(ordinal),
+                names::identity(object, ordinal)
+            );
+            return Some((NOT_CONNECTED, message));
         }
     }
     let mut protocols: Vec<&str> = embedded.seen().map(|(_, seen)| seen.rpc_protocol.as_str()).collect();
@@ -106,9 +117,6 @@ pub(crate) fn apart(object: &IpfsCluster, embedded: &Embedded) -> Option<(Reason
                 ("IPFS Cluster", names::PEERS)
             } else if !seen.connected.contains(&their.kubo_id) {
                 ("Kubo", names::SWARM)
-            } else if !seen.allocates_to.contains(&their.id) && !is_at_limit(their) {
-                let message = format!("{} does not know yet how much room {} has", pod(ordinal), pod(other));
-                return Some((NOT_CONNECTED, message));
             } else {
                 continue;
             };
@@ -121,6 +129,31 @@ pub(crate) fn apart(object: &IpfsCluster, embedded: &Embedded) -> Option<(Reason
         }
     }
     None
+}
+
+/// Which peer does not know enough of which other to give it pins, if there is one.
+pub(crate) fn unknown_room(object: &IpfsCluster, embedded: &Embedded) -> Option<String> {
+    let unknown = |(ordinal, seen): (i32, &Seen)| {
+        let other = embedded.seen().find(|(_, their)| !seen.allocates_to.contains(&their.id))?;
+        let [pod, its] = [ordinal, other.0].map(|ordinal| names::pod(object, ordinal));
+        Some(if is_at_limit(other.1) {
+            format!("the repository of {its} is as large as it may become, so it is given no pins")
+        } else {
+            format!("{pod} does not know yet how much room {its} has")
+        })
+    };
+    embedded.seen().find_map(unknown)
+}
+
+/// The same for a cluster that is not Ready yet: a single word that comes late puts no Ready in doubt, nor does a full peer.
+pub(crate) fn not_allocating(object: &IpfsCluster, embedded: &Embedded) -> Option<(Reason, String)> {
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let is_ready = condition::find(conditions, condition::READY).is_some_and(|ready| ready.status == "True");
+    let has_full = embedded.seen().any(|(_, seen)| is_at_limit(seen));
+    if is_ready || has_full {
+        return None;
+    }
+    unknown_room(object, embedded).map(|why| (NOT_CONNECTED, why))
 }
 
 fn healthy(embedded: &Embedded) -> Statement {
@@ -140,7 +173,9 @@ fn healthy(embedded: &Embedded) -> Statement {
         examples.dedup();
         examples.truncate(LISTED);
         let why = errored.first().map(|errored| in_words(&errored.error)).unwrap_or_default();
-        let tried = if given_up == 0 {
+        let tried = if errored.first().is_some_and(|errored| errored.is_removal) {
+            "pin them and unpin them again".to_owned()
+        } else if given_up == 0 {
             "they are tried again".to_owned()
         } else {
             format!(
@@ -155,7 +190,7 @@ fn healthy(embedded: &Embedded) -> Statement {
     }
     if let Some(survey) = embedded.survey.any().filter(|survey| survey.short.count > 0 && under_way.is_empty()) {
         let message = format!(
-            "{} have fewer copies than their replication minimum, among them {}; IPFS Cluster makes them when the peers see each other",
+            "{} have fewer copies than their replication minimum, among them {}; IPFS Cluster makes those that it can when the peers see each other, for the rest bring the data to a peer, keep more peers, or unpin them",
             pins(survey.short.count),
             survey.short.examples.join(", ")
         );
@@ -208,11 +243,14 @@ fn room(object: &IpfsCluster, embedded: &Embedded) -> Statement {
     Statement::fails(STORAGE_ROOM, NEARLY_FULL, message)
 }
 
-/// Whether something is under way that no watch shows.
-pub(crate) fn is_moving(embedded: &Embedded) -> bool {
-    let is_busy =
-        embedded.seen().any(|(_, seen)| seen.troubles.queued + seen.troubles.pinning + seen.troubles.errors > 0);
-    is_busy || embedded.survey.any().is_none_or(|survey| !survey.is_well())
+/// Whether something is under way that no watch shows: connections, copies, and what is found out about them.
+pub(crate) fn is_moving(object: &IpfsCluster, embedded: &Embedded) -> bool {
+    let is_busy = |seen: &Seen| seen.troubles.queued + seen.troubles.pinning + seen.troubles.errors > 0;
+    let is_known = embedded.survey.any().is_some_and(|survey| survey.is_well() && survey.fresh == 0);
+    !is_known
+        || apart(object, embedded).is_some()
+        || embedded.pods.iter().any(|pod| pod.outdated)
+        || embedded.seen().any(|(_, seen)| is_busy(seen))
 }
 
 /// Whether a repository is as large as it may become: its peer is given nothing any more.

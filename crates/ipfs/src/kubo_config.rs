@@ -116,8 +116,15 @@ pub(crate) fn common(provider: &KuboProvider, network: Network) -> Value {
         }),
     };
     merge(&mut config, &of_network);
+    let mine = config.clone();
     for (key, value) in taken(provider, network).0 {
         merge(&mut config, &json!({ key: value }));
+    }
+    // A section that the user has emptied must not take with it what is decided.
+    for (pointer, _) in decided(network) {
+        if let Some(value) = mine.pointer(pointer) {
+            put(&mut config, pointer, value);
+        }
     }
     config
 }
@@ -136,7 +143,8 @@ pub(crate) fn of_peer(common: &Value, key: &Key, neighbours: &[Neighbour]) -> Va
 
 /// What the user asked for: a change of it restarts peers.
 pub(crate) fn wishes(provider: &KuboProvider) -> Value {
-    json!([provider.pubsub, provider.kubo_config])
+    // How large the repository may become follows the volume.
+    json!([provider.pubsub, provider.kubo_config, storage_max(provider)])
 }
 
 /// What is refused of the user's configuration, a sentence each.
@@ -148,8 +156,7 @@ fn taken(provider: &KuboProvider, network: Network) -> (Map<String, Value>, Vec<
     let given: BTreeMap<_, _> = provider.kubo_config.clone();
     let mut given = Value::Object(given.into_iter().collect());
     let mut refused = Vec::new();
-    let private = DECIDED_IN_PRIVATE.iter().filter(|_| network == Network::Private);
-    for (pointer, why) in DECIDED.iter().chain(private) {
+    for (pointer, why) in decided(network) {
         if remove(&mut given, pointer) {
             let name = pointer.trim_start_matches('/').replace('/', ".");
             refused
@@ -162,11 +169,37 @@ fn taken(provider: &KuboProvider, network: Network) -> (Map<String, Value>, Vec<
     }
 }
 
-/// Takes a field out; `true` if it was there.
+fn decided(network: Network) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let private = DECIDED_IN_PRIVATE.iter().filter(move |_| network == Network::Private);
+    DECIDED.iter().chain(private)
+}
+
+/// Takes a field out, however it is spelt: Kubo reads its keys in any case. `true` if it was there.
 fn remove(value: &mut Value, pointer: &str) -> bool {
-    let (parent, field) = pointer.rsplit_once('/').unwrap_or(("", pointer));
-    let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);
-    parent.is_some_and(|parent| parent.remove(field).is_some())
+    let Some(fields) = value.as_object_mut() else { return false };
+    let path = pointer.trim_start_matches('/');
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    let spelt: Vec<String> = fields.keys().filter(|key| key.eq_ignore_ascii_case(first)).cloned().collect();
+    let mut was_there = false;
+    for key in spelt {
+        was_there |= match fields.get_mut(&key) {
+            Some(field) if !rest.is_empty() => remove(field, rest),
+            _ => fields.remove(&key).is_some(),
+        };
+    }
+    was_there
+}
+
+/// Sets a field, in sections that are made where they are missing.
+fn put(into: &mut Value, pointer: &str, value: &Value) {
+    let mut place = into;
+    for key in pointer.trim_start_matches('/').split('/') {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[key];
+    }
+    place.clone_from(value);
 }
 
 /// Puts the fields of one object over those of another.
@@ -226,6 +259,17 @@ mod tests {
         assert_eq!(config.get("Identity"), None);
         let refused = refused(&provider, Network::Public).join("; ");
         assert!(refused.contains("Identity is the controller's") && refused.contains("Addresses.API"), "{refused}");
+    }
+
+    #[test]
+    fn no_spelling_and_no_empty_section_gets_around_that() {
+        let provider =
+            provider(&json!({"addresses": {"api": "/ip4/127.0.0.1/tcp/1"}, "Addresses": null, "bootstrap": ["x"]}));
+        let config = common(&provider, Network::Private);
+        assert_eq!(config["Addresses"]["API"], "/ip4/0.0.0.0/tcp/5001");
+        assert_eq!(config["addresses"], json!({}));
+        assert_eq!((config.get("bootstrap"), &config["Bootstrap"]), (None, &json!([])));
+        assert_eq!(refused(&provider, Network::Private).len(), 2);
     }
 
     #[test]

@@ -67,8 +67,8 @@ use crate::{observe::Source, surveys::Surveys};
 
 /// How often a cluster is looked at that is Ready: Kubernetes does not tell when a pin fails.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// The same while copies are being made.
-const LOOK_SOON: Duration = Duration::from_secs(5);
+/// The same while peers connect or copies are being made.
+const LOOK_SOON: Duration = Duration::from_secs(2);
 
 /// What the installation decides, as operators do it: by environment.
 #[derive(Clone, Debug, clap::Args)]
@@ -190,9 +190,9 @@ impl Component for Ipfs {
         object.spec.rollout
     }
 
-    fn look_again(&self, _object: &IpfsCluster, observed: &Observed) -> Option<Duration> {
+    fn look_again(&self, object: &IpfsCluster, observed: &Observed) -> Option<Duration> {
         let Source::Embedded(embedded) = &observed.source else { return None };
-        Some(if health::is_moving(embedded) { LOOK_SOON } else { LOOK_EVERY })
+        Some(if health::is_moving(object, embedded) { LOOK_SOON } else { LOOK_EVERY })
     }
 
     fn is_upkeep(&self, action: &Action) -> bool {

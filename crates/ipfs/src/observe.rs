@@ -36,6 +36,8 @@ use crate::{
     surveys::Surveys,
 };
 
+/// Label of volume claims: whether the peer has left as it should.
+pub(crate) const LEFT: &str = "temporal-stack.dev/left";
 /// Where the storage is in the spec.
 const STORAGE: &str = "spec.provider.kubo.storage";
 
@@ -80,6 +82,8 @@ pub(crate) struct Embedded {
     pub(crate) replicas: Option<i32>,
     /// How many peers the Secret lists that tells them of each other.
     pub(crate) listed: i32,
+    /// The volume claims that are there.
+    pub(crate) claims: Vec<Claim>,
     /// The pods that are there, by ordinal.
     pub(crate) pods: Vec<PeerPod>,
     /// What those said that could be asked, by ordinal.
@@ -109,6 +113,19 @@ impl Surveyed {
     }
 }
 
+/// The volume claim of a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The ordinal of the peer.
+    pub(crate) ordinal: i32,
+    /// Whether there is a volume.
+    pub(crate) is_bound: bool,
+    /// Whether it is on its way out.
+    pub(crate) is_going: bool,
+    /// Whether its peer has left as it should: nothing is on it that the others have not.
+    pub(crate) has_left: Option<bool>,
+}
+
 /// A pod that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PeerPod {
@@ -132,6 +149,22 @@ impl Embedded {
     /// Whether all pods must end before one may start: they have a secret that is no longer the one.
     pub(crate) fn must_stop(&self) -> bool {
         self.shared.must_stop(self.pods.iter().map(|pod| pod.shared))
+    }
+
+    /// The claim of the peer with this ordinal.
+    pub(crate) fn claim(&self, ordinal: i32) -> Option<&Claim> {
+        self.claims.iter().find(|claim| claim.ordinal == ordinal)
+    }
+
+    /// How many peers have a volume that may have what no other has.
+    pub(crate) fn claimed(&self) -> i32 {
+        let claims = self.claims.iter().filter(|claim| claim.has_left != Some(true) && !claim.is_going);
+        claims.map(|claim| claim.ordinal + 1).max().unwrap_or_default()
+    }
+
+    /// Whether a peer matters to the others: one that is too many and never had a volume may just go.
+    pub(crate) fn counts(&self, object: &IpfsCluster, ordinal: i32) -> bool {
+        ordinal < object.spec.replicas || self.claim(ordinal).is_some_and(|claim| claim.is_bound)
     }
 
     /// The identity of the peer with this ordinal.
@@ -177,7 +210,8 @@ pub(crate) async fn observe(
     let pods = pods(object, world.children, set.as_ref());
     let in_use = shared::in_use(pods.iter().map(|pod| pod.shared), set.as_ref());
     let permission = object.annotations().get(annotation::FULL_RESTART).map(String::as_str);
-    let outcome = secrets::decide(world.children, in_use, settings.secret.as_deref(), object.spec.network, permission);
+    let outcome =
+        secrets::decide(object, world.children, in_use, settings.secret.as_deref(), object.spec.network, permission);
     remarks.refuse(outcome.refused);
     remarks.refuse(kubo_config::refused(&provider, outcome.network));
     let (identities, wrong) = identity::row(world.children);
@@ -186,7 +220,8 @@ pub(crate) async fn observe(
     let last = pods.last().map_or(0, |pod| pod.ordinal + 1);
     let there = object.spec.replicas.max(replicas.unwrap_or_default()).max(listed).max(last);
     let lost = outcome.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
-    let obstacle = match lost.or(wrong).or_else(|| identity_lost(object, world.children, &identities, there)) {
+    let claims = claims(object, world.children);
+    let obstacle = match lost.or(wrong).or_else(|| identity_lost(object, &claims, &identities, there)) {
         Some(obstacle) => Some(obstacle),
         None => obstacle_to_volumes(object, &provider, world).await?,
     };
@@ -201,6 +236,7 @@ pub(crate) async fn observe(
         restart: workload::restart_asked(object, world.children, &names::set(object)),
         replicas,
         listed,
+        claims,
         peers,
         pods,
         survey: Surveyed::Not("no peer could be asked".to_owned()),
@@ -253,6 +289,19 @@ fn pods(object: &IpfsCluster, children: &Children, set: Option<&StatefulSet>) ->
     pods
 }
 
+fn claims(object: &IpfsCluster, children: &Children) -> Vec<Claim> {
+    let claim = |ordinal| {
+        let claim: PersistentVolumeClaim = children.find(&names::volume(object, ordinal))?;
+        Some(Claim {
+            ordinal,
+            is_bound: claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound")),
+            is_going: claim.metadata.deletion_timestamp.is_some(),
+            has_left: claim.labels().get(LEFT).map(|left| left == "true"),
+        })
+    };
+    (0..names::MOST_PEERS).filter_map(claim).collect()
+}
+
 /// How many peers a Secret lists: there is one configuration of Kubo for each.
 fn listed(secret: &Secret) -> i32 {
     let kubos = secret.data.iter().flatten().filter(|(key, _)| key.ends_with(".kubo.json"));
@@ -260,15 +309,16 @@ fn listed(secret: &Secret) -> i32 {
 }
 
 /// A peer whose volume was made with another identity is a stranger to its own state, and to whoever knows it.
-fn identity_lost(object: &IpfsCluster, children: &Children, identities: &[Identity], there: i32) -> Option<Progress> {
-    let has_volume = |ordinal: &i32| children.find::<PersistentVolumeClaim>(&names::volume(object, *ordinal)).is_some();
+fn identity_lost(object: &IpfsCluster, claims: &[Claim], identities: &[Identity], there: i32) -> Option<Progress> {
+    let has_volume = |ordinal: &i32| claims.iter().any(|claim| claim.ordinal == *ordinal && !claim.is_going);
     let has_identity = |ordinal: &i32| identities.iter().any(|identity| identity.ordinal == *ordinal);
     let lost = (0..there).find(|ordinal| has_volume(ordinal) && !has_identity(ordinal))?;
     let (secret, volume) = (names::identity(object, lost), names::volume(object, lost));
     Some(Progress::Stalled {
         reason: reason::SECRET_MISSING,
         message: format!(
-            "Secret/{secret} has gone, and PersistentVolumeClaim/{volume} was made with the keys in it; restore the Secret, or delete the claim and the pod to start the peer with a new identity and an empty volume"
+            "Secret/{secret} has gone, and PersistentVolumeClaim/{volume} was made with the keys in it; restore the Secret. To start the peer with a new identity and an empty volume, delete StatefulSet/{} with --cascade=orphan, the pod and the claim",
+            names::set(object)
         ),
     })
 }
@@ -301,7 +351,9 @@ async fn look_through(
 ) -> Surveyed {
     let Some(uid) = object.uid() else { return Surveyed::Not("the object has no UID".to_owned()) };
     let there = embedded.replicas.unwrap_or_default().max(object.spec.replicas);
-    let silent = (0..there).find(|ordinal| !embedded.seen().any(|(seen, _)| seen == *ordinal));
+    let silent = (0..there)
+        .filter(|ordinal| embedded.counts(object, *ordinal))
+        .find(|ordinal| !embedded.seen().any(|(seen, _)| seen == *ordinal));
     if let Some(ordinal) = silent {
         return Surveyed::Not(format!("{} does not answer", names::pod(object, ordinal)));
     }
@@ -317,8 +369,12 @@ async fn look_through(
         Some(Member { id: seen.id.clone(), cluster, stays: ordinal < object.spec.replicas })
     };
     let members: Vec<Member> = embedded.seen().filter_map(member).collect();
+    // Peers of somebody else's that have joined with the cluster secret.
+    let is_ours = |id: &String| embedded.identities.iter().any(|identity| identity.cluster.id == *id);
+    let others = embedded.seen().flat_map(|(_, seen)| &seen.sees).filter(|id| !is_ours(id));
+    let others: Vec<String> = others.cloned().collect();
     let begun = tokio::time::Instant::now();
-    match survey::survey(&members).await {
+    match survey::survey(&members, &others).await {
         Ok(survey) => {
             surveys.keep(uid, lives, &survey, begun.elapsed());
             Surveyed::Now(survey)

@@ -47,9 +47,14 @@ pub(crate) fn progress(object: &IpfsCluster, observed: &Observed) -> Progress {
     if let Some((reason, message)) = health::apart(object, embedded) {
         return waiting(reason, message);
     }
+    if let Some((reason, message)) = health::not_allocating(object, embedded) {
+        return waiting(reason, message);
+    }
     if let Some(survey) = embedded.survey.any().filter(|survey| survey.to_restore > 0) {
+        let hindrance = scale::not_missed(object, embedded).or_else(|| health::unknown_room(object, embedded));
+        let hindrance = hindrance.map(|why| format!("; {why}")).unwrap_or_default();
         let message = format!(
-            "{} get the replication back that they were given, or a new peer in the place of one that has left",
+            "{} get the replication back that they were given, or a new peer in the place of one that has left{hindrance}",
             scale::pins(survey.to_restore)
         );
         return waiting(RESTORING, message);

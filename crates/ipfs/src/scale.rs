@@ -38,7 +38,7 @@ fn replicas_of_set(object: &IpfsCluster, embedded: &Embedded) -> i32 {
         Some(has) if has > wanted && !may_leave(object, embedded) => has,
         // After a full stop, or when somebody has deleted the set, those that were to leave come back first: nobody knows
         // whether they may.
-        None | Some(0) => wanted.max(embedded.listed),
+        None | Some(0) => wanted.max(embedded.listed).max(embedded.claimed()),
         _ => wanted,
     }
 }
@@ -68,7 +68,8 @@ pub(crate) enum Obstacle {
 pub(crate) fn obstacle_to_leaving(object: &IpfsCluster, embedded: &Embedded) -> Option<Obstacle> {
     let wanted = object.spec.replicas;
     if let Some((_, why)) = health::apart(object, embedded) {
-        return Some(Obstacle::Passing(why));
+        let lost = "a peer whose volume is lost comes back empty when its claim and its pod are deleted, is filled, and leaves then";
+        return Some(Obstacle::Passing(format!("{why}; {lost}")));
     }
     let survey = match &embedded.survey {
         Surveyed::Now(survey) => survey,
@@ -87,9 +88,14 @@ pub(crate) fn obstacle_to_leaving(object: &IpfsCluster, embedded: &Embedded) -> 
     if let Some(why) = no_room(object, embedded, survey) {
         return Some(Obstacle::NoRoom(why));
     }
+    if survey.to_raise > 0
+        && let Some(why) = health::unknown_room(object, embedded)
+    {
+        return Some(Obstacle::Passing(why));
+    }
     if survey.short.count > 0 {
         return Some(Obstacle::Passing(format!(
-            "{} have too few copies on the peers that stay, among them {}",
+            "{} have too few copies on the peers that stay, among them {}; where nobody has the data, bring them to a peer or unpin",
             pins(survey.short.count),
             survey.short.examples.join(", ")
         )));
@@ -135,13 +141,21 @@ pub(crate) fn restart_gate(object: &IpfsCluster, embedded: &Embedded) -> Gate {
     match &embedded.survey {
         Surveyed::Now(survey) if survey.short.count == 0 => Gate::Open,
         Surveyed::Now(survey) => Gate::Closed(format!(
-            "{} are not at their replication minimum, among them {}",
+            "{} are not at their replication minimum, among them {}; where nobody has the data, bring them to a peer or unpin",
             pins(survey.short.count),
             survey.short.examples.join(", ")
         )),
         Surveyed::Before(_) => Gate::Closed("the pins are looked through".to_owned()),
         Surveyed::Not(why) => Gate::Closed(why.clone()),
     }
+}
+
+/// Who has left and is not missed yet by those that stay: they would give it pins again.
+pub(crate) fn not_missed(object: &IpfsCluster, embedded: &Embedded) -> Option<String> {
+    let left = embedded.identities.iter().filter(|identity| identity.ordinal >= object.spec.replicas);
+    let knows = |id: &String| embedded.seen().any(|(_, seen)| seen.sees.contains(id) || seen.allocates_to.contains(id));
+    let known = left.map(|identity| &identity.cluster.id).find(|id| knows(id))?;
+    Some(format!("the peers do not miss {known} yet, which has left"))
 }
 
 /// So many pins, in words.

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 
 use temporal_stack_common::{
-    api::{Network, annotation::FULL_RESTART},
+    api::{IpfsCluster, Network, annotation::FULL_RESTART},
     cache::Children,
     manifest::{Draw, hex},
     shared::{self, Decision, Next, Shared},
 };
+
+use crate::names;
 
 /// The key of the secret without which no peer of IPFS Cluster speaks with another.
 const CLUSTER_SECRET: &str = "cluster-secret";
@@ -35,6 +37,7 @@ pub(crate) struct Outcome {
 /// Decides by what was made, the number of the one that peers have, the user's wishes, and their newest permission for a full
 /// stop.
 pub(crate) fn decide(
+    object: &IpfsCluster,
     children: &Children,
     in_use: Option<u32>,
     secret: Option<&str>,
@@ -71,7 +74,8 @@ pub(crate) fn decide(
         }
         Decision::Lost(number) => {
             outcome.unusable = Some(format!(
-                "the Secret …-ipfscluster-secret-{number} has gone or lacks a key, and the peers that run have its values; restore it, or permit one full stop and start with others by a new value of the annotation {FULL_RESTART} on this object"
+                "Secret/{} has gone or lacks a key, and the peers that run have its values; restore it, or permit one full stop and start with others by a new value of the annotation {FULL_RESTART} on this object",
+                names::shared(object, number)
             ));
         }
     }

@@ -139,17 +139,37 @@ fn replication(object: &IpfsCluster, reading: &mut Reading) -> Replication {
         (None, Some(max)) => (max, max),
         (Some(min), max) => (min, max.unwrap_or(-1)),
     };
-    if let Some(wrong) = wrong_with_replication(Replication { min, max }, object.spec.replicas) {
+    if let Some(wrong) = wrong_with_factors(Replication { min, max }) {
         reading.refused.push(format!(
             "{REPLICATION_MIN} and {REPLICATION_MAX} {wrong}; until then a pin has a copy on every peer"
         ));
         return EVERYWHERE;
+    }
+    if min > object.spec.replicas {
+        // Not refused: the default of all pins would be another one for as long as there are fewer peers.
+        reading.adapted.push(format!(
+            "{REPLICATION_MIN} asks for {min} copies of {} peers, so pins that do not say otherwise fail; lower it, or set spec.replicas to {min} or more",
+            object.spec.replicas
+        ));
     }
     Replication { min, max }
 }
 
 /// What is wrong with a pair of factors for so many peers, and what to do.
 pub(crate) fn wrong_with_replication(replication: Replication, peers: i32) -> Option<String> {
+    let too_many = || {
+        let min = replication.min;
+        (min > peers).then(|| {
+            format!(
+                "ask for {min} copies of {peers} peers; set the first to {peers} or less, or spec.replicas to {min} or more"
+            )
+        })
+    };
+    wrong_with_factors(replication).or_else(too_many)
+}
+
+/// What is wrong with a pair of factors whatever the peers.
+fn wrong_with_factors(replication: Replication) -> Option<String> {
     let Replication { min, max } = replication;
     if (min == -1) != (max == -1) {
         return Some(format!("are {min} and {max}: -1 is for both or for none; set both to -1, or both to at least 1"));
@@ -160,14 +180,7 @@ pub(crate) fn wrong_with_replication(replication: Replication, peers: i32) -> Op
     if min < 1 {
         return Some(format!("are {min} and {max}: set both to -1, or both to at least 1"));
     }
-    if min > max {
-        return Some(format!("are {min} and {max}: set the first to {max} or less, or the second to {min} or more"));
-    }
-    (min > peers).then(|| {
-        format!(
-            "ask for {min} copies of {peers} peers; set the first to {peers} or less, or spec.replicas to {min} or more"
-        )
-    })
+    (min > max).then(|| format!("are {min} and {max}: set the first to {max} or less, or the second to {min} or more"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! peer must give its lists to the end, or nothing is concluded.
 //!
 //! ```text
-//!   staying members   /pins?filter=pinned ──▶ copies of each CID ─┐
+//!   all members       /pins?filter=pinned ──▶ copies of each CID ─┐
 //!   all members       /allocations ─────────▶ floor of each CID ──┴──▶ short? impossible? to raise? to restore?
 //! ```
 //!
@@ -40,7 +40,7 @@ pub(crate) use wishes::{original_wish, raise_wish, restore_wishes};
 /// How many pins are looked at in one round.
 const TABLE: usize = 100_000;
 /// How many pins are named that must be written; the rest is only counted, and named by the next survey.
-pub(crate) const BATCH: usize = 200;
+pub(crate) const BATCH: usize = 1000;
 
 /// Why nothing can be said about the pins.
 #[derive(Debug, thiserror::Error)]
@@ -89,19 +89,27 @@ pub(crate) struct Member<L = Cluster> {
 #[derive(Default)]
 struct Entry {
     copies: u16,
+    is_with_leavers: bool,
     is_judged: bool,
 }
 
 /// Looks at all pins of all peers.
-pub(crate) async fn survey<L: Lists>(peers: &[Member<L>]) -> Result<Survey, Failure> {
-    within(peers, TABLE, Timestamp::now()).await
+///
+/// `others` are the ids of peers that are none of the controller's and live: what is allocated to them stays so.
+pub(crate) async fn survey<L: Lists>(peers: &[Member<L>], others: &[String]) -> Result<Survey, Failure> {
+    within(peers, others, TABLE, Timestamp::now()).await
 }
 
 /// With so many entries in the table: if they do not suffice, in more rounds.
-async fn within<L: Lists>(peers: &[Member<L>], table: usize, now: Timestamp) -> Result<Survey, Failure> {
+async fn within<L: Lists>(
+    peers: &[Member<L>],
+    others: &[String],
+    table: usize,
+    now: Timestamp,
+) -> Result<Survey, Failure> {
     let mut rounds = 1;
     loop {
-        if let Some(survey) = attempt(peers, rounds, table, now).await? {
+        if let Some(survey) = attempt(peers, others, rounds, table, now).await? {
             return Ok(survey);
         }
         // Some room, because neither hashes nor lists are quite even.
@@ -113,33 +121,36 @@ async fn within<L: Lists>(peers: &[Member<L>], table: usize, now: Timestamp) -> 
 /// `None` if the table does not suffice.
 async fn attempt<L: Lists>(
     peers: &[Member<L>],
+    others: &[String],
     rounds: u64,
     table: usize,
     now: Timestamp,
 ) -> Result<Option<Survey>, Failure> {
     // Other keys each time: nobody can make CIDs whose hashes are the same.
     let keys = RandomState::new();
-    let judges = Peers::new(peers.iter().map(|peer| (peer.id.as_str(), peer.stays)), now);
+    let judges = Peers::new(peers.iter().map(|peer| (peer.id.as_str(), peer.stays)), others, now);
     let mut survey = Survey::default();
     for round in 0..rounds {
         let mut entries: HashMap<u64, Entry> = HashMap::new();
         let here = |cid: &str| Some(keys.hash_one(cid)).filter(|hash| hash % rounds == round);
-        let mut held = all(peers.iter().filter(|peer| peer.stays), L::holds);
-        while let Some(cid) = held.try_next().await? {
+        let mut held = all(peers.iter(), |peer| peer.cluster.holds().map_ok(|cid| (cid, peer.stays)).boxed());
+        while let Some((cid, stays)) = held.try_next().await? {
             if let Some(hash) = here(&cid) {
-                entries.entry(hash).or_default().copies += 1;
+                let entry = entries.entry(hash).or_default();
+                entry.copies += u16::from(stays);
+                entry.is_with_leavers |= !stays;
             }
             if entries.len() > table {
                 return Ok(None);
             }
         }
-        let mut pins = all(peers.iter(), L::pins);
+        let mut pins = all(peers.iter(), |peer| peer.cluster.pins());
         while let Some(pin) = pins.try_next().await? {
             let Some(hash) = here(&pin.cid) else { continue };
             let entry = entries.entry(hash).or_default();
             if !entry.is_judged {
                 entry.is_judged = true;
-                survey.judge(pin, entry.copies.into(), &judges);
+                survey.judge(pin, entry.copies.into(), entry.is_with_leavers, &judges);
             }
             if entries.len() > table {
                 return Ok(None);
@@ -151,7 +162,9 @@ async fn attempt<L: Lists>(
 
 /// How many pins the peer lists that lists the most.
 async fn longest<L: Lists>(peers: &[Member<L>]) -> Result<u64, Failure> {
-    let counts = peers.iter().map(|peer| all([peer], L::pins).try_fold(0, |count, _| future::ready(Ok(count + 1))));
+    let counts = peers
+        .iter()
+        .map(|peer| all([peer], |peer| peer.cluster.pins()).try_fold(0, |count, _| future::ready(Ok(count + 1))));
     let counts: Vec<u64> = futures::future::try_join_all(counts).await?;
     Ok(counts.into_iter().max().unwrap_or_default())
 }
@@ -159,11 +172,11 @@ async fn longest<L: Lists>(peers: &[Member<L>]) -> Result<u64, Failure> {
 /// The lists of several peers at once, in no order.
 fn all<'a, L: Lists + 'a, T: Send + 'a>(
     peers: impl IntoIterator<Item = &'a Member<L>>,
-    list: impl Fn(&'a L) -> BoxStream<'a, Result<T, ipfs_cluster::Failure>>,
+    list: impl Fn(&'a Member<L>) -> BoxStream<'a, Result<T, ipfs_cluster::Failure>>,
 ) -> impl Stream<Item = Result<T, Failure>> + Send + Unpin {
     let lists = peers.into_iter().map(|peer| {
         let failed = |source| Failure { peer: peer.id.clone(), source };
-        list(&peer.cluster).map_err(failed)
+        list(peer).map_err(failed)
     });
     stream::select_all(lists.collect::<Vec<_>>())
 }

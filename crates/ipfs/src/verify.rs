@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 
+use futures::future::join_all;
 use kube::ResourceExt;
 use temporal_stack_common::{api::IpfsCluster, component::Verdict, condition::reason, failure::chain};
 use tokio::time::{Instant, sleep};
@@ -31,8 +32,20 @@ struct Pair {
     cluster: Cluster,
     /// From which it is read.
     second: Kubo,
+    /// All that may have it afterwards.
+    all: Vec<Kubo>,
     /// How the two are named.
     how: String,
+    /// Whether so much is to be pinned that it may have to wait for its turn.
+    is_busy: bool,
+}
+
+/// What came of it.
+enum Used {
+    /// It was read back.
+    Read,
+    /// It waits for its turn behind the pins of users.
+    Queued,
 }
 
 /// Why it did not work.
@@ -63,7 +76,10 @@ pub(crate) async fn verify(object: &IpfsCluster, observed: &Observed, client: &r
     };
     let used = add_pin_and_read(object, &pair).await;
     match used {
-        Ok(()) => Verdict::Verified(format!("a CID {}", pair.how)),
+        Ok(Used::Read) => Verdict::Verified(format!("a CID {}", pair.how)),
+        Ok(Used::Queued) => {
+            Verdict::Verified("a CID was added, and waits for its turn: the peers are busy pinning".to_owned())
+        }
         Err(failure) => {
             let said = chain(&failure);
             let reason = if health::is_full(&said) { health::DISK_FULL } else { reason::VERIFICATION_FAILED };
@@ -88,7 +104,9 @@ fn of_peers(embedded: &Embedded, client: &reqwest::Client) -> Result<Option<Pair
         first: Kubo::new(ip, RPC)?,
         cluster: Cluster::new(client, ip, REST),
         second: Kubo::new(other_ip, RPC)?,
+        all: ready().map(|(_, ip)| Kubo::new(ip, RPC)).collect::<Result<_, _>>()?,
         how,
+        is_busy: embedded.seen().any(|(_, seen)| seen.troubles.pinning + seen.troubles.queued > 0),
     }))
 }
 
@@ -98,11 +116,13 @@ fn of_access(access: &Access, client: &reqwest::Client) -> Result<Option<Pair>, 
         first: kubo()?,
         cluster: Cluster::new(client, &access.cluster_host, access.cluster_port),
         second: kubo()?,
+        all: vec![kubo()?],
+        is_busy: true,
         how: "was added, pinned, and read back".to_owned(),
     }))
 }
 
-async fn add_pin_and_read(object: &IpfsCluster, pair: &Pair) -> Result<(), Failure> {
+async fn add_pin_and_read(object: &IpfsCluster, pair: &Pair) -> Result<Used, Failure> {
     // Something new each time: what is there already proves nothing.
     let now = k8s_openapi::jiff::Timestamp::now();
     let content = format!("{NAME} of {} at {now}\n", object.uid().unwrap_or_default()).into_bytes();
@@ -110,12 +130,13 @@ async fn add_pin_and_read(object: &IpfsCluster, pair: &Pair) -> Result<(), Failu
     let outcome = pin_and_read(pair, &cid, &content).await;
     // Nothing of it stays, whatever came of it; what could not be removed expires, and is garbage then.
     let unpinned = pair.cluster.unpin(&cid).await;
-    let _ = tokio::join!(pair.first.remove_block(&cid), pair.second.remove_block(&cid));
-    outcome?;
-    Ok(unpinned?)
+    join_all(pair.all.iter().map(|kubo| kubo.remove_block(&cid))).await;
+    let used = outcome?;
+    unpinned?;
+    Ok(used)
 }
 
-async fn pin_and_read(pair: &Pair, cid: &str, content: &[u8]) -> Result<(), Failure> {
+async fn pin_and_read(pair: &Pair, cid: &str, content: &[u8]) -> Result<Used, Failure> {
     let expires = k8s_openapi::jiff::Timestamp::now() + k8s_openapi::jiff::SignedDuration::from_mins(10);
     let pin = Pin { cid: cid.to_owned(), name: NAME.to_owned(), expire_at: Some(expires), ..Pin::default() };
     // As many copies as a pin has that does not say.
@@ -131,6 +152,10 @@ async fn pin_and_read(pair: &Pair, cid: &str, content: &[u8]) -> Result<(), Fail
         {
             break;
         }
+        let is_queued = |status: &str| status == "pin_queued" || is_where_it_should_be(status);
+        if Instant::now() > until && pair.is_busy && peers.values().all(|peer| is_queued(&peer.status)) {
+            return Ok(Used::Queued);
+        }
         if Instant::now() > until {
             let statuses: Vec<String> =
                 peers.values().map(|peer| format!("{} {}", peer.status, peer.error).trim_end().to_owned()).collect();
@@ -142,5 +167,5 @@ async fn pin_and_read(pair: &Pair, cid: &str, content: &[u8]) -> Result<(), Fail
     if read != content {
         return Err(Failure::Other { cid: cid.to_owned() });
     }
-    Ok(())
+    Ok(Used::Read)
 }

@@ -51,6 +51,16 @@ pub(super) enum Next {
     Never,
 }
 
+impl Next {
+    /// The sooner of the two, where there is a time at all.
+    fn or_after(self, sooner: Option<Duration>) -> Self {
+        match (self, sooner) {
+            (Self::After(later), Some(sooner)) => Self::After(later.min(sooner)),
+            (next, _) => next,
+        }
+    }
+}
+
 /// What passes are made with.
 pub(super) struct Passes<C: Component> {
     pub(super) component: C,
@@ -159,7 +169,8 @@ impl<C: Component> Pass<'_, C> {
             facts.statements.push(statement);
         }
         if let Some(outcome) = self.restart(&observed, &outdated).await? {
-            return self.end(outcome, facts).await;
+            let next = self.end(outcome, facts).await?;
+            return Ok(next.or_after(self.with.component.look_again(self.object, &observed)));
         }
         if !plan.leaving.is_empty() {
             let message = format!("{} is being deleted, and is made again afterwards", plan.leaving.join(", "));
@@ -175,10 +186,12 @@ impl<C: Component> Pass<'_, C> {
             };
             return self.end(outcome, facts).await;
         }
+        let sooner = self.with.component.look_again(self.object, &observed);
         if let Progress::Waiting { reason, message } = progress {
             // It may be in what all objects share: the next look is at what is there then.
             self.with.cluster.doubt(RETRY).await;
-            return self.end(Outcome::Reconciling(reason, message), facts).await;
+            let next = self.end(Outcome::Reconciling(reason, message), facts).await?;
+            return Ok(next.or_after(sooner));
         }
         let outcome = match self.verdict(&observed).await {
             Verdict::Verified(message) => Outcome::Ready(message),
@@ -187,10 +200,7 @@ impl<C: Component> Pass<'_, C> {
         };
         let ready = matches!(outcome, Outcome::Ready(_));
         let next = self.end(outcome, facts).await?;
-        Ok(match (next, self.with.component.look_again(self.object, &observed)) {
-            (Next::After(later), Some(sooner)) if ready => Next::After(later.min(sooner)),
-            (next, _) => next,
-        })
+        Ok(if ready { next.or_after(sooner) } else { next })
     }
 
     /// The user has acted, and wants to see what has come of it: nothing that was read before is good enough.

@@ -22,7 +22,13 @@ fn peers_that_are_as_they_should_be_are_told_nothing() {
 #[test]
 fn a_copy_that_failed_is_tried_again_when_it_is_time() {
     let object = of_size(3);
-    let errored = |cid: &str, due| Errored { cid: cid.to_owned(), error: "timeout".to_owned(), attempts: 1, due };
+    let errored = |cid: &str, due| Errored {
+        cid: cid.to_owned(),
+        error: "timeout".to_owned(),
+        attempts: 1,
+        is_removal: false,
+        due,
+    };
     let mut embedded = well(&object, 3);
     fixture::seen(&mut embedded, 1).troubles.errored = vec![errored("a", true), errored("b", false)];
     assert_eq!(told(&object, embedded), ["try a again on peer 1"]);

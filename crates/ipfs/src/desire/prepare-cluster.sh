@@ -11,10 +11,21 @@ until [ -s "$given/peers/$POD_NAME.cluster.env" ]; do
   sleep 1
 done
 
+# An empty one would leave the cluster open to everybody.
+secret=$(cat $given/secret/cluster-secret)
+case $secret in
+*[!0-9a-fA-F]*) valid= ;;
+*) [ ${#secret} = 64 ] && valid=yes || valid= ;;
+esac
+if [ -z "$valid" ]; then
+  say "the key cluster-secret of the Secret that all peers share has not 64 hexadecimal digits"
+  exit 1
+fi
+
 # For the main container, which sees nobody else's keys.
 {
   cat "$given/peers/$POD_NAME.cluster.env"
-  echo "export CLUSTER_SECRET='$(cat $given/secret/cluster-secret)'"
+  echo "export CLUSTER_SECRET='$secret'"
 } > $given/own/cluster.env
 . $given/own/cluster.env
 

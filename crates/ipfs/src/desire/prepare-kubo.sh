@@ -25,7 +25,8 @@ else
 fi
 
 if [ "${LIBP2P_FORCE_PNET:-}" = 1 ]; then
-  printf '/key/swarm/psk/1.0.0/\n/base16/\n%s\n' "$(cat $given/secret/swarm-key)" > "$IPFS_PATH/swarm.key.new"
+  key=$(cat $given/secret/swarm-key)
+  printf '/key/swarm/psk/1.0.0/\n/base16/\n%s\n' "$key" > "$IPFS_PATH/swarm.key.new"
   mv -f "$IPFS_PATH/swarm.key.new" "$IPFS_PATH/swarm.key"
 else
   rm -f "$IPFS_PATH/swarm.key"

@@ -121,24 +121,47 @@ fn a_peer_that_is_to_leave_gets_no_clients() {
     assert_eq!([serves("1"), serves("2")], ["true", "false"]);
 }
 
-#[test]
-fn what_a_peer_that_has_left_had_goes_under_delete_when_nothing_can_be_missed() {
-    let left = |policy: &str, survey: Survey, pods: i32| {
-        let object = fixture::object(&json!({"replicas": 2, "deletionPolicy": policy}));
-        let mut embedded = fixture::well(&object, 2);
-        embedded.pods = (0..pods).map(fixture::pod).collect();
-        embedded.survey = Surveyed::Now(survey);
-        let manifests = of(&object, embedded);
-        let is_absent =
-            |name: &str| named(&manifests, name).is_some_and(|manifest| matches!(manifest.making, Making::Absent));
-        (
-            is_absent("Secret/temporal-ipfscluster-identity-2"),
-            is_absent("PersistentVolumeClaim/data-temporal-ipfscluster-2"),
-        )
+/// What becomes of the identity and the claim of a peer that has left: `kept` as it was, `marked`, or `absent`.
+fn what_is_left(policy: &str, survey: Survey, pods: i32, has_claim: bool) -> (&'static str, &'static str) {
+    let object = fixture::object(&json!({"replicas": 2, "deletionPolicy": policy}));
+    let mut embedded = fixture::well(&object, 2);
+    embedded.pods = (0..pods).map(fixture::pod).collect();
+    embedded.claims.extend(has_claim.then(|| fixture::claim(2)));
+    embedded.survey = Surveyed::Now(survey);
+    let manifests = of(&object, embedded);
+    let fate = |name: &str| match named(&manifests, name) {
+        Some(manifest) if matches!(manifest.making, Making::Absent) => "absent",
+        Some(manifest) if manifest.object["metadata"]["labels"]["temporal-stack.dev/left"] == "true" => "marked",
+        _ => "kept",
     };
+    (fate("Secret/temporal-ipfscluster-identity-2"), fate("PersistentVolumeClaim/data-temporal-ipfscluster-2"))
+}
+
+#[test]
+fn what_a_peer_that_has_left_had_goes_under_delete_volume_first_when_nothing_can_be_missed() {
     let restoring = || Survey { to_restore: 1, ..Survey::default() };
-    assert_eq!(left("Delete", Survey::default(), 2), (true, true));
-    assert_eq!(left("Retain", Survey::default(), 2), (false, false));
-    assert_eq!(left("Delete", restoring(), 2), (false, false));
-    assert_eq!(left("Delete", Survey::default(), 3), (false, false));
+    assert_eq!(what_is_left("Delete", Survey::default(), 2, true), ("kept", "absent"));
+    assert_eq!(what_is_left("Delete", Survey::default(), 2, false), ("absent", "kept"));
+    assert_eq!(what_is_left("Delete", restoring(), 2, true), ("kept", "kept"));
+    assert_eq!(what_is_left("Delete", Survey::default(), 3, true), ("kept", "kept"));
+}
+
+#[test]
+fn the_volume_of_a_peer_that_has_left_is_marked_under_retain() {
+    assert_eq!(what_is_left("Retain", Survey::default(), 2, true), ("kept", "marked"));
+    assert_eq!(what_is_left("Retain", Survey::default(), 3, true), ("kept", "kept"));
+}
+
+#[test]
+fn an_object_made_again_brings_back_all_that_had_not_left() {
+    let object = of_size(1);
+    let replicas = |has_left| {
+        let mut embedded = Embedded { replicas: None, listed: 0, ..fixture::well(&object, 2) };
+        embedded.claims[1].has_left = has_left;
+        let manifests = of(&object, embedded);
+        let set = named(&manifests, "StatefulSet/temporal-ipfscluster").unwrap();
+        set.object["spec"]["replicas"].clone()
+    };
+    assert_eq!(replicas(None), 2);
+    assert_eq!(replicas(Some(true)), 1);
 }

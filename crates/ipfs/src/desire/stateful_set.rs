@@ -238,8 +238,8 @@ fn cluster_env(embedded: &Embedded) -> Vec<EnvVar> {
         usual.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     variables.extend(settings.variables.clone());
     variables.extend(decided.into_iter().map(|(key, value)| (key.to_owned(), value)));
-    // Kubernetes would put another variable in the place of $(…).
-    let literal = |(key, value): (String, String)| env(&key, &value.replace("$(", "$$("));
+    // Kubernetes would put another variable in the place of $(…), and one $ in that of two.
+    let literal = |(key, value): (String, String)| env(&key, &value.replace('$', "$$"));
     let mut variables: Vec<EnvVar> = variables.into_iter().map(literal).collect();
     variables.extend(memory_goal(&provider.cluster_resources, USUAL_OF_CLUSTER));
     variables

@@ -83,6 +83,9 @@ pub(crate) struct Pin {
     /// Of what is added in shards.
     #[serde(default)]
     pub(crate) shard_size: u64,
+    /// When its options were said last.
+    #[serde(default, deserialize_with = "time")]
+    pub(crate) timestamp: Option<Timestamp>,
 }
 
 impl Pin {

@@ -97,9 +97,9 @@ pub(super) const TABLE: &[Key] = &[
     key("CLUSTER_CRDT_TRUSTEDPEERS", |value| {
         Ruling::Managed((value != "*").then(|| "is *: whoever has the cluster secret is trusted".to_owned()))
     }),
-    key("CLUSTER_CRDT_BATCHING_MAXBATCHSIZE", number),
-    key("CLUSTER_CRDT_BATCHING_MAXBATCHAGE", duration),
-    key("CLUSTER_CRDT_BATCHING_MAXQUEUESIZE", number),
+    key("CLUSTER_CRDT_BATCHING_MAXBATCHSIZE", batching),
+    key("CLUSTER_CRDT_BATCHING_MAXBATCHAGE", batching),
+    key("CLUSTER_CRDT_BATCHING_MAXQUEUESIZE", batching),
     key("CLUSTER_CRDT_REPAIRINTERVAL", duration),
     key("CLUSTER_CRDT_REBROADCASTINTERVAL", duration),
     key("CLUSTER_PEBBLE_PEBBLEOPTIONS_CACHESIZEBYTES", number),
@@ -224,6 +224,10 @@ fn repinning(value: &str) -> Ruling {
         }
         ruling => ruling,
     }
+}
+
+fn batching(_: &str) -> Ruling {
+    managed("is not used: a pin that is acknowledged before it is noted cannot be moved safely")
 }
 
 fn rest_listen(value: &str) -> Ruling {

@@ -8,6 +8,8 @@ use crate::ipfs_cluster::Pin;
 
 use super::{BATCH, wishes::Original};
 
+/// How long a pin may take to have its copies before it counts as short, in seconds.
+const FRESH: i64 = 60;
 /// How many CIDs are named as examples.
 const EXAMPLES: usize = 3;
 
@@ -16,8 +18,10 @@ const EXAMPLES: usize = 3;
 pub(crate) struct Survey {
     /// How many there are.
     pub(crate) pins: u64,
-    /// Those that too few of the staying peers hold.
+    /// Those that too few of the staying peers hold, without those that are fresh.
     pub(crate) short: Short,
+    /// Those that were made within the last minute, are on their way, and are not with leavers alone.
+    pub(crate) fresh: u64,
     /// Those of the short that will be short for good: they want more peers than stay.
     pub(crate) impossible: Impossible,
     /// The first [`BATCH`] pins that too few of the staying peers are to hold.
@@ -65,15 +69,21 @@ pub(crate) struct Raise {
 /// The members of the cluster, and the time, by which pins are judged.
 pub(super) struct Peers<'a> {
     members: BTreeSet<&'a str>,
+    others: &'a [String],
     staying: BTreeSet<&'a str>,
     now: Timestamp,
 }
 
 impl<'a> Peers<'a> {
-    /// Of ids, each with whether it stays.
-    pub(super) fn new(peers: impl Iterator<Item = (&'a str, bool)> + Clone, now: Timestamp) -> Self {
+    /// Of ids, each with whether it stays, and of those that live beside them.
+    pub(super) fn new(
+        peers: impl Iterator<Item = (&'a str, bool)> + Clone,
+        others: &'a [String],
+        now: Timestamp,
+    ) -> Self {
         Self {
             members: peers.clone().map(|(id, _)| id).collect(),
+            others,
             staying: peers.filter(|(_, stays)| *stays).map(|(id, _)| id).collect(),
             now,
         }
@@ -105,8 +115,15 @@ impl<'a> Peers<'a> {
         (missing > 0).then(|| Raise { pin: pin.clone(), copies, user_allocations: user_allocations.collect() })
     }
 
+    /// Whether a pin was made so lately that it need not have its copies yet. By two clocks, so the future counts, too.
+    fn is_fresh(&self, pin: &Pin) -> bool {
+        let age = pin.timestamp.map(|made| self.now.as_second() - made.as_second());
+        age.is_some_and(|age| age.abs() < FRESH) && !Original::is_noted(pin)
+    }
+
     fn is_to_restore(&self, pin: &Pin) -> bool {
-        Original::is_noted(pin) || pin.allocations.iter().any(|peer| !self.members.contains(peer.as_str()))
+        let is_known = |peer: &String| self.members.contains(peer.as_str()) || self.others.contains(peer);
+        Original::is_noted(pin) || !pin.allocations.iter().all(is_known)
     }
 }
 
@@ -127,16 +144,19 @@ impl Survey {
         }
     }
 
-    /// Adds what is to be said of a pin that so many of the staying peers hold.
-    pub(super) fn judge(&mut self, pin: Pin, copies: u64, peers: &Peers<'_>) {
+    /// Adds what is to be said of a pin that so many of the staying peers hold, and perhaps some that leave.
+    pub(super) fn judge(&mut self, pin: Pin, copies: u64, is_with_leavers: bool, peers: &Peers<'_>) {
         self.pins += 1;
-        // The head of what was added in shards is a mere note, which nobody has to hold.
-        if pin.kind == "meta-pin" {
+        // The head of what was added in shards is a mere note, which nobody has to hold; what has expired goes within minutes.
+        if pin.kind == "meta-pin" || pin.is_expired(peers.now) {
             return;
         }
         let floor = peers.floor(&pin);
         let is_possible = floor <= peers.stay();
-        if copies < floor {
+        let is_with_leavers_alone = is_with_leavers && copies == 0;
+        if copies < floor && peers.is_fresh(&pin) && !is_with_leavers_alone {
+            self.fresh += 1;
+        } else if copies < floor {
             self.short.count += 1;
             name(&mut self.short.examples, &pin);
         }
@@ -145,8 +165,8 @@ impl Survey {
             self.impossible.highest = self.impossible.highest.max(floor);
             name(&mut self.impossible.examples, &pin);
         }
-        // Peers refuse to be told anything about shards, about what has expired, and to find more peers than there are.
-        if !is_possible || !pin.is_data() || pin.is_expired(peers.now) {
+        // Peers refuse to be told anything about shards, and to find more peers than there are.
+        if !is_possible || !pin.is_data() {
             return;
         }
         if let Some(raise) = peers.raise(&pin, floor) {

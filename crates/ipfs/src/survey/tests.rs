@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use k8s_openapi::jiff::SignedDuration;
 use serde_json::json;
 
 use super::{
@@ -53,7 +54,7 @@ fn now() -> Timestamp {
 }
 
 async fn surveyed(peers: &[Member<Fake>]) -> Survey {
-    within(peers, TABLE, now()).await.unwrap()
+    within(peers, &[], TABLE, now()).await.unwrap()
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn an_allocation_is_no_copy() {
 async fn a_list_that_ends_early_is_no_list() {
     let mut peers = [member("A", true, &[pin("a", 1, 1, &["A"])], &["a"]), member("B", false, &[], &[])];
     peers[1].cluster.is_cut = true;
-    let failure = within(&peers, TABLE, now()).await.unwrap_err();
+    let failure = within(&peers, &[], TABLE, now()).await.unwrap_err();
     assert_eq!(failure.to_string(), "peer B does not list its pins, so none is known to be safe");
 }
 
@@ -149,15 +150,44 @@ async fn parts_of_shards_and_what_has_expired_are_not_written() {
     (shard.kind, meta.kind) = ("shard-pin".to_owned(), "meta-pin".to_owned());
     let pins = [expired, shard, meta];
     let survey = surveyed(&[member("A", false, &pins, &["a", "b"]), member("B", true, &pins, &[])]).await;
-    assert_eq!((survey.pins, survey.short.count, survey.to_raise), (3, 2, 0));
+    assert_eq!((survey.pins, survey.short.count, survey.to_raise), (3, 1, 0));
+}
+
+#[tokio::test]
+async fn a_pin_that_was_just_made_may_be_on_its_way_unless_only_leavers_have_it() {
+    let at = |time: &str| Pin { timestamp: Some(time.parse().unwrap()), ..pin("a", 2, 2, &["A", "B"]) };
+    let judged = async |pin: Pin, held_by_leaver: &[&str]| {
+        let pins = [pin];
+        let stays = |id| member(id, true, &pins, &[]);
+        let survey = surveyed(&[stays("A"), stays("B"), member("C", false, &pins, held_by_leaver)]).await;
+        (survey.short.count, survey.fresh)
+    };
+    let fresh = (now() - SignedDuration::from_secs(5)).to_string();
+    let old = (now() - SignedDuration::from_secs(90)).to_string();
+    assert_eq!(judged(at(&fresh), &[]).await, (0, 1));
+    assert_eq!(judged(at(&fresh), &["a"]).await, (1, 0));
+    assert_eq!(judged(at(&old), &[]).await, (1, 0));
+    let mut raised = at(&fresh);
+    raised.metadata.insert(NOTE.to_owned(), "2,2".to_owned());
+    assert_eq!(judged(raised, &[]).await, (1, 0));
+}
+
+#[tokio::test]
+async fn what_is_allocated_to_somebody_elses_peer_stays_so() {
+    let pins = [pin("a", 1, 2, &["A", "theirs"]), pin("b", 1, 2, &["A", "gone"])];
+    let peers = [member("A", true, &pins, &["a", "b"])];
+    let survey = within(&peers, &["theirs".to_owned()], TABLE, now()).await.unwrap();
+    let restored: Vec<_> = survey.restore.iter().map(|pin| pin.cid.as_str()).collect();
+    assert_eq!(restored, ["b"]);
 }
 
 #[tokio::test]
 async fn a_batch_is_named_and_the_rest_counted() {
     let pins: Vec<_> = (0..BATCH + 50).map(|number| pin(&number.to_string(), 1, 1, &["A"])).collect();
     let survey = surveyed(&[member("A", false, &pins, &[]), member("B", true, &pins, &[])]).await;
-    assert_eq!((survey.raise.len(), survey.to_raise), (BATCH, 250));
-    assert_eq!((survey.short.count, survey.short.examples.len()), (250, 3));
+    let all = pins.len() as u64;
+    assert_eq!((survey.raise.len(), survey.to_raise), (BATCH, all));
+    assert_eq!((survey.short.count, survey.short.examples.len()), (all, 3));
 }
 
 #[tokio::test]
@@ -167,15 +197,15 @@ async fn more_pins_than_the_table_holds_take_several_rounds() {
     let held_by_a: Vec<_> = pins.iter().map(|pin| pin.cid.as_str()).filter(|cid| !cid.ends_with('0')).collect();
     let held_by_b: Vec<_> = pins.iter().map(|pin| pin.cid.as_str()).collect();
     let peers = [member("A", true, &pins[..700], &held_by_a), member("B", true, &pins[300..], &held_by_b)];
-    let survey = within(&peers, 64, now()).await.unwrap();
+    let survey = within(&peers, &[], 64, now()).await.unwrap();
     assert_eq!((survey.pins, survey.short.count), (1000, 100));
     assert!(peers[0].cluster.read.load(Ordering::Relaxed) > 1000 / 64);
-    let survey = within(&peers, 1000, now()).await.unwrap();
+    let survey = within(&peers, &[], 1000, now()).await.unwrap();
     assert_eq!((survey.pins, survey.short.count), (1000, 100));
 }
 
 #[test]
 fn a_survey_can_be_sent_between_threads() {
     fn sendable<T: Send>(_: T) {}
-    sendable(survey::<Cluster>(&[]));
+    sendable(survey::<Cluster>(&[], &[]));
 }
