@@ -145,7 +145,7 @@ impl Drop for Controller {
 /// pass has found nothing to write before any such end.
 pub async fn run_faulty(space: &Space, identity: &Identity, when: &str, write: u32) -> Result<ExitStatus> {
     let mut child = command(space, identity, "faulty-controller")?
-        .args(["--controller", identity.program(), "--image", identity.image().1])
+        .args(["--controller", identity.program()])
         .args(["--namespace", &space.name, "--end", when, "--write", &write.to_string()])
         .spawn()?;
     let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -160,11 +160,10 @@ pub async fn run_faulty(space: &Space, identity: &Identity, when: &str, write: u
 
 fn command(space: &Space, identity: &Identity, program: &str) -> Result<Command> {
     let mut command = Command::new(built(program)?);
-    let (variable, image) = identity.image();
     command
         .env_clear()
         .env("KUBECONFIG", identity.kubeconfig())
-        .env(variable, image)
+        .envs(identity.images().iter().copied())
         .current_dir(&space.folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

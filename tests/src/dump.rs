@@ -12,7 +12,7 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt, api::ListParams};
 use serde::de::DeserializeOwned;
 use temporal_stack_common::{
-    api::{MessageQueue, PostgresDatabase, Status},
+    api::{IpfsCluster, MessageQueue, PostgresDatabase, Status},
     component::Kind,
 };
 
@@ -26,6 +26,7 @@ pub(crate) async fn dump(space: &Space) {
     eprintln!("── namespace {} ──", space.name);
     objects::<PostgresDatabase>(space).await;
     objects::<MessageQueue>(space).await;
+    objects::<IpfsCluster>(space).await;
     for set in all::<StatefulSet>(space).await {
         eprintln!("StatefulSet/{} {:?}", set.name_any(), set.status);
     }

@@ -1,8 +1,8 @@
 //! The other side of a pod: its processes and its volume, on this machine.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::{Api, ResourceExt as _};
 pub use rustix::process::Signal;
@@ -41,16 +41,75 @@ pub fn signal(id: i32, signal: Signal, is_it: impl Fn(i32) -> bool) -> Result<bo
 
 /// Sends a signal to the postmaster in a pod: the first process of the container's namespace of processes.
 pub fn signal_postmaster(pod: &Pod, what: Signal) -> Result<()> {
-    let group = format!("pod{}", pod.uid().context("the pod has no uid")?);
+    let group = group(pod)?;
     let is_first = |id: i32| {
         let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
         let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
         // The process that keeps the pod's network is a first one, too.
-        ids.split_whitespace().last() == Some("1") && arguments(id).first().is_some_and(|program| program == "postgres")
+        ids.split_whitespace().last() == Some("1") && is_program(id, "postgres")
     };
     let found = processes_in(&group).into_iter().find(|id| is_first(*id));
     let found = found.with_context(|| format!("no postmaster among the processes of {group}"))?;
     signal(found, what, is_first)?.then_some(()).context("the postmaster has ended by itself")
+}
+
+/// Sends a signal to the process of a pod that is this program.
+pub fn signal_program(pod: &Pod, program: &str, what: Signal) -> Result<()> {
+    let id = process(pod, program)?;
+    signal(id, what, |id| is_program(id, program))?.then_some(()).context("the process has ended by itself")
+}
+
+/// The environment of the process of a pod that is this program.
+pub fn environment(pod: &Pod, program: &str) -> Result<BTreeMap<String, String>> {
+    let text = fs::read(format!("/proc/{}/environ", process(pod, program)?))?;
+    let variables = text.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let pair = |variable: std::borrow::Cow<'_, str>| {
+        variable.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))
+    };
+    Ok(variables.filter_map(pair).collect())
+}
+
+fn process(pod: &Pod, program: &str) -> Result<i32> {
+    let group = group(pod)?;
+    let found = processes_in(&group).into_iter().find(|id| is_program(*id, program));
+    found.with_context(|| format!("no {program} among the processes of {group}"))
+}
+
+fn is_program(id: i32, program: &str) -> bool {
+    arguments(id).first().is_some_and(|first| first.rsplit('/').next() == Some(program))
+}
+
+/// What the control groups of a pod's processes have in their paths.
+fn group(pod: &Pod) -> Result<String> {
+    Ok(format!("pod{}", pod.uid().context("the pod has no uid")?))
+}
+
+/// A file system that is smaller than the volume whose place it takes; it goes when this is dropped.
+pub struct Small(PathBuf);
+
+impl Small {
+    /// Puts an empty file system of so many bytes over a directory: pods that start from now on see it.
+    pub fn over(directory: PathBuf, bytes: u64) -> Result<Self> {
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes},mode=0777"), "small"])
+            .arg(&directory))?;
+        Ok(Self(directory))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // A pod may still use it.
+        if let Err(error) = run(Command::new("umount").arg("--lazy").arg(&self.0)) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("could not start {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 impl Space {
@@ -61,7 +120,12 @@ impl Space {
 
     /// The directory of the server's volume, on this machine.
     pub async fn volume(&self) -> Result<PathBuf> {
-        let claim = self.api::<PersistentVolumeClaim>().get(&format!("data-{NAME}-postgresdatabase-0")).await?;
+        self.volume_of(&format!("data-{NAME}-postgresdatabase-0")).await
+    }
+
+    /// The directory of a claim's volume, on this machine.
+    pub async fn volume_of(&self, claim: &str) -> Result<PathBuf> {
+        let claim = self.api::<PersistentVolumeClaim>().get(claim).await?;
         let name = claim.spec.and_then(|spec| spec.volume_name).context("the claim has no volume")?;
         let volume = Api::<PersistentVolume>::all(self.client.clone()).get(&name).await?;
         let spec = volume.spec.unwrap_or_default();

@@ -13,6 +13,7 @@ use temporal_stack_common::{
     component::{Child, Component as _},
 };
 use temporal_stack_database::Database;
+use temporal_stack_ipfs::Ipfs;
 use temporal_stack_queue::Queue;
 
 use crate::Space;
@@ -24,7 +25,8 @@ pub type Children = BTreeMap<String, Value>;
 pub async fn children(space: &Space) -> Result<Children> {
     let ours = ListParams::default().labels(&format!("{}={}", label::MANAGED_BY, label::STACK));
     let mut children = Children::new();
-    for child in [Database::children(), Queue::children()].concat().into_iter().filter(Child::is_kept) {
+    let all = [Database::children(), Queue::children(), Ipfs::children()].concat();
+    for child in all.into_iter().filter(Child::is_kept) {
         let api = Api::<DynamicObject>::namespaced_with(space.client.clone(), &space.name, &child.resource);
         for object in api.list(&ours).await? {
             let reference = format!("{}/{}", child.resource.kind, object.name_any());

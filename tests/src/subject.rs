@@ -10,11 +10,12 @@ use kube::{
 };
 use serde_json::{Value, json};
 use temporal_stack_common::{
-    api::{MessageQueue, PostgresDatabase, Status as _},
+    api::{IpfsCluster, MessageQueue, PostgresDatabase, Status as _},
     component::{Component, Kind},
     condition,
 };
 use temporal_stack_database::Database;
+use temporal_stack_ipfs::Ipfs;
 use temporal_stack_queue::Queue;
 
 use crate::{Space, prepare::GROWS, until};
@@ -29,9 +30,9 @@ pub trait Subject: Kind + CustomResourceExt {
 
     /// The program of its controller.
     const PROGRAM: &'static str;
-    /// The variable with the image of what it runs, and an image that nobody has.
-    const IMAGE: (&'static str, &'static str);
-    /// The provider that makes something in the cluster; the container has its name, too.
+    /// The variables with the images of what it runs, and images that nobody has.
+    const IMAGES: &'static [(&'static str, &'static str)];
+    /// The provider that makes something in the cluster; the container of what it makes has its name, too.
     const PROVIDER: &'static str;
     /// The Secrets without which a volume cannot be opened, as [`child`](Self::child) takes them.
     const DATA: &'static [&'static str];
@@ -43,7 +44,7 @@ pub trait Subject: Kind + CustomResourceExt {
         1
     }
 
-    /// Fields of the provider whose change reaches all that a change can reach.
+    /// A spec with a change that reaches all that a change can reach.
     fn changed() -> Value;
 
     /// A spec of that provider, with these fields.
@@ -66,6 +67,11 @@ pub trait Subject: Kind + CustomResourceExt {
         format!("{}-{part}", Self::set())
     }
 
+    /// The Secrets without which a volume cannot be opened.
+    fn data() -> Vec<String> {
+        Self::DATA.iter().map(|part| Self::child(part)).collect()
+    }
+
     /// The pod with this ordinal.
     fn pod(ordinal: u32) -> String {
         format!("{}-{ordinal}", Self::set())
@@ -86,13 +92,14 @@ impl Subject for PostgresDatabase {
     type Component = Database;
 
     const PROGRAM: &'static str = "database-controller";
-    const IMAGE: (&'static str, &'static str) = ("RELATED_IMAGE_POSTGRES", "registry.invalid/postgres:17");
+    const IMAGES: &'static [(&'static str, &'static str)] =
+        &[("RELATED_IMAGE_POSTGRES", "registry.invalid/postgres:17")];
     const PROVIDER: &'static str = "postgres";
     const DATA: &'static [&'static str] = &["administrator", "login-1"];
     const THEIRS: &'static [&'static str] = &["host", "username", "password", "database"];
 
     fn changed() -> Value {
-        json!({"parameters": {"work_mem": "8MB"}, "resources": {"limits": {"memory": "2Gi"}}})
+        Self::provider(&json!({"parameters": {"work_mem": "8MB"}, "resources": {"limits": {"memory": "2Gi"}}}))
     }
 }
 
@@ -100,7 +107,8 @@ impl Subject for MessageQueue {
     type Component = Queue;
 
     const PROGRAM: &'static str = "queue-controller";
-    const IMAGE: (&'static str, &'static str) = ("RELATED_IMAGE_RABBITMQ", "registry.invalid/rabbitmq:4");
+    const IMAGES: &'static [(&'static str, &'static str)] =
+        &[("RELATED_IMAGE_RABBITMQ", "registry.invalid/rabbitmq:4")];
     const PROVIDER: &'static str = "rabbitmq";
     const DATA: &'static [&'static str] = &["cookie-1", "administrator", "login-1"];
     const THEIRS: &'static [&'static str] = &["host", "username", "password"];
@@ -111,7 +119,39 @@ impl Subject for MessageQueue {
     }
 
     fn changed() -> Value {
-        json!({"replicas": 3, "additionalConfig": "channel_max = 100", "resources": {"limits": {"memory": "2Gi"}}})
+        let resources = json!({"limits": {"memory": "2Gi"}});
+        Self::provider(&json!({"replicas": 3, "additionalConfig": "channel_max = 100", "resources": resources}))
+    }
+}
+
+impl Subject for IpfsCluster {
+    type Component = Ipfs;
+
+    const PROGRAM: &'static str = "ipfs-controller";
+    const IMAGES: &'static [(&'static str, &'static str)] = &[
+        ("RELATED_IMAGE_KUBO", "registry.invalid/kubo:0"),
+        ("RELATED_IMAGE_IPFS_CLUSTER", "registry.invalid/ipfs-cluster:1"),
+    ];
+    const PROVIDER: &'static str = "kubo";
+    const DATA: &'static [&'static str] = &["secret-1", "identity-0"];
+    const THEIRS: &'static [&'static str] = &["host", "cluster-host"];
+
+    fn pods(&self) -> u32 {
+        self.spec.replicas.try_into().unwrap_or(1)
+    }
+
+    fn changed() -> Value {
+        let mut spec = Self::provider(&json!({
+            "kuboConfig": {"Gateway": {"NoFetch": true}},
+            "clusterConfig": {"CLUSTER_IPFSHTTP_PINTIMEOUT": "5m"},
+            "pubsub": true,
+            "proxy": true,
+            "resources": {"limits": {"memory": "2Gi"}},
+            "gateway": {},
+            "swarm": {},
+        }));
+        spec["replicas"] = json!(3);
+        spec
     }
 }
 

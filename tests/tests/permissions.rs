@@ -9,7 +9,7 @@ use e2e::{
     controller::{Permission, used_permissions},
 };
 use temporal_stack_common::{
-    api::{GROUP, MessageQueue, PostgresDatabase},
+    api::{GROUP, IpfsCluster, MessageQueue, PostgresDatabase},
     driver::{lease_rules, rules},
 };
 
@@ -24,6 +24,13 @@ const QUEUE: Elsewhere = &[
     (
         "delete persistentvolumeclaims",
         "the volume of a node that has left goes under Delete, when the cluster has been asked",
+    ),
+    LEASE,
+];
+const IPFS: Elsewhere = &[
+    (
+        "delete persistentvolumeclaims",
+        "the volume of a peer that has left goes under Delete, when the pins have been looked through",
     ),
     LEASE,
 ];
@@ -79,8 +86,14 @@ async fn what_is_granted_to_the_queue_controller_is_used_and_nothing_else_is() -
     is_used::<MessageQueue>(QUEUE).await
 }
 
+#[tokio::test]
+async fn what_is_granted_to_the_ipfs_controller_is_used_and_nothing_else_is() -> Result<()> {
+    is_used::<IpfsCluster>(IPFS).await
+}
+
 #[test]
 fn what_is_excused_is_granted() {
     is_granted::<PostgresDatabase>(DATABASE);
     is_granted::<MessageQueue>(QUEUE);
+    is_granted::<IpfsCluster>(IPFS);
 }

@@ -112,7 +112,10 @@ impl<'a> Run<'a> {
         let rest = ["--package=e2e", "--all-features", "--test=node", "--", "--show-output"];
         self.tests("tests on the node", &rest, &environment)?;
         let queue = ["--package=e2e", "--all-features", "--test=queue", "--", "--show-output"];
-        self.tests("tests of the queue on the node", &queue, &environment)
+        self.tests("tests of the queue on the node", &queue, &environment)?;
+        // Three at a time: each has several peers, and a machine of two processors starts no more of them in good time.
+        let ipfs = ["--package=e2e", "--all-features", "--test=ipfs", "--", "--test-threads=3", "--show-output"];
+        self.tests("tests of the peers on the node", &ipfs, &environment)
     }
 
     /// Runs cargo's tests; keeps their closing lines, and prints everything when they fail.

@@ -12,18 +12,19 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Command, Parser, ValueEnum};
 use e2e::Subject as _;
 use futures::{FutureExt as _, future::BoxFuture};
 use http::{Method, Request};
 use kube::client::Body;
 use temporal_stack_common::{
-    api::{MessageQueue, PostgresDatabase},
+    api::{IpfsCluster, MessageQueue, PostgresDatabase},
     component::Component,
     driver,
     process::{Control, Process, Requests, Scope, client, install_crypto, log},
 };
 use temporal_stack_database::Database;
+use temporal_stack_ipfs::Ipfs;
 use temporal_stack_queue::Queue;
 use tower::{Service, layer::layer_fn};
 
@@ -33,9 +34,6 @@ struct Arguments {
     /// The program that it is otherwise.
     #[arg(long)]
     controller: String,
-    /// The image of what it runs.
-    #[arg(long)]
-    image: String,
     /// The namespace to serve.
     #[arg(long)]
     namespace: String,
@@ -65,18 +63,27 @@ async fn main() -> anyhow::Result<()> {
     let layer = layer_fn(|inner| Faulty { inner, fault: fault.clone() });
     let client = client::builder(client::config(None).await?, &requests)?.with_layer(&layer).build();
     let scope = Scope::Namespaces(vec![arguments.namespace]);
-    let image = arguments.image;
     match arguments.controller.as_str() {
         PostgresDatabase::PROGRAM => {
-            let defaults = temporal_stack_database::Defaults { postgres_image: image };
-            run(Database::new(defaults), Process::new(PostgresDatabase::PROGRAM, client, scope, requests)).await
+            let process = Process::new(PostgresDatabase::PROGRAM, client, scope, requests);
+            run(Database::new(defaults()?), process).await
         }
         MessageQueue::PROGRAM => {
-            let defaults = temporal_stack_queue::Defaults { rabbitmq_image: image };
-            run(Queue::new(defaults), Process::new(MessageQueue::PROGRAM, client, scope, requests)).await
+            let process = Process::new(MessageQueue::PROGRAM, client, scope, requests);
+            run(Queue::new(defaults()?), process).await
+        }
+        IpfsCluster::PROGRAM => {
+            let process = Process::new(IpfsCluster::PROGRAM, client, scope, requests);
+            run(Ipfs::new(defaults()?), process).await
         }
         other => anyhow::bail!("there is no {other}"),
     }
+}
+
+/// What the installation decides, from the environment as the program itself reads it.
+fn defaults<D: Args>() -> anyhow::Result<D> {
+    let matches = D::augment_args(Command::new("defaults")).try_get_matches_from(["defaults"])?;
+    Ok(D::from_arg_matches(&matches)?)
 }
 
 /// Runs a controller until it ends, or a pass has found nothing to do.

@@ -24,7 +24,7 @@ const CLUSTER_WIDE: [&str; 2] = ["storage.k8s.io", "apiextensions.k8s.io"];
 /// A service account, and a kubeconfig with its token.
 pub struct Identity {
     program: &'static str,
-    image: (&'static str, &'static str),
+    images: &'static [(&'static str, &'static str)],
     kubeconfig: PathBuf,
     home: String,
 }
@@ -52,9 +52,9 @@ impl Identity {
         self.program
     }
 
-    /// The variable with the image of what it runs, and its value.
-    pub fn image(&self) -> (&'static str, &'static str) {
-        self.image
+    /// The variables with the images of what it runs, and their values.
+    pub fn images(&self) -> &'static [(&'static str, &'static str)] {
+        self.images
     }
 
     /// The kubeconfig.
@@ -78,7 +78,7 @@ impl Identity {
         let token = answer.status.context("no token was issued")?.token;
         let kubeconfig = home.folder.join(format!("{}.kubeconfig", K::PROGRAM));
         std::fs::write(&kubeconfig, home.cluster.kubeconfig_with_token(&token, &home.name)?)?;
-        Ok(Self { program: K::PROGRAM, image: K::IMAGE, kubeconfig, home: home.name.clone() })
+        Ok(Self { program: K::PROGRAM, images: K::IMAGES, kubeconfig, home: home.name.clone() })
     }
 }
 

@@ -16,7 +16,7 @@ use temporal_stack_common::{
 };
 
 use crate::{
-    step::{complete, ensure_untold, quiet, write_secret},
+    step::{complete, complete_secret, ensure_untold, quiet, write_secret},
     with_controller,
 };
 
@@ -27,8 +27,7 @@ async fn an_external_secret_is_asked_for_key_by_key_until_it_is_complete<K: Subj
     with_controller::<K>(async |space, controller| {
         space.create(&external("theirs")).await?;
         space.stalled("SecretMissing", &[&[FIELD, "no Secret/theirs"], K::THEIRS].concat()).await?;
-        let complete =
-            json!({"host": "127.0.0.1", "port": "1", "username": "u", "password": "s3cret", "database": "d"});
+        let complete = complete_secret("s3cret");
         for key in K::THEIRS {
             let mut keys = complete.clone();
             keys.as_object_mut().map(|keys| keys.remove(*key));

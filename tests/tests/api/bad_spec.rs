@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use e2e::{Space, Subject, prepare::api_server, with_namespace};
 use serde_json::{Value, json};
-use temporal_stack_common::api::{MessageQueue, PostgresDatabase};
+use temporal_stack_common::api::{IpfsCluster, MessageQueue, PostgresDatabase};
 
 use crate::schema::{SCHEMA, put};
 
@@ -54,4 +54,21 @@ async fn the_api_server_refuses_what_no_queue_can_be_and_says_why() {
         (json!({"virtualHost": ""}), "must have 1 to 100 characters"),
     ];
     refused::<MessageQueue>(&specs, &"x".repeat(36)).await;
+}
+
+#[tokio::test]
+async fn the_api_server_refuses_what_no_ipfs_cluster_can_be_and_says_why() {
+    let replication = |min: i32, max: i32| json!({"replicas": 5, "replication": {"min": min, "max": max}});
+    let factors = "min and max are both -1 (a copy on every peer), or at least 1 with min not above max";
+    let specs = [
+        (json!({"replicas": 0}), "must be 1 to 32"),
+        (json!({"replicas": 33}), "must be 1 to 32"),
+        (json!({"network": "secret"}), "Unsupported value: \"secret\""),
+        (replication(3, 2), factors),
+        (replication(-1, 3), factors),
+        (replication(1, -1), factors),
+        (replication(0, 3), factors),
+        (json!({"replication": {"min": 1}}), "spec.replication.max: Required value"),
+    ];
+    refused::<IpfsCluster>(&specs, &"x".repeat(36)).await;
 }

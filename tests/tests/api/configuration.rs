@@ -18,11 +18,15 @@ use serde_json::{Value, json};
 use temporal_stack_common::{api::PostgresDatabase, binding::text, condition::CONFIG_HONOURED};
 
 use crate::{
-    step::{complete, configure, ensure_untold, quiet},
+    step::{self, complete, ensure_untold, quiet},
     with_controller,
 };
 
 const SEED: &str = include_str!("../../fixtures/seed/postgres-config.yaml");
+
+async fn configure(space: &Space, data: &Value) -> Result<()> {
+    step::configure(space, "postgres-config", data).await
+}
 
 /// Writes the ConfigMap, and waits until the condition says so with these words.
 async fn said(space: &Space, data: &Value, status: &str, reason: &str, told: &[&str]) -> Result<PostgresDatabase> {

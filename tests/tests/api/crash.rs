@@ -14,14 +14,14 @@ use serde_json::json;
 use crate::step::complete;
 
 /// More writes than any of the steps has.
-const MANY: u32 = 60;
+const MANY: u32 = 120;
 
 /// What is asked for, one after the other: making, and a change of everything that a change can reach.
 async fn ask<K: Subject>(space: &One<'_, K>, change: bool) -> Result<K> {
     if !change {
         return space.create(&K::embedded()).await;
     }
-    let mut spec = K::provider(&K::changed());
+    let mut spec = K::changed();
     spec["deletionPolicy"] = json!("Delete");
     space.patch(&json!({ "spec": spec })).await
 }
@@ -50,7 +50,7 @@ async fn undisturbed<K: Subject>(cluster: &Cluster) -> Outcome {
 
 /// Starts the controller again and again; it ends before its first write, then after its first write, and so one write
 /// later each time, until there is none left. Returns how often it ended.
-async fn ended_at_each_write(space: &Space, identity: &Identity) -> Result<u32> {
+pub(crate) async fn ended_at_each_write(space: &Space, identity: &Identity) -> Result<u32> {
     for turn in 0..MANY {
         let when = if turn % 2 == 0 { "before" } else { "after" };
         let status = run_faulty(space, identity, when, 1).await?;

@@ -1,5 +1,7 @@
 //! What is ours stays as intended; what is theirs stays as it is.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 use e2e::{Subject, database::child::SERVER, subject::external, until, until_gone};
 use k8s_openapi::{
@@ -71,7 +73,11 @@ async fn a_field_removed_from_the_spec_disappears() {
 async fn what_another_provider_does_not_need_goes_and_data_stay<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
-        let administrator = space.api::<Secret>().get(&K::child("administrator")).await?.uid();
+        let secrets = space.api::<Secret>();
+        let mut before = BTreeMap::new();
+        for name in K::data() {
+            before.insert(name.clone(), secrets.get(&name).await?.uid());
+        }
         theirs(space).await?;
         let provider = json!({K::PROVIDER: null, "external": {"secretName": "theirs"}});
         space.patch(&json!({"spec": {"provider": provider}})).await?;
@@ -79,10 +85,9 @@ async fn what_another_provider_does_not_need_goes_and_data_stay<K: Subject>() {
         until_gone(&space.api::<Service>(), &K::set()).await?;
         until(&space.api::<Secret>(), &K::binding(), "been made", |_| true).await?;
         quiet(space, controller).await?;
-        ensure!(
-            space.api::<Secret>().get(&K::child("administrator")).await?.uid() == administrator,
-            "the data have gone"
-        );
+        for (name, uid) in before {
+            ensure!(secrets.get(&name).await?.uid() == uid, "{name} was made again");
+        }
         space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?;
         Ok(())
     })

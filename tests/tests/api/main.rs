@@ -17,6 +17,12 @@ macro_rules! for_each_kind {
                 super::$test::<temporal_stack_common::api::MessageQueue>().await;
             })+
         }
+        mod ipfs_clusters {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test::<temporal_stack_common::api::IpfsCluster>().await;
+            })+
+        }
     };
 }
 
@@ -26,6 +32,7 @@ mod configuration;
 mod crash;
 mod drift;
 mod example;
+mod ipfs;
 mod lease;
 mod namespace;
 mod paused;

@@ -22,32 +22,29 @@ for_each_kind!(
     what_is_made_again_takes_over_what_was_retained_and_says_so,
 );
 
-/// The Secrets without which the volume cannot be opened.
-fn secrets_of<K: Subject>() -> Vec<String> {
-    K::DATA.iter().map(|part| K::child(part)).collect()
-}
-
 async fn data_have_an_owner_only_while_they_are_to_go_with_it<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         let object = made(space, controller).await?;
         let uid = object.uid();
         let secrets = space.api::<Secret>();
-        for name in &secrets_of::<K>() {
+        for name in &K::data() {
             ensure!(secrets.get(name).await?.owner_references().is_empty(), "{name} has an owner under Retain");
         }
         for (policy, owners) in [("Delete", 1), ("Retain", 0), ("Delete", 1)] {
             space.patch(&json!({"spec": {"deletionPolicy": policy}})).await?;
-            for name in &secrets_of::<K>() {
+            for name in &K::data() {
                 let what = format!("{owners} owners under {policy}");
                 until(&secrets, name, &what, |secret| secret.owner_references().len() == owners).await?;
             }
         }
         quiet(space, controller).await?;
-        let owner = secrets.get(&K::child("administrator")).await?.owner_references()[0].clone();
-        ensure!(Some(owner.uid) == uid && owner.kind == K::kind(&()), "somebody else owns the data");
+        for name in &K::data() {
+            let owner = secrets.get(name).await?.owner_references()[0].clone();
+            ensure!(Some(owner.uid) == uid && owner.kind == K::kind(&()), "somebody else owns {name}");
+        }
 
         delete(space).await?;
-        for name in &secrets_of::<K>() {
+        for name in &K::data() {
             until_gone(&secrets, name).await?;
         }
         until_gone(&space.api::<PersistentVolumeClaim>(), &K::volume(0)).await
@@ -70,7 +67,7 @@ async fn what_is_made_again_takes_over_what_was_retained_and_says_so<K: Subject>
             space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?.uid() == claim,
             "the volume claim is another"
         );
-        for name in &secrets_of::<K>() {
+        for name in &K::data() {
             let secret = space.api::<Secret>().get(name).await?;
             ensure!(secret.annotations().get(annotation::OWNER) == again.uid().as_ref(), "{name} was not taken over");
         }
@@ -82,7 +79,7 @@ async fn what_is_made_again_takes_over_what_was_retained_and_says_so<K: Subject>
 /// UID and content of each.
 async fn data<K: Subject>(space: &One<'_, K>) -> Result<BTreeMap<String, (Option<String>, String)>> {
     let mut found = BTreeMap::new();
-    for name in secrets_of::<K>() {
+    for name in K::data() {
         let secret = space.api::<Secret>().get(&name).await?;
         found.insert(name, (secret.uid(), format!("{:?}", secret.data)));
     }

@@ -20,7 +20,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use temporal_stack_common::{
-    api::{MessageQueue, PostgresDatabase},
+    api::{IpfsCluster, MessageQueue, PostgresDatabase},
     condition,
 };
 use tokio::sync::Mutex;
@@ -165,4 +165,22 @@ async fn a_queue_past_the_schema_is_told_so_and_the_others_go_on() {
         ("slash".to_owned(), json!({"virtualHost": "/"}), vec!["spec.virtualHost", "\"/\"", "give another name"]),
     ];
     told_so::<MessageQueue>(&past).await;
+}
+
+#[tokio::test]
+async fn an_ipfs_cluster_past_the_schema_is_told_so_and_the_others_go_on() {
+    let replication = |min: i32, max: i32| json!({"replicas": 3, "replication": {"min": min, "max": max}});
+    let (replicas, factors) = ("spec.replicas is", "spec.replication.min and max");
+    let past: [Past; 5] = [
+        ("none".to_owned(), json!({"replicas": 0}), vec![replicas, "set it to 1 to 32"]),
+        ("many".to_owned(), json!({"replicas": 33}), vec![replicas, "set it to 1 to 32"]),
+        (
+            "above".to_owned(),
+            replication(3, 2),
+            vec![factors, "set the first to 2 or less, or the second to 3 or more"],
+        ),
+        ("half".to_owned(), replication(1, -1), vec![factors, "-1 is for both or for none", "set both to -1"]),
+        ("zero".to_owned(), replication(0, 2), vec![factors, "both to at least 1"]),
+    ];
+    told_so::<IpfsCluster>(&past).await;
 }

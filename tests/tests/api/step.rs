@@ -15,7 +15,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use temporal_stack_common::{
-    api::{MessageQueue, PostgresDatabase, annotation, label},
+    api::{IpfsCluster, MessageQueue, PostgresDatabase, annotation, label},
     process::client::Counts,
 };
 
@@ -90,10 +90,22 @@ pub(crate) async fn write_secret(space: &Space, name: &str, keys: &Value) -> Res
     Ok(())
 }
 
-/// A Secret of the user's, of something at which nobody answers, that is complete for any kind.
+/// What a Secret of the user's says of something at which nobody answers: complete for any kind.
+pub(crate) fn complete_secret(password: &str) -> Value {
+    json!({
+        "host": "127.0.0.1",
+        "port": "1",
+        "username": "u",
+        "password": password,
+        "database": "d",
+        "cluster-host": "127.0.0.1",
+        "cluster-port": "1",
+    })
+}
+
+/// Such a Secret.
 pub(crate) async fn theirs(space: &Space) -> Result<()> {
-    let keys = json!({"host": "127.0.0.1", "port": "1", "username": "u", "password": "p", "database": "d"});
-    let secret = json!({"metadata": {"name": "theirs"}, "stringData": keys});
+    let secret = json!({"metadata": {"name": "theirs"}, "stringData": complete_secret("p")});
     space.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
     Ok(())
 }
@@ -109,22 +121,22 @@ pub(crate) async fn cpu_limited<K: Subject>(space: &One<'_, K>, cpu: &str) -> Re
     until(&space.api(), &K::set(), &format!("the CPU limit {cpu}"), has_limit).await
 }
 
-/// The one container of the server.
+/// The container of the product.
 pub(crate) fn server_of(set: &StatefulSet) -> Value {
     let containers = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()).map(|pod| pod.containers.clone());
-    let products = [PostgresDatabase::PROVIDER, MessageQueue::PROVIDER];
+    let products = [PostgresDatabase::PROVIDER, MessageQueue::PROVIDER, IpfsCluster::PROVIDER];
     let server = containers.into_iter().flatten().find(|container| products.contains(&&*container.name));
     serde_json::to_value(server).unwrap_or_default()
 }
 
-/// Writes the data of the seed's ConfigMap.
-pub(crate) async fn configure(space: &Space, data: &Value) -> Result<()> {
+/// Writes the data of the user's ConfigMap.
+pub(crate) async fn configure(space: &Space, name: &str, data: &Value) -> Result<()> {
     let map = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "postgres-config"},
+        "metadata": {"name": name},
         "data": data,
     });
-    space.api::<ConfigMap>().patch("postgres-config", &PatchParams::apply("user").force(), &Patch::Apply(map)).await?;
+    space.api::<ConfigMap>().patch(name, &PatchParams::apply("user").force(), &Patch::Apply(map)).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use e2e::{
     Controller, One, Subject,
     prepare::{FIXED, GROWS},
     snapshot::{children, versions},
-    subject::assert_told,
+    subject::{assert_told, condition_of},
     until,
 };
 use k8s_openapi::{
@@ -20,6 +20,7 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
+use temporal_stack_common::condition::RECONCILING;
 
 use crate::{
     step::{complete, quiet},
@@ -51,20 +52,20 @@ async fn resize<K: Subject>(space: &One<'_, K>, size: &str) -> Result<K> {
     space.patch_provider(&json!({"storage": {"size": size}})).await
 }
 
-/// Gives the claim a volume, as a driver would.
-async fn bind<K: Subject>(space: &One<'_, K>) -> Result<()> {
+/// Gives the claim of a pod a volume, as a driver would.
+pub(crate) async fn bind<K: Subject>(space: &One<'_, K>, ordinal: u32) -> Result<()> {
     let claims = space.api::<PersistentVolumeClaim>();
-    let claim = claims.get(&K::volume(0)).await?;
+    let claim = claims.get(&K::volume(ordinal)).await?;
     let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.clone());
     let volume = json!({
         "metadata": {
-            "name": space.name,
+            "name": format!("{}-{ordinal}", space.name),
             "ownerReferences": [{"apiVersion": "v1", "kind": "Namespace", "name": space.name, "uid": space.uid}],
         },
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "capacity": {"storage": "1Gi"},
-            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": space.name, "name": K::volume(0), "uid": claim.uid()},
+            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": space.name, "name": K::volume(ordinal), "uid": claim.uid()},
             "hostPath": {"path": "/nowhere"},
             "persistentVolumeReclaimPolicy": "Retain",
             "storageClassName": class,
@@ -72,7 +73,7 @@ async fn bind<K: Subject>(space: &One<'_, K>) -> Result<()> {
     });
     let volume: PersistentVolume = serde_json::from_value(volume)?;
     Api::all(space.client.clone()).create(&PostParams::default(), &volume).await.context("could not make a volume")?;
-    until(&claims, &K::volume(0), "been bound", |claim| {
+    until(&claims, &K::volume(ordinal), "been bound", |claim| {
         claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound"))
     })
     .await?;
@@ -136,7 +137,7 @@ async fn a_volume_does_not_shrink<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         space.create(&K::embedded()).await?;
         complete(space, controller).await?;
-        bind(space).await?;
+        bind(space, 0).await?;
         cannot_be(
             space,
             controller,
@@ -153,7 +154,7 @@ async fn a_volume_does_not_grow_where_its_class_does_not_allow_it<K: Subject>() 
     with_controller::<K>(async |space, controller| {
         space.create(&with_class::<K>(Some(FIXED))).await?;
         complete(space, controller).await?;
-        bind(space).await?;
+        bind(space, 0).await?;
         let told = [&size_field::<K>(), &K::volume(0), FIXED, "2Gi", "set the field back to 1Gi"];
         cannot_be(space, controller, "2Gi", "VolumeCannotGrow", &told).await
     })
@@ -177,7 +178,7 @@ async fn a_volume_grows_under_its_running_pod<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         space.create(&K::embedded()).await?;
         complete(space, controller).await?;
-        bind(space).await?;
+        bind(space, 0).await?;
         let (sets, pods) = (space.api::<StatefulSet>(), space.api::<Pod>());
         let pod = K::pod(0);
         let (set, before) = (sets.get(&K::set()).await?.uid(), pods.get(&pod).await?.uid());
@@ -191,8 +192,13 @@ async fn a_volume_grows_under_its_running_pod<K: Subject>() {
         let template = serde_json::to_value(&remade)?["spec"]["volumeClaimTemplates"][0]["spec"].clone();
         ensure!(template["resources"]["requests"]["storage"] == "2Gi", "the template has not grown: {template}");
         ensure!(pods.get(&pod).await?.uid() == before, "the pod was made again");
-        let waiting = space.condition("Reconciling", "True", "ChildrenNotReady").await?;
-        assert_told(&waiting, &[&K::volume(0), "2Gi"])?;
+        // What the component knows of its pods may come first.
+        space
+            .until("said that the volume is to grow", |object| {
+                condition_of(object, RECONCILING)
+                    .is_some_and(|waiting| assert_told(waiting, &[&K::volume(0), "1Gi of 2Gi"]).is_ok())
+            })
+            .await?;
         grow(space, "2Gi").await?;
         complete(space, controller).await.map(drop)
     })

@@ -1,5 +1,5 @@
 use anyhow::{Result, ensure};
-use e2e::{One, Subject as _, until_gone};
+use e2e::{One, Subject as _, Witness, until_gone};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     ResourceExt,
@@ -12,7 +12,7 @@ use temporal_stack_common::{
     condition::{self, CONFIG_HONOURED},
 };
 
-use crate::{made, of_size, with_queue, witness::Witness};
+use crate::{made, of_size, with_queue};
 
 const KEPT: &str = "ipns-entry-queue";
 
@@ -35,7 +35,7 @@ async fn a_setting_that_does_not_exist_stops_one_node_and_the_others_go_on() {
         session.publish("", KEPT, messages(0)).await?;
         let management = queue.management().await?;
         management.has_members(KEPT, 3).await?;
-        let witness = Witness::start(queue).await?;
+        let witness = Witness::start(queue, "rabbitmq").await?;
 
         queue.patch_provider(&json!({"additionalConfig": "no.such.key = 1"})).await?;
         let told = ["container prepare", "attempted to set unknown variable: no.such.key"];

@@ -1,18 +1,20 @@
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Controller, One, Subject as _, subject::NAME, until, until_gone, with_namespace};
+use e2e::{
+    Controller, One, Subject as _,
+    installed::{alone, installed},
+    subject::NAME,
+    until_gone, with_namespace,
+};
 use k8s_openapi::api::{
-    apps::v1::{Deployment, StatefulSet},
+    apps::v1::StatefulSet,
     core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret},
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams},
 };
 use serde_json::{Value, json};
 use temporal_stack_common::api::MessageQueue;
-use tokio::{sync::RwLockWriteGuard, time::interval};
 
 use crate::{OTHERS, cluster, is_own, made, of_size, with_queue};
 
@@ -119,32 +121,6 @@ async fn a_namespace_with_three_nodes_goes_when_it_is_deleted() {
     .await;
 }
 
-/// The controller that is installed, as long as it is wanted; `None` is one that tests have started themselves.
-async fn installed(queue: &One<'_, MessageQueue>, replicas: i32) -> Result<()> {
-    let deployments = Api::<Deployment>::namespaced(queue.client.clone(), "temporal-stack-system");
-    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    deployments.patch("queue-controller", &PatchParams::default(), &patch).await?;
-    until(&deployments, "queue-controller", &format!("{replicas} replicas"), |deployment| {
-        let status = deployment.status.clone().unwrap_or_default();
-        status.observed_generation == deployment.metadata.generation
-            && status.replicas.unwrap_or_default() == replicas
-            && status.ready_replicas.unwrap_or_default() == replicas
-    })
-    .await
-    .map(drop)
-}
-
-/// Waits for a moment in which no other test runs, without keeping others from starting meanwhile.
-async fn alone() -> RwLockWriteGuard<'static, ()> {
-    let mut turns = interval(Duration::from_millis(100));
-    loop {
-        turns.tick().await;
-        if let Ok(guard) = OTHERS.try_write() {
-            return guard;
-        }
-    }
-}
-
 #[tokio::test]
 async fn without_a_controller_the_nodes_end_as_well_when_the_object_is_deleted() {
     with_namespace(&cluster(), async |space| {
@@ -153,10 +129,10 @@ async fn without_a_controller_the_nodes_end_as_well_when_the_object_is_deleted()
         let mut watch = made(&queue, &deleted_with_all(of_size(3, &json!({})))).await?;
         let is_installed = own.is_none();
         drop(own);
-        let others = if is_installed { Some(alone().await) } else { None };
+        let others = if is_installed { Some(alone(&OTHERS).await) } else { None };
         watch.step("no other test ran after");
         if is_installed {
-            installed(&queue, 0).await?;
+            installed::<MessageQueue>(&queue, 0).await?;
         }
         let result = async {
             watch.step("the controller has ended after");
@@ -170,7 +146,7 @@ async fn without_a_controller_the_nodes_end_as_well_when_the_object_is_deleted()
         };
         let result = result.await;
         if is_installed {
-            installed(&queue, 1).await?;
+            installed::<MessageQueue>(&queue, 1).await?;
         }
         drop(others);
         result

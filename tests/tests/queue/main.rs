@@ -11,7 +11,6 @@ mod load;
 mod nodes;
 mod rotation;
 mod scale;
-mod witness;
 
 use anyhow::Result;
 use e2e::{Cluster, Controller, One, Stopwatch, Subject as _, with_namespace};

@@ -1,5 +1,5 @@
 use anyhow::{Result, ensure};
-use e2e::{One, Subject as _, broker::TEMPORAL, until};
+use e2e::{One, Subject as _, Witness, broker::TEMPORAL, until, witness::is_ready};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::{ResourceExt as _, api::DeleteParams};
 use serde_json::json;
@@ -8,7 +8,6 @@ use temporal_stack_common::{api::MessageQueue, condition};
 use crate::{
     load::{Load, take_all},
     made, of_size, with_queue,
-    witness::{Witness, is_ready},
 };
 
 /// How many messages are published at the least.
@@ -57,7 +56,7 @@ async fn no_confirmed_message_is_lost_while_nodes_volumes_and_settings_change_on
         watch.step("a volume was lost; one more may go after");
         load.confirmed(BETWEEN).await?;
 
-        let witness = Witness::start(queue).await?;
+        let witness = Witness::start(queue, "rabbitmq").await?;
         queue.patch_provider(&json!({"additionalConfig": "channel_max = 1000"})).await?;
         queue.ready().await?;
         for ordinal in 0..3 {

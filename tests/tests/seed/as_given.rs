@@ -1,24 +1,24 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Space, Stopwatch, database::assert_told, in_default, program::xtask};
+use e2e::{Space, Stopwatch, Subject, database::assert_told, in_default, installed::SYSTEM, program::xtask};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{Api, ResourceExt as _, api::ListParams};
-use temporal_stack_common::condition::CONFIG_HONOURED;
+use temporal_stack_common::{api::PostgresDatabase, condition::CONFIG_HONOURED};
 
 use crate::{
     cluster,
     everything::{differences, everything},
-    queue, workspace,
+    ipfs, queue, workspace,
 };
 
 /// The test's own copy of the seed.
 const SEED: &str = include_str!("../../fixtures/seed/postgres-config.yaml");
 
-/// The pods of the controller.
-pub(crate) async fn controllers(space: &Space) -> Result<Vec<Pod>> {
-    let pods = Api::<Pod>::namespaced(space.client.clone(), "temporal-stack-system");
-    let ours = ListParams::default().labels("app.kubernetes.io/name=database-controller");
+/// The pods of the controller of a kind.
+pub(crate) async fn controllers<K: Subject>(space: &Space) -> Result<Vec<Pod>> {
+    let pods = Api::<Pod>::namespaced(space.client.clone(), SYSTEM);
+    let ours = ListParams::default().labels(&format!("app.kubernetes.io/name={}", K::PROGRAM));
     Ok(pods.list(&ours).await?.items)
 }
 
@@ -45,7 +45,7 @@ async fn the_seed_gives_a_database_that_the_controller_has_used_and_a_login_with
         ensure!(session.one("select session_user || ' as ' || current_user").await? == "postgres as temporal_owner");
         ensure!(space.connect_as("postgres", "password124", "temporal").await.is_err(), "any password will do");
 
-        let pods = controllers(space).await?;
+        let pods = controllers::<PostgresDatabase>(space).await?;
         let [pod] = pods.as_slice() else { anyhow::bail!("{} pods of the controller", pods.len()) };
         let image = pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.clone()).context("no image")?;
         let phase = pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
@@ -61,6 +61,7 @@ async fn up_again_changes_nothing() {
     in_default(&cluster(), async |space| {
         space.ready().await?;
         queue::is_well(space).await?;
+        ipfs::is_well(space).await?;
         let before = everything(&space.client).await?;
         let mut watch = Stopwatch::new();
         xtask(&["up", "--yes"]).await?;

@@ -1,11 +1,14 @@
 use anyhow::{Result, ensure};
 use e2e::{
-    Space, Stopwatch,
+    Space, Stopwatch, Subject,
     host::{SERVER, Signal, restarts, signal_postmaster},
-    in_default, until,
+    in_default,
+    installed::SYSTEM,
+    until,
 };
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, ResourceExt as _, api::DeleteParams};
+use temporal_stack_common::api::PostgresDatabase;
 
 use crate::{as_given::controllers, cluster, rows};
 
@@ -46,10 +49,7 @@ async fn the_rows_and_the_pod_survive_the_end_of_the_controller() {
         let rows = rows::add(space).await?;
         let before = space.server().await?;
         let mut watch = Stopwatch::new();
-        let pods = Api::<Pod>::namespaced(space.client.clone(), "temporal-stack-system");
-        for pod in controllers(space).await? {
-            pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
-        }
+        end_controllers::<PostgresDatabase>(space).await?;
         a_controller_works(space).await?;
         watch.step("the next controller works after");
         is_the_same(space, &before).await?;
@@ -58,16 +58,31 @@ async fn the_rows_and_the_pod_survive_the_end_of_the_controller() {
     .await;
 }
 
-/// Deletes the binding and waits until a controller has made it again.
+/// Ends the controllers of a kind without notice.
+pub(crate) async fn end_controllers<K: Subject>(space: &Space) -> Result<()> {
+    let pods = Api::<Pod>::namespaced(space.client.clone(), SYSTEM);
+    for pod in controllers::<K>(space).await? {
+        pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the database's binding and waits until a controller has made it again, and the database is Ready.
 pub(crate) async fn a_controller_works(space: &Space) -> Result<()> {
-    let name = "temporal-postgresdatabase-binding";
+    binding_is_made_again::<PostgresDatabase>(space).await?;
+    space.ready().await.map(drop)
+}
+
+/// Deletes the binding and waits until a controller has made it again.
+pub(crate) async fn binding_is_made_again<K: Subject>(space: &Space) -> Result<()> {
+    let name = &K::binding();
     let secrets = space.api::<Secret>();
     let before = secrets.get(name).await?;
     secrets.delete(name, &DeleteParams::default()).await?;
     let again = |secret: &Secret| secret.uid() != before.uid();
     let after = until(&secrets, name, "been made again", again).await?;
     ensure!(after.data == before.data, "the binding says something else than before");
-    space.ready().await.map(drop)
+    Ok(())
 }
 
 /// Fails if the server was made or started again.

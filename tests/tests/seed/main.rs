@@ -7,6 +7,7 @@
 mod as_given;
 mod everything;
 mod faults;
+mod ipfs;
 mod newer;
 mod node;
 mod queue;

@@ -5,10 +5,11 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Space, Stopwatch,
+    Space, Stopwatch, Subject,
     database::NAME,
     host::SERVER,
     in_default,
+    installed::SYSTEM,
     program::{run, xtask},
     until,
 };
@@ -20,6 +21,7 @@ use kube::{
 use serde_json::json;
 use temporal_stack_common::{
     api::{PostgresDatabase, annotation},
+    component::Component,
     condition::{self, RESTART_PENDING},
 };
 
@@ -30,23 +32,39 @@ use crate::{
     rows, workspace,
 };
 
-const CONTROLLER: &str = "database-controller";
 /// The version of the build that is upgraded to.
 const NEXT: &str = "0.1.0-next";
 
-/// Builds the controller with another version, and puts the program where the next build does not overwrite it.
-async fn build(version: &str, folder: &Path) -> Result<PathBuf> {
+/// Builds the controller of a kind with another version, and puts the program where the next build does not overwrite it.
+async fn build<K: Subject>(version: &str, folder: &Path) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = workspace().join("Cargo.toml").display().to_string();
-    let arguments = ["build", "--release", "--manifest-path", &manifest, "--package", "temporal-stack-database"];
+    let arguments = ["build", "--release", "--manifest-path", &manifest, "--bin", K::PROGRAM];
     run(cargo.into(), &arguments, &[("TEMPORAL_STACK_VERSION", version)]).await?;
     let test = env::current_exe()?;
     let target = test.ancestors().nth(3).context("the test is in no target directory")?;
-    let copy = folder.join(CONTROLLER);
-    fs::copy(target.join("release").join(CONTROLLER), &copy)?;
+    let copy = folder.join(K::PROGRAM);
+    fs::copy(target.join("release").join(K::PROGRAM), &copy)?;
     let said = run(copy.clone(), &["--version"], &[]).await?;
     ensure!(said.contains(version), "the program says that it is {said}");
     Ok(copy)
+}
+
+/// Has the node run a newer controller of a kind, and returns when its pod says so.
+pub(crate) async fn upgrade<K: Subject>(space: &Space) -> Result<()> {
+    let program = build::<K>(NEXT, &space.folder).await?.display().to_string();
+    xtask(&["deploy", <K::Component as Component>::NAME, "--yes", "--tag", NEXT, "--program", &program]).await?;
+    let pods = controllers::<K>(space).await?;
+    let newest = pods.iter().find(|pod| pod.metadata.deletion_timestamp.is_none()).context("no controller")?;
+    let api = Api::<Pod>::namespaced(space.client.clone(), SYSTEM);
+    let log = api.logs(&newest.name_any(), &LogParams::default()).await?;
+    ensure!(log.contains(&format!("\"version\":\"{NEXT}\"")), "another version runs: {log}");
+    Ok(())
+}
+
+/// Back to the version of before.
+pub(crate) async fn downgrade<K: Subject>() -> Result<()> {
+    xtask(&["deploy", <K::Component as Component>::NAME, "--yes"]).await.map(drop)
 }
 
 fn pending(object: &PostgresDatabase) -> bool {
@@ -59,20 +77,13 @@ async fn a_controller_of_another_version_restarts_no_database() {
     in_default(&cluster(), async |space| {
         let rows = rows::add(space).await?;
         let before = space.server().await?;
-        let program = build(NEXT, &space.folder).await?;
-        let program = program.display().to_string();
-        xtask(&["deploy", "database", "--yes", "--tag", NEXT, "--program", &program]).await?;
-        let pods = controllers(space).await?;
-        let newest = pods.iter().find(|pod| pod.metadata.deletion_timestamp.is_none()).context("no controller")?;
-        let api = Api::<Pod>::namespaced(space.client.clone(), "temporal-stack-system");
-        let log = api.logs(&newest.name_any(), &LogParams::default()).await?;
-        ensure!(log.contains(&format!("\"version\":\"{NEXT}\"")), "another version runs: {log}");
+        upgrade::<PostgresDatabase>(space).await?;
         a_controller_works(space).await?;
         is_the_same(space, &before).await?;
         ensure!(!pending(&space.databases().get(NAME).await?), "a restart is said to bring something new");
         rows::are_there(space, rows).await?;
 
-        xtask(&["deploy", "database", "--yes"]).await?;
+        downgrade::<PostgresDatabase>().await?;
         a_controller_works(space).await?;
         is_the_same(space, &before).await?;
         rows::are_there(space, rows).await
@@ -93,10 +104,10 @@ async fn other_default_image(space: &Space) -> Result<String> {
     let other = format!("{image}-other");
     images(&["tag", "--force", &image, &other]).await?;
 
-    let deployments = Api::<Deployment>::namespaced(space.client.clone(), "temporal-stack-system");
+    let deployments = Api::<Deployment>::namespaced(space.client.clone(), SYSTEM);
     let env = json!([{"name": "RELATED_IMAGE_POSTGRES", "value": other}]);
     let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "controller", "env": env}]}}}});
-    deployments.patch(CONTROLLER, &PatchParams::default(), &Patch::Strategic(patch)).await?;
+    deployments.patch(PostgresDatabase::PROGRAM, &PatchParams::default(), &Patch::Strategic(patch)).await?;
     Ok(other)
 }
 
@@ -131,7 +142,7 @@ async fn a_template_that_only_a_newer_controller_changes_waits_until_it_is_asked
         ensure!(!pending(&space.databases().get(NAME).await?), "the restart is still said to bring something new");
 
         space.patch(&json!({"spec": {"rollout": "Automatic"}})).await?;
-        xtask(&["deploy", "database", "--yes"]).await?;
+        downgrade::<PostgresDatabase>().await?;
         watch.step("back to the normal default after");
         restarted(space, &second, &normal).await?;
         watch.step("restarted by itself, as spec.rollout Automatic says, after");

@@ -1,4 +1,4 @@
-//! How many nodes of a cluster were ready at the least, by a watch of its pods.
+//! How many pods were ready at the least, by a watch of them.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use e2e::Space;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -17,18 +16,21 @@ use kube::{
         watcher::{self, Event},
     },
 };
+use temporal_stack_common::api::label;
 use tokio::{sync::oneshot, task::JoinHandle};
 
+use crate::Space;
+
 /// Watches until it is dropped.
-pub(crate) struct Witness {
+pub struct Witness {
     least: Arc<Mutex<usize>>,
     watching: JoinHandle<()>,
 }
 
 impl Witness {
-    /// Starts to watch, and returns when the watch is established.
-    pub(crate) async fn start(space: &Space) -> Result<Self> {
-        let config = watcher::Config::default().labels("app.kubernetes.io/name=rabbitmq");
+    /// Starts to watch the pods of this `app.kubernetes.io/name`, and returns when the watch is established.
+    pub async fn start(space: &Space, name: &str) -> Result<Self> {
+        let config = watcher::Config::default().labels(&format!("{}={name}", label::NAME));
         let events = watcher::watcher(space.api::<Pod>(), config).default_backoff();
         let least = Arc::new(Mutex::new(usize::MAX));
         let (established, when) = oneshot::channel();
@@ -62,7 +64,7 @@ impl Witness {
     }
 
     /// How many were ready at the least.
-    pub(crate) fn least(&self) -> usize {
+    pub fn least(&self) -> usize {
         *self.least.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,7 +76,7 @@ impl Drop for Witness {
 }
 
 /// Whether a pod takes clients.
-pub(crate) fn is_ready(pod: &Pod) -> bool {
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     pod.metadata.deletion_timestamp.is_none()
         && conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
