@@ -245,8 +245,10 @@ fn room(object: &IpfsCluster, embedded: &Embedded) -> Statement {
 
 /// Whether something is under way that no watch shows: connections, copies, and what is found out about them.
 pub(crate) fn is_moving(object: &IpfsCluster, embedded: &Embedded) -> bool {
-    let is_busy = |seen: &Seen| seen.troubles.queued + seen.troubles.pinning + seen.troubles.errors > 0;
-    let is_known = embedded.survey.any().is_some_and(|survey| survey.is_well() && survey.fresh == 0);
+    // What was tried often enough is the user's to mend, and looked at as seldom as everything else.
+    let is_tried = |seen: &Seen| seen.troubles.errored.iter().any(|errored| errored.attempts < MOST_ATTEMPTS);
+    let is_busy = |seen: &Seen| seen.troubles.queued + seen.troubles.pinning > 0 || is_tried(seen);
+    let is_known = embedded.survey.any().is_some_and(|survey| survey.to_restore == 0 && survey.fresh == 0);
     !is_known
         || apart(object, embedded).is_some()
         || embedded.pods.iter().any(|pod| pod.outdated)

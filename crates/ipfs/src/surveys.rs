@@ -38,10 +38,10 @@ impl Surveys {
         (kept.lives == lives && Instant::now() < kept.until).then(|| kept.survey.clone())
     }
 
-    /// Whether something was amiss when the pins were looked through last.
+    /// Whether something was amiss when the pins were looked through last, and it is time for another look.
     pub(crate) fn is_in_doubt(&self, uid: &str) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(uid).is_some_and(|kept| !kept.survey.is_well())
+        all.get(uid).is_some_and(|kept| !kept.survey.is_well() && Instant::now() >= kept.until)
     }
 
     /// Keeps what was found, and how long that took.
