@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::{
+    api::core::v1::{Pod, Service},
+    jiff::Timestamp,
+};
 use reqwest::{Method, RequestBuilder, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -67,6 +70,8 @@ pub struct Allocation {
     pub metadata: Option<BTreeMap<String, String>>,
     /// When it ends; of the year 1 if never.
     pub expire_at: String,
+    /// When it was made, or told anew.
+    pub timestamp: Timestamp,
     /// Who is to hold it; nobody in particular where all are.
     pub allocations: Vec<String>,
 }

@@ -5,7 +5,7 @@
 //! peer must give its lists to the end, or nothing is concluded.
 //!
 //! ```text
-//!   all members       /pins?filter=pinned ──▶ copies of each CID ─┐
+//!   staying members   /pins?filter=pinned ──▶ copies of each CID ─┐
 //!   all members       /allocations ─────────▶ floor of each CID ──┴──▶ short? impossible? to raise? to restore?
 //! ```
 //!
@@ -89,7 +89,6 @@ pub(crate) struct Member<L = Cluster> {
 #[derive(Default)]
 struct Entry {
     copies: u16,
-    is_with_leavers: bool,
     is_judged: bool,
 }
 
@@ -133,12 +132,10 @@ async fn attempt<L: Lists>(
     for round in 0..rounds {
         let mut entries: HashMap<u64, Entry> = HashMap::new();
         let here = |cid: &str| Some(keys.hash_one(cid)).filter(|hash| hash % rounds == round);
-        let mut held = all(peers.iter(), |peer| peer.cluster.holds().map_ok(|cid| (cid, peer.stays)).boxed());
-        while let Some((cid, stays)) = held.try_next().await? {
+        let mut held = all(peers.iter().filter(|peer| peer.stays), |peer| peer.cluster.holds());
+        while let Some(cid) = held.try_next().await? {
             if let Some(hash) = here(&cid) {
-                let entry = entries.entry(hash).or_default();
-                entry.copies += u16::from(stays);
-                entry.is_with_leavers |= !stays;
+                entries.entry(hash).or_default().copies += 1;
             }
             if entries.len() > table {
                 return Ok(None);
@@ -150,7 +147,7 @@ async fn attempt<L: Lists>(
             let entry = entries.entry(hash).or_default();
             if !entry.is_judged {
                 entry.is_judged = true;
-                survey.judge(pin, entry.copies.into(), entry.is_with_leavers, &judges);
+                survey.judge(pin, entry.copies.into(), &judges);
             }
             if entries.len() > table {
                 return Ok(None);

@@ -111,3 +111,10 @@ async fn identities(ipfs: &One<'_, IpfsCluster>, peers: u32) -> Result<Vec<(Stri
     }
     Ok(ids)
 }
+
+/// Blocks that are all different.
+fn random(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    rand::fill(&mut bytes[..]);
+    bytes
+}

@@ -5,17 +5,10 @@ use kube::{ResourceExt as _, api::DeleteParams};
 use serde_json::json;
 use temporal_stack_common::api::IpfsCluster;
 
-use crate::{made, of_size, with_ipfs};
+use crate::{made, of_size, random, with_ipfs};
 
 /// Room for what both products make at their start, and for little more.
 const ROOM: u64 = 64 << 20;
-
-/// Blocks that are all different.
-fn random(length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    rand::fill(&mut bytes[..]);
-    bytes
-}
 
 #[tokio::test]
 async fn a_volume_without_room_is_told_with_a_remedy_and_pins_elsewhere_do_not_suffer() {

@@ -1,5 +1,9 @@
 use anyhow::{Result, ensure};
-use e2e::{One, Pinset, Stopwatch, peers::Peer, pinset::Holders};
+use e2e::{
+    One, Pinset, Stopwatch,
+    peers::{Peer, until_answer},
+    pinset::Holders,
+};
 use serde_json::json;
 use temporal_stack_common::{
     api::IpfsCluster,
@@ -7,7 +11,7 @@ use temporal_stack_common::{
 };
 use tokio::sync::watch;
 
-use crate::{Lives, count, lives, made, of_size, scaled, with_ipfs};
+use crate::{Lives, count, lives, made, of_size, random, scaled, with_ipfs};
 
 /// Two copies are needed, and three wanted.
 const SOME: (i32, i32) = (2, 3);
@@ -137,6 +141,31 @@ async fn a_peer_does_not_leave_while_pins_need_it_and_a_client_meanwhile_loses_n
         ensure!(pins.len() > 10, "the client has pinned {} files", pins.len());
         pins.and(demanding).heals(&ipfs.peers(2).await?).await?;
         ipfs.condition(condition::READY, "True", "Verified").await.map(drop)
+    })
+    .await;
+}
+
+/// How large a file is that takes its time to be copied.
+const LARGE: usize = 64 << 20;
+
+#[tokio::test]
+async fn a_peer_does_not_leave_with_a_file_that_was_uploaded_to_it_and_is_still_on_its_way_to_another() {
+    with_ipfs(async |ipfs| {
+        let mut watch = made(ipfs, &of_size(3, &json!({}))).await?;
+        let peers = ipfs.peers(3).await?;
+        let content = random(LARGE);
+        let cid = peers[2].add(std::slice::from_ref(&content)).await?.remove(0);
+        watch.step("a large file was uploaded to a peer after");
+        let id = peers[0].id().await?.id;
+        let one = [("replication-min", "1"), ("replication-max", "1"), ("user-allocations", id.as_str())];
+        peers[0].pin(&cid, &one).await?;
+        ensure!(!peers[0].holds().await?.contains(&cid), "the file was copied in no time");
+        scaled(ipfs, 3, 2).await?;
+        watch.step("it was pinned on another, and the peer has left after");
+        let ask = async || peers[0].holds().await;
+        until_answer("the large file to be pinned", ask, |held| held.contains(&cid)).await?;
+        ensure!(peers[0].read(&cid).await? == content, "other bytes are read");
+        Ok(())
     })
     .await;
 }

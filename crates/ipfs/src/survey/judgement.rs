@@ -20,7 +20,7 @@ pub(crate) struct Survey {
     pub(crate) pins: u64,
     /// Those that too few of the staying peers hold, without those that are fresh.
     pub(crate) short: Short,
-    /// Those that were made within the last minute, are on their way, and are not with leavers alone.
+    /// Those that were made within the last minute, are on their way, and are held by somebody who stays.
     pub(crate) fresh: u64,
     /// Those of the short that will be short for good: they want more peers than stay.
     pub(crate) impossible: Impossible,
@@ -98,6 +98,10 @@ impl<'a> Peers<'a> {
         }
     }
 
+    fn all_stay(&self) -> bool {
+        self.staying.len() == self.members.len()
+    }
+
     fn stay(&self) -> u64 {
         self.staying.len() as u64
     }
@@ -144,8 +148,8 @@ impl Survey {
         }
     }
 
-    /// Adds what is to be said of a pin that so many of the staying peers hold, and perhaps some that leave.
-    pub(super) fn judge(&mut self, pin: Pin, copies: u64, is_with_leavers: bool, peers: &Peers<'_>) {
+    /// Adds what is to be said of a pin that so many of the staying peers hold.
+    pub(super) fn judge(&mut self, pin: Pin, copies: u64, peers: &Peers<'_>) {
         self.pins += 1;
         // The head of what was added in shards is a mere note, which nobody has to hold; what has expired goes within minutes.
         if pin.kind == "meta-pin" || pin.is_expired(peers.now) {
@@ -153,8 +157,9 @@ impl Survey {
         }
         let floor = peers.floor(&pin);
         let is_possible = floor <= peers.stay();
-        let is_with_leavers_alone = is_with_leavers && copies == 0;
-        if copies < floor && peers.is_fresh(&pin) && !is_with_leavers_alone {
+        // While nobody who stays holds it, its data may be with a leaver alone, who need not know that it is pinned.
+        let is_safe = copies > 0 || peers.all_stay();
+        if copies < floor && peers.is_fresh(&pin) && is_safe {
             self.fresh += 1;
         } else if copies < floor {
             self.short.count += 1;
