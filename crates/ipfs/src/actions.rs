@@ -3,15 +3,18 @@
 use std::fmt;
 
 use futures::{StreamExt, stream};
+use kube::ResourceExt;
 use temporal_stack_common::{api::IpfsCluster, failure::chain};
 
 use crate::{
     Error, health,
     ipfs_cluster::{Cluster, Failure, Pin},
-    names::REST,
+    kubo::Kubo,
+    names::{REST, RPC},
     observe::{Embedded, Observed, Seen, Source, Surveyed},
     scale::{self, Obstacle, pins},
     survey::{self, Raise, Survey},
+    surveys::Surveys,
 };
 
 /// How many copies are tried again in one pass, on each peer.
@@ -100,12 +103,23 @@ fn now(embedded: &Embedded) -> Option<&Survey> {
 }
 
 /// Tells the peers one thing.
-pub(crate) async fn act(client: &reqwest::Client, observed: &Observed, action: &Action) -> Result<(), Error> {
+pub(crate) async fn act(
+    client: &reqwest::Client,
+    surveys: &Surveys,
+    object: &IpfsCluster,
+    observed: &Observed,
+    action: &Action,
+) -> Result<(), Error> {
     let Source::Embedded(embedded) = &observed.source else { return Ok(()) };
     match action {
         Action::Recover { ordinal, cids } => {
             let Some(cluster) = peer(client, embedded, *ordinal) else { return Ok(()) };
+            let uid = object.uid().unwrap_or_default();
+            if let Some(words) = complaint(embedded, *ordinal).await {
+                surveys.note_words(&uid, *ordinal, words);
+            }
             for cid in cids {
+                surveys.note_try(&uid, *ordinal, cid);
                 // It fails again, or was removed meanwhile: the next look says which.
                 if let Err(failure) = cluster.recover(cid).await {
                     tracing::info!(%cid, "{}", chain(&failure));
@@ -129,6 +143,15 @@ pub(crate) async fn act(client: &reqwest::Client, observed: &Observed, action: &
             Ok(())
         }
     }
+}
+
+/// Why a copy has gone. IPFS Cluster does not know: it takes a pin for made that Kubo gave up in the middle. So Kubo is told to
+/// make one of them, and says why it cannot.
+async fn complaint(embedded: &Embedded, ordinal: i32) -> Option<String> {
+    let (_, seen) = embedded.seen().find(|(seen, _)| *seen == ordinal)?;
+    let gone = seen.troubles.errored.iter().find(|copy| copy.has_gone && copy.due)?;
+    let pod = embedded.pods.iter().find(|pod| pod.ordinal == ordinal)?;
+    Kubo::new(pod.ip.as_ref()?, RPC).ok()?.complaint_about(&gone.cid).await
 }
 
 /// Has further peers hold a pin.

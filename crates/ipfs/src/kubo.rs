@@ -143,6 +143,12 @@ impl Kubo {
         Ok(content)
     }
 
+    /// Pins something, to hear why that is not possible; `None` if it is, or takes its time.
+    pub(crate) async fn complaint_about(&self, cid: &str) -> Option<String> {
+        let pinned = tokio::time::timeout(PATIENCE, self.client.pin_add(cid, true)).await.ok()?;
+        pinned.err().map(|error| error.to_string())
+    }
+
     /// Removes a block that nothing pins; one that is not there has been removed.
     pub(crate) async fn remove_block(&self, cid: &str) -> Result<(), Failure> {
         let what = "remove a block";

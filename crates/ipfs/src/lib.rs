@@ -199,8 +199,8 @@ impl Component for Ipfs {
         matches!(action, Action::Recover { .. })
     }
 
-    async fn act(&self, _object: &IpfsCluster, observed: &Observed, action: &Action) -> Result<(), Error> {
-        actions::act(&self.client, observed, action).await
+    async fn act(&self, object: &IpfsCluster, observed: &Observed, action: &Action) -> Result<(), Error> {
+        actions::act(&self.client, &self.surveys, object, observed, action).await
     }
 
     async fn verify(&self, object: &IpfsCluster, observed: &Observed) -> Verdict {

@@ -18,9 +18,7 @@ use temporal_stack_common::{
     world::World,
 };
 
-#[cfg(test)]
-pub(crate) use peers::Errored;
-pub(crate) use peers::{MOST_ATTEMPTS, Peer, Seen, Troubles};
+pub(crate) use peers::{Errored, MOST_ATTEMPTS, Peer, Seen, Troubles};
 
 use crate::{
     Error,
@@ -225,8 +223,14 @@ pub(crate) async fn observe(
         Some(obstacle) => Some(obstacle),
         None => obstacle_to_volumes(object, &provider, world).await?,
     };
-    let doubt = surveys.is_in_doubt(&object.uid().unwrap_or_default());
-    let peers = peers::ask(client, &pods, &settings.allocate_by(), doubt).await;
+    let uid = object.uid().unwrap_or_default();
+    let doubt = surveys.is_in_doubt(&uid);
+    let mut peers = peers::ask(client, &pods, &settings.allocate_by(), doubt).await;
+    for peer in &mut peers {
+        if let Ok(seen) = &mut peer.seen {
+            surveys.complete(&uid, peer.ordinal, &mut seen.troubles.errored);
+        }
+    }
     let mut embedded = Embedded {
         provider,
         settings,
@@ -376,7 +380,7 @@ async fn look_through(
     let begun = tokio::time::Instant::now();
     match survey::survey(&members, &others).await {
         Ok(survey) => {
-            surveys.keep(uid, lives, &survey, begun.elapsed());
+            surveys.keep(&uid, lives, &survey, begun.elapsed());
             Surveyed::Now(survey)
         }
         Err(failure) => Surveyed::Not(chain(&failure)),

@@ -1,15 +1,19 @@
-//! Surveys of pinsets that are remembered: looking through millions of pins for a number in a status is not worth it in every
-//! pass.
+//! What is remembered of pinsets. Looking through millions of pins for a number in a status is not worth it in every pass; and of
+//! copies that have gone IPFS Cluster knows neither why, nor how often they were tried. All of it may be lost: a new process
+//! finds it out again.
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use crate::survey::Survey;
+use crate::{
+    observe::{Errored, MOST_ATTEMPTS},
+    survey::Survey,
+};
 
 /// The least time that a survey is good for.
 const GOOD_FOR: Duration = Duration::from_secs(120);
@@ -18,40 +22,77 @@ const REST: u32 = 50;
 /// One that found something amiss is made again sooner.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Surveys by the UID of their object.
+/// What is remembered, by the UID of the object.
 #[derive(Debug, Default)]
 pub(crate) struct Surveys(Mutex<HashMap<String, Kept>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Kept {
     survey: Survey,
     /// The lives of the pods that were looked at.
     lives: String,
-    until: Instant,
+    until: Option<Instant>,
+    /// How often the controller had a copy tried again: the peer's ordinal, and what.
+    tries: HashMap<(i32, String), u32>,
+    /// What a peer's Kubo said when it was to pin something that has gone.
+    words: HashMap<i32, String>,
 }
 
 impl Surveys {
     /// What was found, if it is recent, and of these pods.
     pub(crate) fn recent(&self, uid: &str, lives: &str) -> Option<Survey> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all();
         let kept = all.get(uid)?;
-        (kept.lives == lives && Instant::now() < kept.until).then(|| kept.survey.clone())
+        let is_recent = kept.lives == lives && kept.until.is_some_and(|until| Instant::now() < until);
+        is_recent.then(|| kept.survey.clone())
     }
 
-    /// Whether something was amiss when the pins were looked through last, and it is time for another look.
+    /// Whether something was amiss when the pins were looked through last.
     pub(crate) fn is_in_doubt(&self, uid: &str) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(uid).is_some_and(|kept| !kept.survey.is_well() && Instant::now() >= kept.until)
+        self.all().get(uid).is_some_and(|kept| !kept.survey.is_well())
     }
 
     /// Keeps what was found, and how long that took.
-    pub(crate) fn keep(&self, uid: String, lives: String, survey: &Survey, took: Duration) {
-        let least = if survey.is_well() { GOOD_FOR } else { SOON };
-        let until = Instant::now() + least.max(took.saturating_mul(REST));
-        let survey = survey.without_lists();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn keep(&self, uid: &str, lives: String, survey: &Survey, took: Duration) {
+        let is_well = survey.is_well();
+        let least = if is_well && survey.fresh == 0 { GOOD_FOR } else { SOON };
+        let mut all = self.all();
         // Objects that have gone are forgotten with the next one's survey.
-        all.retain(|_, kept| kept.until.elapsed() < GOOD_FOR);
-        all.insert(uid, Kept { survey, lives, until });
+        all.retain(|_, kept| kept.until.is_none_or(|until| until.elapsed() < GOOD_FOR));
+        let kept = all.entry(uid.to_owned()).or_default();
+        kept.until = Some(Instant::now() + least.max(took.saturating_mul(REST)));
+        kept.survey = survey.without_lists();
+        kept.lives = lives;
+        if is_well {
+            kept.tries = HashMap::new();
+            kept.words = HashMap::new();
+        }
+    }
+
+    /// Remembers that a copy was tried again.
+    pub(crate) fn note_try(&self, uid: &str, ordinal: i32, cid: &str) {
+        *self.all().entry(uid.to_owned()).or_default().tries.entry((ordinal, cid.to_owned())).or_default() += 1;
+    }
+
+    /// Remembers what a peer's Kubo said about a copy that has gone.
+    pub(crate) fn note_words(&self, uid: &str, ordinal: i32, words: String) {
+        self.all().entry(uid.to_owned()).or_default().words.insert(ordinal, words);
+    }
+
+    /// Says of copies what IPFS Cluster does not know.
+    pub(crate) fn complete(&self, uid: &str, ordinal: i32, errored: &mut [Errored]) {
+        let all = self.all();
+        let Some(kept) = all.get(uid) else { return };
+        for copy in errored.iter_mut().filter(|copy| copy.has_gone) {
+            copy.attempts = kept.tries.get(&(ordinal, copy.cid.clone())).copied().unwrap_or_default();
+            copy.due &= copy.attempts < MOST_ATTEMPTS;
+            if let Some(words) = kept.words.get(&ordinal) {
+                copy.error.clone_from(words);
+            }
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,6 +26,7 @@ fn a_copy_that_failed_is_tried_again_when_it_is_time() {
         cid: cid.to_owned(),
         error: "timeout".to_owned(),
         attempts: 1,
+        has_gone: false,
         is_removal: false,
         due,
     };

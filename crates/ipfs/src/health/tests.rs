@@ -10,7 +10,7 @@ fn said(statement: &Statement) -> String {
 }
 
 fn errored(cid: &str, error: &str, attempts: u32) -> Errored {
-    Errored { cid: cid.to_owned(), error: error.to_owned(), attempts, is_removal: false, due: false }
+    Errored { cid: cid.to_owned(), error: error.to_owned(), attempts, has_gone: false, is_removal: false, due: false }
 }
 
 #[test]

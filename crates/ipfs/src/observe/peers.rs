@@ -76,6 +76,8 @@ pub(crate) struct Errored {
     pub(crate) error: String,
     /// How often it was tried.
     pub(crate) attempts: u32,
+    /// Whether it was there, or said to be, and is not.
+    pub(crate) has_gone: bool,
     /// Whether it was to be removed.
     pub(crate) is_removal: bool,
     /// Whether it is time for another attempt.
@@ -151,6 +153,7 @@ async fn troubles(cluster: &Cluster, doubt: bool) -> Result<Troubles, crate::ipf
                         cid: status.cid.clone(),
                         error: short.error.clone(),
                         attempts: short.attempt_count,
+                        has_gone: short.status == "unexpectedly_unpinned",
                         is_removal: short.status == "unpin_error",
                         // What could not be removed is not tried again by a peer that no longer knows it as a pin.
                         due: short.status != "unpin_error" && short.attempt_count < MOST_ATTEMPTS && since >= pause,
