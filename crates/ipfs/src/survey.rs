@@ -90,6 +90,7 @@ pub(crate) struct Member<L = Cluster> {
 struct Entry {
     copies: u16,
     is_judged: bool,
+    is_to_restore: bool,
 }
 
 /// Looks at all pins of all peers.
@@ -147,7 +148,11 @@ async fn attempt<L: Lists>(
             let entry = entries.entry(hash).or_default();
             if !entry.is_judged {
                 entry.is_judged = true;
-                survey.judge(pin, entry.copies.into(), &judges);
+                entry.is_to_restore = survey.judge(pin, entry.copies.into(), &judges);
+            } else if !entry.is_to_restore && judges.is_to_restore(&pin) {
+                // One of the peers has not heard of what was said since: it is not over yet.
+                entry.is_to_restore = true;
+                survey.to_restore += 1;
             }
             if entries.len() > table {
                 return Ok(None);

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fs};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use e2e::{
     One, Pinset, Space, Stopwatch, Subject as _, host::restarts, in_default, peers::Peer, subject::condition_of,
 };

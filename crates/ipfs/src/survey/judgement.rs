@@ -125,9 +125,11 @@ impl<'a> Peers<'a> {
         age.is_some_and(|age| age.abs() < FRESH) && !Original::is_noted(pin)
     }
 
-    fn is_to_restore(&self, pin: &Pin) -> bool {
+    /// Whether a pin was raised, or is allocated to somebody who is not known, and peers can be told something about it.
+    pub(super) fn is_to_restore(&self, pin: &Pin) -> bool {
         let is_known = |peer: &String| self.members.contains(peer.as_str()) || self.others.contains(peer);
-        Original::is_noted(pin) || !pin.allocations.iter().all(is_known)
+        let can_be = self.floor(pin) <= self.stay() && pin.is_data() && !pin.is_expired(self.now);
+        can_be && (Original::is_noted(pin) || !pin.allocations.iter().all(is_known))
     }
 }
 
@@ -148,12 +150,12 @@ impl Survey {
         }
     }
 
-    /// Adds what is to be said of a pin that so many of the staying peers hold.
-    pub(super) fn judge(&mut self, pin: Pin, copies: u64, peers: &Peers<'_>) {
+    /// Adds what is to be said of a pin that so many of the staying peers hold. Says whether it is to be restored.
+    pub(super) fn judge(&mut self, pin: Pin, copies: u64, peers: &Peers<'_>) -> bool {
         self.pins += 1;
         // The head of what was added in shards is a mere note, which nobody has to hold; what has expired goes within minutes.
         if pin.kind == "meta-pin" || pin.is_expired(peers.now) {
-            return;
+            return false;
         }
         let floor = peers.floor(&pin);
         let is_possible = floor <= peers.stay();
@@ -172,16 +174,18 @@ impl Survey {
         }
         // Peers refuse to be told anything about shards, and to find more peers than there are.
         if !is_possible || !pin.is_data() {
-            return;
+            return false;
         }
         if let Some(raise) = peers.raise(&pin, floor) {
             self.to_raise += 1;
             keep(&mut self.raise, raise);
         }
-        if peers.is_to_restore(&pin) {
+        let is_to_restore = peers.is_to_restore(&pin);
+        if is_to_restore {
             self.to_restore += 1;
             keep(&mut self.restore, pin);
         }
+        is_to_restore
     }
 }
 

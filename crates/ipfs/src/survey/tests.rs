@@ -176,6 +176,16 @@ async fn a_pin_that_was_just_made_may_be_on_its_way_if_somebody_who_stays_has_it
 }
 
 #[tokio::test]
+async fn a_pin_is_not_restored_while_one_of_the_peers_has_not_heard_of_it() {
+    let mut raised = pin("a", 2, 2, &["A", "B"]);
+    raised.metadata.insert(NOTE.to_owned(), "1,2".to_owned());
+    let (newer, older) = ([pin("a", 1, 2, &["A", "B"])], [raised]);
+    let survey = surveyed(&[member("A", true, &newer, &["a"]), member("B", true, &older, &["a"])]).await;
+    assert_eq!((survey.pins, survey.to_restore), (1, 1));
+    assert!(!survey.is_well());
+}
+
+#[tokio::test]
 async fn what_is_allocated_to_somebody_elses_peer_stays_so() {
     let pins = [pin("a", 1, 2, &["A", "theirs"]), pin("b", 1, 2, &["A", "gone"])];
     let peers = [member("A", true, &pins, &["a", "b"])];
