@@ -219,7 +219,7 @@ fn in_words(error: &str) -> String {
 }
 
 fn room(object: &IpfsCluster, embedded: &Embedded) -> Statement {
-    let remedy = "raise spec.provider.kubo.storage.size, remove pins, or set spec.provider.kubo.garbageCollection";
+    let remedy = "raise spec.provider.kubo.storage.size and restart the peers by the annotation temporal-stack.dev/restart, remove pins, or set spec.provider.kubo.garbageCollection";
     let full: Vec<String> = embedded
         .seen()
         .filter(|(_, seen)| seen.troubles.errored.iter().any(|errored| is_full(&errored.error)))

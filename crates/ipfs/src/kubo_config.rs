@@ -143,8 +143,8 @@ pub(crate) fn of_peer(common: &Value, key: &Key, neighbours: &[Neighbour]) -> Va
 
 /// What the user asked for: a change of it restarts peers.
 pub(crate) fn wishes(provider: &KuboProvider) -> Value {
-    // How large the repository may become follows the volume.
-    json!([provider.pubsub, provider.kubo_config, storage_max(provider)])
+    // How large the repository may become follows the volume at the next start: a volume grows under its running pod.
+    json!([provider.pubsub, provider.kubo_config])
 }
 
 /// What is refused of the user's configuration, a sentence each.

@@ -121,7 +121,7 @@ fn no_room(object: &IpfsCluster, embedded: &Embedded, survey: &Survey) -> Option
         .sum();
     (needed > free).then(|| {
         format!(
-            "{} would have to be copied to the peers that stay, which have no room for them; raise spec.provider.kubo.storage.size, remove pins, or keep more peers",
+            "{} would have to be copied to the peers that stay, which have no room for them; raise spec.provider.kubo.storage.size and restart the peers by the annotation temporal-stack.dev/restart, remove pins, or keep more peers",
             pins(survey.to_raise)
         )
     })

@@ -20,7 +20,6 @@ const TYPE: &str = "ipfs";
 pub(super) fn identity(object: &IpfsCluster, ordinal: i32) -> Secret {
     let mut made = secret(names::identity(object, ordinal), &[]);
     made.metadata.labels.get_or_insert_default().insert(PEER.to_owned(), ordinal.to_string());
-    made.immutable = Some(true);
     made
 }
 

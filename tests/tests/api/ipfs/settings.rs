@@ -163,13 +163,17 @@ async fn factors_that_no_pin_can_have_are_refused_as_a_pair_until_they_are_mende
             ("1", "-1", "-1 is for both or for none"),
             ("-1", "2", "-1 is for both or for none"),
             ("0", "2", "at least 1"),
-            ("4", "5", "ask for 4 copies of 3 peers"),
         ] {
             let both = [&*format!("ConfigMap/{CONFIG}"), MIN, MAX, told, "a copy on every peer"];
             said(space, &json!({MIN: min, MAX: max}), "False", "Refused", &both).await?;
             quiet(space, controller).await?;
             ensure!(factors(space).await? == pair("-1", "-1"), "{min} and {max}: {:?}", factors(space).await?);
         }
+        // That there are too few peers now is no reason to give all pins other factors.
+        let told = ["asks for 4 copies of 3 peers", "spec.replicas to 4 or more"];
+        said(space, &json!({MIN: "4", MAX: "5"}), "True", "Adapted", &told).await?;
+        complete(space, controller).await?;
+        ensure!(factors(space).await? == pair("4", "5"), "{:?}", factors(space).await?);
         said(space, &json!({MIN: "2", MAX: "3"}), "True", "AsWritten", &[]).await?;
         complete(space, controller).await?;
         ensure!(factors(space).await? == pair("2", "3"), "{:?}", factors(space).await?);
