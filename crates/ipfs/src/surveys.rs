@@ -47,9 +47,9 @@ impl Surveys {
         is_recent.then(|| kept.survey.clone())
     }
 
-    /// Whether something was amiss when the pins were looked through last.
+    /// Whether something was amiss when the pins were looked through last, or was not there yet.
     pub(crate) fn is_in_doubt(&self, uid: &str) -> bool {
-        self.all().get(uid).is_some_and(|kept| !kept.survey.is_well())
+        self.all().get(uid).is_some_and(|kept| !kept.survey.is_well() || kept.survey.fresh > 0)
     }
 
     /// Keeps what was found, and how long that took.

@@ -198,9 +198,9 @@ impl<C: Component> Pass<'_, C> {
             Verdict::Failed { reason, message } => Outcome::Reconciling(reason, message),
             Verdict::Stalled { reason, message } => Outcome::Stalled(reason, message),
         };
-        let ready = matches!(outcome, Outcome::Ready(_));
+        let is_stalled = matches!(outcome, Outcome::Stalled(..));
         let next = self.end(outcome, facts).await?;
-        Ok(if ready { next.or_after(sooner) } else { next })
+        Ok(if is_stalled { next } else { next.or_after(sooner) })
     }
 
     /// The user has acted, and wants to see what has come of it: nothing that was read before is good enough.

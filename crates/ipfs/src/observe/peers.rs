@@ -145,9 +145,13 @@ async fn troubles(cluster: &Cluster, doubt: bool) -> Result<Troubles, crate::ipf
             "pin_queued" | "unpin_queued" | "queued" => troubles.queued += 1,
             "pinning" | "unpinning" => troubles.pinning += 1,
             _ => {
+                let since = short.timestamp.map_or(i64::MAX, |since| now.as_second() - since.as_second());
+                // Between the looks at Kubo's pins and at the cluster's a pin may seem to have gone that has just come.
+                if short.status == "unexpectedly_unpinned" && since < FIRST_RETRY {
+                    continue;
+                }
                 troubles.errors += 1;
                 if troubles.errored.len() < LOOKED_AT {
-                    let since = short.timestamp.map_or(i64::MAX, |since| now.as_second() - since.as_second());
                     let pause = FIRST_RETRY << short.attempt_count.min(MOST_ATTEMPTS);
                     troubles.errored.push(Errored {
                         cid: status.cid.clone(),
