@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The least time that a survey is good for.
-const GOOD_FOR: Duration = Duration::from_secs(120);
+const GOOD_FOR: Duration = Duration::from_secs(30);
 /// A survey is good for so many times as long as it took: never more than this part of the time is spent on them.
 const REST: u32 = 50;
 /// One that found something amiss is made again sooner.
