@@ -135,6 +135,11 @@ pub fn uri_part(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
+/// Host and port as a URI has them: an address of IPv6 in brackets.
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +155,12 @@ mod tests {
         let binding = Binding { type_: "ipfs".to_owned(), host: "h".to_owned(), port: 80, ..Binding::default() };
         let keys: Vec<String> = binding.secret("b").data.unwrap().into_keys().collect();
         assert_eq!(keys, ["host", "port", "type"]);
+    }
+
+    #[test]
+    fn an_address_of_ipv6_has_brackets() {
+        assert_eq!(authority("fd00::1", 9094), "[fd00::1]:9094");
+        assert_eq!(authority("kubo", 5001), "kubo:5001");
     }
 
     #[test]

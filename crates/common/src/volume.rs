@@ -18,12 +18,13 @@ use crate::{
     condition::reason,
     manifest::compare_quantities,
     workload::DATA,
+    world::World,
 };
 
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 
 /// The `StorageClass`es of the cluster; `None` where the controller may not list them.
-pub type Classes = Option<Vec<StorageClass>>;
+type Classes = Option<Vec<StorageClass>>;
 
 /// The claim of each pod in a set. It carries the labels of data and its owner, so that it is known as ours when it outlives
 /// everything else, and so that nobody has to write to it while the scheduler and the provisioner do.
@@ -64,15 +65,30 @@ pub fn claim_name(pod: &str) -> String {
     format!("{DATA}-{pod}")
 }
 
+/// What the user must change before volumes can be had, each with its claim if that is there. `field` is the place of the storage
+/// in the spec, for messages. The classes are read only where they matter.
+pub async fn obstacle_to_any(
+    field: &str,
+    storage: &Storage,
+    claims: &[Option<PersistentVolumeClaim>],
+    world: &World<'_>,
+) -> kube::Result<Option<Progress>> {
+    let classes = if claims.iter().any(|claim| needs_classes(storage, claim.as_ref())) {
+        world.list_cluster().await?
+    } else {
+        None
+    };
+    Ok(claims.iter().find_map(|claim| obstacle(field, storage, claim.as_ref(), &classes)))
+}
+
 /// Whether the classes matter at all: a volume of the right size asks for nothing.
-pub fn needs_classes(storage: &Storage, claim: Option<&PersistentVolumeClaim>) -> bool {
+fn needs_classes(storage: &Storage, claim: Option<&PersistentVolumeClaim>) -> bool {
     claim.is_none_or(|claim| {
         size_of(claim).is_none_or(|size| compare_quantities(&storage.size.0, size) != Some(Ordering::Equal))
     })
 }
 
-/// What the user must change before the volume can be had. `field` is the place of the storage in the spec, for messages.
-pub fn obstacle(
+fn obstacle(
     field: &str,
     storage: &Storage,
     claim: Option<&PersistentVolumeClaim>,

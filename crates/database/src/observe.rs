@@ -1,6 +1,6 @@
 //! What a pass knows: gathered here, reads only.
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::{PostgresDatabase, PostgresProvider, annotation},
@@ -205,13 +205,9 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     }
 
     let provider = object.spec.provider.postgres.clone().unwrap_or_default();
-    let claim: Option<PersistentVolumeClaim> = world.children.find(&names::volume(object));
-    let classes = if volume::needs_classes(&provider.storage, claim.as_ref()) {
-        world.list_cluster().await.map_err(read("StorageClasses".to_owned()))?
-    } else {
-        None
-    };
-    let obstacle = password_obstacle.or_else(|| volume::obstacle(STORAGE, &provider.storage, claim.as_ref(), &classes));
+    let claim = world.children.find(&names::volume(object));
+    let volume = volume::obstacle_to_any(STORAGE, &provider.storage, &[claim], world).await;
+    let obstacle = password_obstacle.or(volume.map_err(read("StorageClasses".to_owned()))?);
     let administrator: Option<Secret> = world.children.find(&names::administrator(object));
     let server = match administrator.as_ref().and_then(|secret| binding::text(secret, PASSWORD)) {
         Some(password) => ask(&world.children.all(), password, &settings.database, &logins).await,

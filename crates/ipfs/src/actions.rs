@@ -10,10 +10,10 @@ use crate::{
     Error, health,
     ipfs_cluster::{Cluster, Failure, Pin},
     kubo::Kubo,
-    names::{REST, RPC},
-    observe::{Embedded, Observed, Seen, Source, Surveyed},
+    names::RPC,
+    observe::{Embedded, Observed, Seen, Source},
     scale::{self, Obstacle, pins},
-    survey::{self, Raise, Survey},
+    survey::{self, Raise},
     surveys::Surveys,
 };
 
@@ -74,7 +74,7 @@ fn recover(ordinal: i32, seen: &Seen) -> Option<Action> {
 
 /// What is to be done about copies: raised before peers leave, restored when they have left.
 fn copies(object: &IpfsCluster, embedded: &Embedded) -> Option<Action> {
-    let survey = now(embedded)?;
+    let survey = embedded.survey.now().ok()?;
     // IPFS Cluster drops allocations to peers that it knows too little of.
     if health::apart(object, embedded).is_some() || health::unknown_room(object, embedded).is_some() {
         return None;
@@ -95,13 +95,6 @@ fn copies(object: &IpfsCluster, embedded: &Embedded) -> Option<Action> {
     (survey.to_restore > 0 && is_time).then_some(Action::Restore { pins: survey.to_restore })
 }
 
-fn now(embedded: &Embedded) -> Option<&Survey> {
-    match &embedded.survey {
-        Surveyed::Now(survey) => Some(survey),
-        Surveyed::Before(_) | Surveyed::Not(_) => None,
-    }
-}
-
 /// Tells the peers one thing.
 pub(crate) async fn act(
     client: &reqwest::Client,
@@ -113,7 +106,7 @@ pub(crate) async fn act(
     let Source::Embedded(embedded) = &observed.source else { return Ok(()) };
     match action {
         Action::Recover { ordinal, cids } => {
-            let Some(cluster) = peer(client, embedded, *ordinal) else { return Ok(()) };
+            let Some(cluster) = embedded.cluster(client, *ordinal) else { return Ok(()) };
             let uid = object.uid().unwrap_or_default();
             if let Some(words) = complaint(embedded, *ordinal).await {
                 surveys.note_words(&uid, *ordinal, words);
@@ -128,14 +121,14 @@ pub(crate) async fn act(
             Ok(())
         }
         Action::Raise { .. } => {
-            let Some(survey) = now(embedded) else { return Ok(()) };
+            let Ok(survey) = embedded.survey.now() else { return Ok(()) };
             let clusters = all_peers(client, embedded);
             let told = survey.raise.iter().map(|raise| raise_pin(&clusters, raise));
             all(told.collect()).await;
             Ok(())
         }
         Action::Restore { .. } => {
-            let Some(survey) = now(embedded) else { return Ok(()) };
+            let Ok(survey) = embedded.survey.now() else { return Ok(()) };
             let clusters = all_peers(client, embedded);
             let members: Vec<String> = embedded.seen().map(|(_, seen)| seen.id.clone()).collect();
             let told = survey.restore.iter().map(|pin| restore_pin(&clusters, pin, &members));
@@ -150,8 +143,7 @@ pub(crate) async fn act(
 async fn complaint(embedded: &Embedded, ordinal: i32) -> Option<String> {
     let (_, seen) = embedded.seen().find(|(seen, _)| *seen == ordinal)?;
     let gone = seen.troubles.errored.iter().find(|copy| copy.has_gone && copy.due)?;
-    let pod = embedded.pods.iter().find(|pod| pod.ordinal == ordinal)?;
-    Kubo::new(pod.ip.as_ref()?, RPC).ok()?.complaint_about(&gone.cid).await
+    Kubo::new(embedded.ip(ordinal)?, RPC).ok()?.complaint_about(&gone.cid).await
 }
 
 /// Has further peers hold a pin.
@@ -198,12 +190,7 @@ async fn all(told: Vec<impl Future<Output = Result<(), Failure>>>) {
 }
 
 fn all_peers(client: &reqwest::Client, embedded: &Embedded) -> Vec<Cluster> {
-    embedded.seen().filter_map(|(ordinal, _)| peer(client, embedded, ordinal)).collect()
-}
-
-fn peer(client: &reqwest::Client, embedded: &Embedded, ordinal: i32) -> Option<Cluster> {
-    let pod = embedded.pods.iter().find(|pod| pod.ordinal == ordinal)?;
-    Some(Cluster::new(client, pod.ip.as_ref()?, REST))
+    embedded.seen().filter_map(|(ordinal, _)| embedded.cluster(client, ordinal)).collect()
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::{
     names::{self, MOST_PEERS},
     observe::{Embedded, LEFT, Observed, Source},
     scale,
+    survey::Survey,
 };
 
 /// What is wanted in the cluster.
@@ -113,7 +114,7 @@ fn volumes(object: &IpfsCluster, embedded: &Embedded, there: i32) -> Vec<Manifes
 
 /// Peers that have left for good: when nothing can be missed any more that only they have.
 fn left(embedded: &Embedded, there: i32) -> impl Iterator<Item = i32> {
-    let is_clear = !embedded.pods.iter().any(|pod| pod.ordinal >= there)
-        && embedded.survey.any().is_some_and(|survey| survey.is_well() && survey.fresh == 0);
+    let is_clear =
+        !embedded.pods.iter().any(|pod| pod.ordinal >= there) && embedded.survey.any().is_some_and(Survey::is_settled);
     (there..MOST_PEERS).filter(move |_| is_clear)
 }

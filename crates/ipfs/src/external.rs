@@ -30,11 +30,6 @@ pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Prog
     })
 }
 
-/// Host and port as a URI has them.
-pub(crate) fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
 #[cfg(test)]
 mod tests {
     use k8s_openapi::ByteString;
@@ -53,10 +48,5 @@ mod tests {
         assert!(format!("{:?}", of(&[("host", "kubo")])).contains("cluster-host is absent"));
         let wrong = of(&[("host", "kubo"), ("cluster-host", "cluster"), ("cluster-port", "x")]);
         assert!(format!("{wrong:?}").contains("the key cluster-port is no port number"));
-    }
-
-    #[test]
-    fn an_address_of_ipv6_has_brackets() {
-        assert_eq!(authority("fd00::1", 9094), "[fd00::1]:9094");
     }
 }

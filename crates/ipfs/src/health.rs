@@ -70,10 +70,9 @@ fn connected(object: &IpfsCluster, embedded: &Embedded) -> Statement {
 
 /// Why peers are not all connected with each other, if they are not.
 pub(crate) fn apart(object: &IpfsCluster, embedded: &Embedded) -> Option<(Reason, String)> {
-    let there = embedded.replicas.unwrap_or_default().max(object.spec.replicas);
     let pod = |ordinal| names::pod(object, ordinal);
-    let missing: Vec<String> = (0..there)
-        .filter(|ordinal| embedded.counts(object, *ordinal))
+    let missing: Vec<String> = embedded
+        .members(object)
         .filter(|ordinal| !embedded.pods.iter().any(|pod| pod.ordinal == *ordinal && pod.ready))
         .map(pod)
         .collect();

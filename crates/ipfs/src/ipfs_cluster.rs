@@ -16,7 +16,10 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
-use temporal_stack_common::binding::uri_part;
+use temporal_stack_common::{
+    binding::{authority, uri_part},
+    failure::deepest,
+};
 
 use answers::Metric;
 pub(crate) use answers::{Peer, Pin, PinStatus, Short};
@@ -93,7 +96,7 @@ impl fmt::Debug for Cluster {
 impl Cluster {
     /// Of the peer at this address; nothing is sent yet. The client must have no time limit of its own.
     pub(crate) fn new(client: &reqwest::Client, host: &str, port: u16) -> Self {
-        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let address = authority(host, port);
         Self { client: client.clone(), base: format!("http://{address}"), address }
     }
 
@@ -258,13 +261,4 @@ impl Cluster {
 /// What was asked, without its options: those of a pin are long.
 fn named(method: &Method, path: &str) -> String {
     format!("{method} /{}", path.split('?').next().unwrap_or_default())
-}
-
-/// What really went wrong: the error of the library says only that something did.
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut deepest = error;
-    while let Some(cause) = deepest.source() {
-        deepest = cause;
-    }
-    deepest.to_string()
 }

@@ -17,6 +17,7 @@ use ipfs_api_backend_hyper::{
     request::{Add, ApiRequest},
 };
 use serde::de::DeserializeOwned;
+use temporal_stack_common::{binding::authority, failure::deepest};
 use tokio::time::timeout;
 
 use answers::{AskId, AskRepository, AskSwarm, Swarm};
@@ -86,7 +87,7 @@ impl fmt::Debug for Kubo {
 impl Kubo {
     /// Of the Kubo at this address; nothing is sent yet.
     pub(crate) fn new(host: &str, port: u16) -> Result<Self, Failure> {
-        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let address = authority(host, port);
         match IpfsClient::from_str(&format!("http://{address}")) {
             Ok(client) => Ok(Self { client, address }),
             Err(error) => Err(Failure::Address { address, cause: error.to_string() }),
@@ -196,13 +197,4 @@ where
     A: DeserializeOwned + Send + 'static,
 {
     client.request(request, None).await
-}
-
-/// What really went wrong: the error of the library says only that something did.
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut deepest = error;
-    while let Some(cause) = deepest.source() {
-        deepest = cause;
-    }
-    deepest.to_string()
 }

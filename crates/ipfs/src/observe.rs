@@ -12,6 +12,7 @@ use temporal_stack_common::{
     cache::Children,
     component::Progress,
     condition::{CONFIG_HONOURED, Statement, reason},
+    driver,
     failure::chain,
     shared::{self, Shared},
     volume, workload,
@@ -28,7 +29,7 @@ use crate::{
     ipfs_cluster::Cluster,
     kubo_config,
     names::{self, REST},
-    secrets,
+    scale, secrets,
     settings::{self, Remarks, Settings},
     survey::{self, Member, Survey},
     surveys::Surveys,
@@ -102,6 +103,15 @@ pub(crate) enum Surveyed {
 }
 
 impl Surveyed {
+    /// What was found in this pass; else why nothing may be decided by it.
+    pub(crate) fn now(&self) -> Result<&Survey, String> {
+        match self {
+            Self::Now(survey) => Ok(survey),
+            Self::Before(_) => Err("the pins are looked through".to_owned()),
+            Self::Not(why) => Err(why.clone()),
+        }
+    }
+
     /// What was found, however old.
     pub(crate) fn any(&self) -> Option<&Survey> {
         match self {
@@ -161,8 +171,24 @@ impl Embedded {
     }
 
     /// Whether a peer matters to the others: one that is too many and never had a volume may just go.
-    pub(crate) fn counts(&self, object: &IpfsCluster, ordinal: i32) -> bool {
+    fn counts(&self, object: &IpfsCluster, ordinal: i32) -> bool {
         ordinal < object.spec.replicas || self.claim(ordinal).is_some_and(|claim| claim.is_bound)
+    }
+
+    /// The ordinals of the peers that there are to be now, without those that may just go.
+    pub(crate) fn members(&self, object: &IpfsCluster) -> impl Iterator<Item = i32> {
+        let there = self.replicas.unwrap_or_default().max(object.spec.replicas);
+        (0..there).filter(|ordinal| self.counts(object, *ordinal))
+    }
+
+    /// The address of the peer with this ordinal.
+    pub(crate) fn ip(&self, ordinal: i32) -> Option<&str> {
+        self.pods.iter().find(|pod| pod.ordinal == ordinal)?.ip.as_deref()
+    }
+
+    /// The REST API of the peer with this ordinal.
+    pub(crate) fn cluster(&self, client: &reqwest::Client, ordinal: i32) -> Option<Cluster> {
+        Some(Cluster::new(client, self.ip(ordinal)?, REST))
     }
 
     /// The identity of the peer with this ordinal.
@@ -218,10 +244,17 @@ pub(crate) async fn observe(
     let last = pods.last().map_or(0, |pod| pod.ordinal + 1);
     let there = object.spec.replicas.max(replicas.unwrap_or_default()).max(listed).max(last);
     let lost = outcome.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
-    let claims = claims(object, world.children);
-    let obstacle = match lost.or(wrong).or_else(|| identity_lost(object, &claims, &identities, there)) {
-        Some(obstacle) => Some(obstacle),
-        None => obstacle_to_volumes(object, &provider, world).await?,
+    let volumes: Vec<Option<PersistentVolumeClaim>> =
+        (0..names::MOST_PEERS).map(|ordinal| world.children.find(&names::volume(object, ordinal))).collect();
+    let claims: Vec<Claim> =
+        (0..).zip(&volumes).filter_map(|(ordinal, volume)| Some(claim(ordinal, volume.as_ref()?))).collect();
+    let lost = lost.or(wrong).or_else(|| identity_lost(object, &claims, &identities, there));
+    let obstacle = if lost.is_some() {
+        lost
+    } else {
+        let wanted = usize::try_from(object.spec.replicas).unwrap_or_default().clamp(1, volumes.len());
+        let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
+        volume::obstacle_to_any(STORAGE, &provider.storage, &volumes[..wanted], world).await.map_err(read)?
     };
     let uid = object.uid().unwrap_or_default();
     let doubt = surveys.is_in_doubt(&uid);
@@ -274,13 +307,10 @@ fn pods(object: &IpfsCluster, children: &Children, set: Option<&StatefulSet>) ->
     let pod = |pod: Pod| {
         let ordinal = pod.name_any().strip_prefix(&prefix)?.parse().ok()?;
         let status = pod.status.clone().unwrap_or_default();
-        let is_ready = |condition: &k8s_openapi::api::core::v1::PodCondition| {
-            condition.type_ == "Ready" && condition.status == "True"
-        };
         let starts: i32 = status.container_statuses.iter().flatten().map(|container| container.restart_count).sum();
         Some(PeerPod {
             ordinal,
-            ready: pod.metadata.deletion_timestamp.is_none() && status.conditions.iter().flatten().any(is_ready),
+            ready: driver::pod_is_ready(&pod),
             serves: pod.labels().get(SERVES).is_some_and(|serves| serves == "true"),
             outdated: newest.is_some() && pod.labels().get("controller-revision-hash") != newest.as_ref(),
             shared: shared::of_pod(&pod),
@@ -293,17 +323,13 @@ fn pods(object: &IpfsCluster, children: &Children, set: Option<&StatefulSet>) ->
     pods
 }
 
-fn claims(object: &IpfsCluster, children: &Children) -> Vec<Claim> {
-    let claim = |ordinal| {
-        let claim: PersistentVolumeClaim = children.find(&names::volume(object, ordinal))?;
-        Some(Claim {
-            ordinal,
-            is_bound: claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound")),
-            is_going: claim.metadata.deletion_timestamp.is_some(),
-            has_left: claim.labels().get(LEFT).map(|left| left == "true"),
-        })
-    };
-    (0..names::MOST_PEERS).filter_map(claim).collect()
+fn claim(ordinal: i32, claim: &PersistentVolumeClaim) -> Claim {
+    Claim {
+        ordinal,
+        is_bound: claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound")),
+        is_going: claim.metadata.deletion_timestamp.is_some(),
+        has_left: claim.labels().get(LEFT).map(|left| left == "true"),
+    }
 }
 
 /// How many peers a Secret lists: there is one configuration of Kubo for each.
@@ -327,25 +353,6 @@ fn identity_lost(object: &IpfsCluster, claims: &[Claim], identities: &[Identity]
     })
 }
 
-/// What the user must change before the volumes can be had.
-async fn obstacle_to_volumes(
-    object: &IpfsCluster,
-    provider: &KuboProvider,
-    world: &World<'_>,
-) -> Result<Option<Progress>, Error> {
-    let claims: Vec<Option<PersistentVolumeClaim>> = (0..object.spec.replicas.clamp(1, names::MOST_PEERS))
-        .map(|n| world.children.find(&names::volume(object, n)))
-        .collect();
-    let storage = &provider.storage;
-    let classes = if claims.iter().any(|claim| volume::needs_classes(storage, claim.as_ref())) {
-        let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
-        world.list_cluster().await.map_err(read)?
-    } else {
-        None
-    };
-    Ok(claims.iter().find_map(|claim| volume::obstacle(STORAGE, storage, claim.as_ref(), &classes)))
-}
-
 /// Looks through the pins: anew where a decision hangs on it, else now and then.
 async fn look_through(
     object: &IpfsCluster,
@@ -354,22 +361,18 @@ async fn look_through(
     surveys: &Surveys,
 ) -> Surveyed {
     let Some(uid) = object.uid() else { return Surveyed::Not("the object has no UID".to_owned()) };
-    let there = embedded.replicas.unwrap_or_default().max(object.spec.replicas);
-    let silent = (0..there)
-        .filter(|ordinal| embedded.counts(object, *ordinal))
-        .find(|ordinal| !embedded.seen().any(|(seen, _)| seen == *ordinal));
+    let silent = embedded.members(object).find(|ordinal| !embedded.seen().any(|(seen, _)| seen == *ordinal));
     if let Some(ordinal) = silent {
         return Surveyed::Not(format!("{} does not answer", names::pod(object, ordinal)));
     }
-    let is_due = there > object.spec.replicas || embedded.pods.iter().any(|pod| pod.outdated);
+    let is_due = scale::is_leaving(object, embedded) || embedded.pods.iter().any(|pod| pod.outdated);
     let lives: Vec<&str> = embedded.pods.iter().map(|pod| pod.life.as_str()).collect();
     let lives = lives.join(",");
     if !is_due && let Some(survey) = surveys.recent(&uid, &lives).filter(|survey| survey.to_restore == 0) {
         return Surveyed::Before(survey);
     }
     let member = |(ordinal, seen): (i32, &Seen)| {
-        let pod = embedded.pods.iter().find(|pod| pod.ordinal == ordinal)?;
-        let cluster = Cluster::new(client, pod.ip.as_ref()?, REST);
+        let cluster = embedded.cluster(client, ordinal)?;
         Some(Member { id: seen.id.clone(), cluster, stays: ordinal < object.spec.replicas })
     };
     let members: Vec<Member> = embedded.seen().filter_map(member).collect();

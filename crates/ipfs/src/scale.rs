@@ -15,11 +15,7 @@
 
 use temporal_stack_common::{api::IpfsCluster, component::Gate};
 
-use crate::{
-    health, names,
-    observe::{Embedded, Surveyed},
-    survey::Survey,
-};
+use crate::{health, names, observe::Embedded, survey::Survey};
 
 /// How many peers have an identity, a volume and a place in the lists: those that are wanted, and those that have not left yet.
 pub(crate) fn there(object: &IpfsCluster, embedded: &Embedded) -> i32 {
@@ -71,10 +67,9 @@ pub(crate) fn obstacle_to_leaving(object: &IpfsCluster, embedded: &Embedded) -> 
         let lost = "a peer whose volume is lost comes back empty when its claim and its pod are deleted, is filled, and leaves then";
         return Some(Obstacle::Passing(format!("{why}; {lost}")));
     }
-    let survey = match &embedded.survey {
-        Surveyed::Now(survey) => survey,
-        Surveyed::Before(_) => return Some(Obstacle::Passing("the pins are looked through".to_owned())),
-        Surveyed::Not(why) => return Some(Obstacle::Passing(why.clone())),
+    let survey = match embedded.survey.now() {
+        Ok(survey) => survey,
+        Err(why) => return Some(Obstacle::Passing(why)),
     };
     if survey.impossible.count > 0 {
         return Some(Obstacle::NotEnoughPeers(format!(
@@ -138,15 +133,14 @@ pub(crate) fn restart_gate(object: &IpfsCluster, embedded: &Embedded) -> Gate {
     {
         return Gate::Closed(why);
     }
-    match &embedded.survey {
-        Surveyed::Now(survey) if survey.short.count == 0 => Gate::Open,
-        Surveyed::Now(survey) => Gate::Closed(format!(
+    match embedded.survey.now() {
+        Ok(survey) if survey.short.count == 0 => Gate::Open,
+        Ok(survey) => Gate::Closed(format!(
             "{} are not at their replication minimum, among them {}; where nobody has the data, bring them to a peer or unpin",
             pins(survey.short.count),
             survey.short.examples.join(", ")
         )),
-        Surveyed::Before(_) => Gate::Closed("the pins are looked through".to_owned()),
-        Surveyed::Not(why) => Gate::Closed(why.clone()),
+        Err(why) => Gate::Closed(why),
     }
 }
 

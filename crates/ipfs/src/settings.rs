@@ -131,10 +131,7 @@ pub(crate) fn settings(object: &IpfsCluster, written: Option<&BTreeMap<String, S
 fn replication(object: &IpfsCluster, reading: &mut Reading) -> Replication {
     let factor = |key| reading.get(key).and_then(|text| text.trim().parse::<i32>().ok());
     let (min, max) = match (factor(REPLICATION_MIN), factor(REPLICATION_MAX)) {
-        (None, None) => return EVERYWHERE,
-        (None, Some(-1)) => {
-            return EVERYWHERE;
-        }
+        (None, None | Some(-1)) => return EVERYWHERE,
         // A most alone: as many at least.
         (None, Some(max)) => (max, max),
         (Some(min), max) => (min, max.unwrap_or(-1)),

@@ -49,13 +49,12 @@ impl Surveys {
 
     /// Whether something was amiss when the pins were looked through last, or was not there yet.
     pub(crate) fn is_in_doubt(&self, uid: &str) -> bool {
-        self.all().get(uid).is_some_and(|kept| !kept.survey.is_well() || kept.survey.fresh > 0)
+        self.all().get(uid).is_some_and(|kept| !kept.survey.is_settled())
     }
 
     /// Keeps what was found, and how long that took.
     pub(crate) fn keep(&self, uid: &str, lives: String, survey: &Survey, took: Duration) {
-        let is_well = survey.is_well();
-        let least = if is_well && survey.fresh == 0 { GOOD_FOR } else { SOON };
+        let least = if survey.is_settled() { GOOD_FOR } else { SOON };
         let mut all = self.all();
         // Objects that have gone are forgotten with the next one's survey.
         all.retain(|_, kept| kept.until.is_none_or(|until| until.elapsed() < GOOD_FOR));
@@ -63,7 +62,7 @@ impl Surveys {
         kept.until = Some(Instant::now() + least.max(took.saturating_mul(REST)));
         kept.survey = survey.without_lists();
         kept.lives = lives;
-        if is_well {
+        if survey.is_well() {
             kept.tries = HashMap::new();
             kept.words = HashMap::new();
         }

@@ -16,9 +16,8 @@ use lapin::{
     types::FieldTable,
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
 };
+use temporal_stack_common::binding::authority;
 use tokio::time::timeout;
-
-use crate::rabbit::authority;
 
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+        core::v1::{ConfigMap, Pod, Secret, Service},
     },
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::Timestamp,
@@ -270,9 +270,14 @@ pub(crate) async fn observe(
     let cookie = cookie::decide(made, in_use, source.as_ref(), permission);
     let unusable = cookie.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
     let provider = object.spec.provider.rabbitmq.clone().unwrap_or_default();
-    let obstacle = match unusable {
-        Some(unusable) => Some(unusable),
-        None => obstacle_to_volumes(object, &provider, world).await?,
+    let obstacle = if unusable.is_some() {
+        unusable
+    } else {
+        let claims: Vec<_> = (0..provider.replicas.clamp(1, MOST_NODES))
+            .map(|ordinal| world.children.find(&names::volume(object, ordinal)))
+            .collect();
+        let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
+        volume::obstacle_to_any(STORAGE, &provider.storage, &claims, world).await.map_err(read)?
     };
     let mut embedded = Embedded {
         provider,
@@ -292,24 +297,6 @@ pub(crate) async fn observe(
     }
     let source = Source::Embedded(Box::new(embedded));
     Ok(Observed { virtual_host, honoured: cookie.honoured, obstacle, source, bound })
-}
-
-/// What the user must change before the volumes can be had.
-async fn obstacle_to_volumes(
-    object: &MessageQueue,
-    provider: &RabbitmqProvider,
-    world: &World<'_>,
-) -> Result<Option<Progress>, Error> {
-    let claims: Vec<Option<PersistentVolumeClaim>> =
-        (0..provider.replicas.clamp(1, MOST_NODES)).map(|n| world.children.find(&names::volume(object, n))).collect();
-    let storage = &provider.storage;
-    let classes = if claims.iter().any(|claim| volume::needs_classes(storage, claim.as_ref())) {
-        let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
-        world.list_cluster().await.map_err(read)?
-    } else {
-        None
-    };
-    Ok(claims.iter().find_map(|claim| volume::obstacle(STORAGE, storage, claim.as_ref(), &classes)))
 }
 
 /// Asks the first node that answers. Pods are asked by their own address, because the Service leads nowhere until one is ready.

@@ -9,7 +9,10 @@ use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use temporal_stack_common::binding::uri_part;
+use temporal_stack_common::{
+    binding::{authority, uri_part},
+    failure::deepest,
+};
 
 use answers::{Alarm, Alarms, Connections, Critical, Feature, Overview, Page, Parameter, VirtualHost};
 pub(crate) use answers::{Binding, Details, Node, Permission, Queue, QueueName, User};
@@ -362,11 +365,6 @@ impl Management {
     }
 }
 
-/// Host and port, as they stand in a URI.
-pub(crate) fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
 /// The salted hash of a password, as RabbitMQ keeps it.
 pub(crate) fn password_hash(salt: &[u8], password: &str) -> String {
     let digest = Sha256::new().chain_update(salt).chain_update(password).finalize();
@@ -376,15 +374,6 @@ pub(crate) fn password_hash(salt: &[u8], password: &str) -> String {
 /// Whether a hash is of this password.
 pub(crate) fn is_hash_of(hash: &str, password: &str) -> bool {
     STANDARD.decode(hash).is_ok_and(|bytes| bytes.len() > 4 && password_hash(&bytes[..4], password) == hash)
-}
-
-/// What really went wrong: the error of the library says only that something did.
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut deepest = error;
-    while let Some(cause) = deepest.source() {
-        deepest = cause;
-    }
-    deepest.to_string()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use super::*;
 use crate::{
     fixture::{self, of_size, well},
-    observe::Errored,
-    survey::{Impossible, Short},
+    observe::{Errored, Surveyed},
+    survey::{Impossible, Short, Survey},
 };
 
 fn told(object: &IpfsCluster, embedded: Embedded) -> Vec<String> {

@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use temporal_stack_common::{api::IpfsCluster, binding::Binding, login::secret};
+use temporal_stack_common::{
+    api::IpfsCluster,
+    binding::{Binding, authority},
+    login::secret,
+};
 
 use crate::{
     external::Access,
@@ -90,7 +94,7 @@ pub(super) fn external_binding(object: &IpfsCluster, access: &Access) -> Secret 
 }
 
 fn bind(provider: &str, access: &Access) -> Binding {
-    let uri = |host: &str, port| format!("http://{}", crate::external::authority(host, port));
+    let uri = |host: &str, port| format!("http://{}", authority(host, port));
     Binding {
         type_: TYPE.to_owned(),
         provider: provider.to_owned(),

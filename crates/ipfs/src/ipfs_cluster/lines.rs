@@ -8,8 +8,9 @@ use std::{mem, time::Duration};
 use futures::{Stream, stream};
 use http_body_util::BodyExt;
 use reqwest::{Body, Response, header};
+use temporal_stack_common::failure::deepest;
 
-use super::{Failure, deepest};
+use super::Failure;
 
 /// How long a peer may be silent in the middle of a list.
 const SILENCE: Duration = Duration::from_secs(30);

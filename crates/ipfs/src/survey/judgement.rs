@@ -139,6 +139,11 @@ impl Survey {
         self.short.count == 0 && self.to_restore == 0
     }
 
+    /// The same, and nothing is on its way either.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_well() && self.fresh == 0
+    }
+
     /// The numbers without the pins that must be written.
     pub(crate) fn without_lists(&self) -> Self {
         Self {

@@ -6,7 +6,7 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Obje
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::MessageQueue,
-    binding::{Binding, uri_part},
+    binding::{Binding, authority, uri_part},
     login::{USERNAME, numbered, secret},
 };
 
@@ -15,7 +15,6 @@ use crate::{
     external::VIRTUAL_HOST,
     names::{self, ADMINISTRATOR, AMQP},
     observe::Observed,
-    rabbit::authority,
 };
 
 /// The type of the bindings, by the Service Binding specification.
