@@ -19,8 +19,9 @@ pub fn full() -> bool {
     std::env::var_os("TEMPORAL_STACK_TEST_FULL").is_some()
 }
 
-/// How long a test waits for anything: a limit that only a hang reaches.
-pub const HANG: Duration = Duration::from_secs(120);
+/// How long a test waits for anything: a limit that only a hang reaches. IPFS Cluster itself waits two minutes for a part of its
+/// state that a peer has announced and that nobody can send.
+pub const HANG: Duration = Duration::from_secs(240);
 
 /// Waits until an object is as `wanted` says, and returns it. `what` is named when it never becomes so.
 pub async fn until<K>(api: &Api<K>, name: &str, what: &str, wanted: impl Fn(&K) -> bool) -> Result<K>

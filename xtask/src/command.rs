@@ -14,6 +14,7 @@ pub struct LoggedCommand {
     command: Command,
     log: PathBuf,
     input: Option<Vec<u8>>,
+    is_routine: bool,
 }
 
 impl LoggedCommand {
@@ -21,7 +22,7 @@ impl LoggedCommand {
     pub fn new(program: &OsStr, log: &Path) -> Self {
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
-        Self { command, log: log.to_owned(), input: None }
+        Self { command, log: log.to_owned(), input: None, is_routine: false }
     }
 
     /// Adds an argument.
@@ -70,6 +71,13 @@ impl LoggedCommand {
         self
     }
 
+    /// Is asked again and again: only what it complains about is worth a line of the log.
+    #[must_use]
+    pub fn routine(mut self) -> Self {
+        self.is_routine = true;
+        self
+    }
+
     /// Runs it; anything but success is an error.
     pub fn run(mut self) -> Result<()> {
         let log = self.open_log()?;
@@ -100,7 +108,9 @@ impl LoggedCommand {
 
     fn outcome(&mut self) -> Result<(ExitStatus, String)> {
         let mut log = self.open_log()?;
-        writeln!(log, "$ {}", self.line())?;
+        if !self.is_routine {
+            writeln!(log, "$ {}", self.line())?;
+        }
         self.command.stderr(log);
         if self.input.is_some() {
             self.command.stdin(Stdio::piped());

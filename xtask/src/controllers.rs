@@ -1,17 +1,19 @@
 //! The controllers of the workspace: what is generated from each, and how it is called.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
 use kube::api::ApiResource;
 use serde_json::{Value, json};
-use temporal_stack_common::api::{IpfsCluster, MessageQueue, PostgresDatabase};
+use temporal_stack_common::api::{IpfsCluster, MessageQueue, PostgresDatabase, Temporal};
 use temporal_stack_common::component::{Child, Component};
 use temporal_stack_common::driver;
 use temporal_stack_database::Database;
 use temporal_stack_ipfs::Ipfs;
 use temporal_stack_queue::Queue;
+use temporal_stack_temporal::Application;
 
 /// The namespace that the controllers live in.
 pub const NAMESPACE: &str = "temporal-stack-system";
@@ -69,6 +71,17 @@ pub const ALL: &[Controller] = &[
         workload: || ApiResource::erase::<StatefulSet>(&()),
         kept: kept::<Ipfs>,
     },
+    Controller {
+        name: "temporal",
+        program: "temporal-controller",
+        crd: Temporal::crd,
+        rules: driver::rules::<Application>,
+        images: &[("RELATED_IMAGE_TEMPORAL", "temporal-stand-in"), ("RELATED_IMAGE_BRIDGE", "bridge")],
+        sample: || json!({}),
+        // Its workloads come after what it refers to; this is made at once.
+        workload: || ApiResource::erase::<NetworkPolicy>(&()),
+        kept: kept::<Application>,
+    },
 ];
 
 fn kept<C: Component>() -> Vec<ApiResource> {
@@ -86,4 +99,49 @@ pub fn named(names: &[String]) -> anyhow::Result<Vec<&'static Controller>> {
         found.ok_or_else(|| anyhow::anyhow!("there is no controller {name}; there are: {}", known()))
     };
     names.iter().map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use temporal_stack_common::manifest;
+
+    use super::*;
+    use crate::place;
+
+    /// The containers of the controllers' Deployments.
+    fn containers() -> Vec<(&'static Controller, Value)> {
+        let container = |controller: &'static Controller| {
+            let folder = place::workspace().join("deploy/controllers").join(controller.name);
+            let text = std::fs::read_to_string(folder.join("deployment.yaml")).unwrap();
+            let deployment: Value = serde_saphyr::from_str(&text).unwrap();
+            assert_eq!(deployment["spec"]["replicas"], 1, "{}", controller.name);
+            (controller, deployment["spec"]["template"]["spec"]["containers"][0].clone())
+        };
+        ALL.iter().map(container).collect()
+    }
+
+    #[test]
+    fn a_deployment_names_the_images_that_its_controller_gives_to_pods() {
+        for (controller, container) in containers() {
+            let variables =
+                container["env"].as_array().unwrap().iter().filter_map(|variable| variable["name"].as_str());
+            let named: Vec<&str> = variables.filter(|name| name.starts_with("RELATED_IMAGE_")).collect();
+            let given: Vec<&str> = controller.images.iter().map(|(variable, _)| *variable).collect();
+            assert_eq!(named, given, "{}", controller.name);
+        }
+    }
+
+    /// The whole stack is to fit into one processor and 4 GiB: what takes care of it must be a small part of that.
+    #[test]
+    fn all_controllers_together_request_a_tenth_of_a_processor_and_256_mebibytes() {
+        let (mut processor, mut memory) = (0, 0);
+        for (_, container) in containers() {
+            let requests = &container["resources"]["requests"];
+            let millis = requests["cpu"].as_str().and_then(|cpu| cpu.strip_suffix('m')).unwrap();
+            processor += millis.parse::<u64>().unwrap();
+            memory += manifest::bytes(requests["memory"].as_str().unwrap()).unwrap();
+        }
+        assert!(processor <= 100, "{processor}m");
+        assert!(memory <= 256 << 20, "{memory} bytes");
+    }
 }

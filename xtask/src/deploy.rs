@@ -3,23 +3,26 @@
 //! On the local node the images are built here and imported; on another cluster the manifests are applied as they are, or
 //! with the registry that `--registry` names.
 
-use std::path::{Path, PathBuf};
+mod manifests;
+mod replacement;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
-use serde_json::{Value, json};
+use anyhow::{Result, bail};
 
 use crate::controllers::{self, Controller, NAMESPACE};
 use crate::images::{self, Image};
 use crate::kubectl::Kubectl;
+use crate::node;
 use crate::step::{Step, Steps};
-use crate::{node, place};
+pub use replacement::Replacement;
 
 /// How long a new leader may take: an old Lease expires after 15 s.
 const LEADS_WITHIN: Duration = Duration::from_secs(60);
-/// On the pod template: changes with the image, also where its tag stays.
-const IMAGE_KEY: &str = "temporal-stack.dev/image";
+
+/// What is in the name of an image that stands in for a product that no registry of packages has.
+pub const STAND_IN: &str = "-stand-in:";
 
 /// Which cluster a command is about.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,12 +39,15 @@ pub struct Arguments {
     controllers: Vec<String>,
     #[command(flatten)]
     cluster: Where,
-    /// Where a cluster with `--context` pulls the controllers' images from, for instance `registry.example.com/team`.
+    /// Where a cluster with `--context` pulls the stack's own images from, for instance `registry.example.com/team`.
     #[arg(long, requires = "context")]
     registry: Option<String>,
     /// The tag of the controllers' images, instead of the workspace's version; on the local node they are built with it.
     #[arg(long)]
     tag: Option<String>,
+    /// Another image for a product, for instance `temporal=rtradetech/temporal:v2.8.0`; may be given more than once.
+    #[arg(long = "image", value_name = "NAME=REF")]
+    images: Vec<Replacement>,
     /// The program of the one controller that is named, instead of the one that cargo builds; on the local node only.
     #[arg(long, requires = "controllers", conflicts_with = "context", value_name = "FILE")]
     program: Option<PathBuf>,
@@ -65,6 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         registry: arguments.registry.as_deref(),
         tag: arguments.tag.as_deref(),
         program: arguments.program.as_deref(),
+        images: &arguments.images,
     };
     deploy(&mut steps, &kubectl, arguments.cluster.context.is_none(), &chosen, &how)?;
     steps.finish();
@@ -74,12 +81,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// What differs from the manifests.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct How<'a> {
-    /// Where the controllers' images are pulled from.
+    /// Where the stack's own images are pulled from.
     pub registry: Option<&'a str>,
     /// Their tag.
     pub tag: Option<&'a str>,
     /// The program of the one controller that is chosen.
     pub program: Option<&'a Path>,
+    /// Images of products that are neither built here nor those of the manifests.
+    pub images: &'a [Replacement],
 }
 
 /// Brings controllers into a cluster and waits until they are available.
@@ -88,7 +97,8 @@ pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Cont
     if local {
         for controller in chosen {
             built.push(images::controller(steps, controller.program, how.tag, how.program)?);
-            let products: Vec<&str> = controller.images.iter().map(|(_, image)| *image).collect();
+            let ours = controller.images.iter().filter(|(name, _)| replacement::find(how.images, name).is_none());
+            let products: Vec<&str> = ours.map(|(_, image)| *image).collect();
             built.extend(images::build(steps, &products)?);
         }
         steps.run("import images", |step| {
@@ -103,7 +113,10 @@ pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Cont
     }
     for controller in chosen {
         steps.run(&format!("deploy {}", controller.program), |step| {
-            let manifests = manifests(step, kubectl, controller, how, &built)?;
+            if let Some(image) = stand_in(controller, &built) {
+                step.say(format!("{} only stands in for the product; --image names another", image.reference));
+            }
+            let manifests = manifests::of(step, kubectl, controller, how, &built)?;
             let said = kubectl.apply(step, manifests)?;
             step.log(said);
             let rollout = ["rollout", "status", "--timeout=180s", "--namespace", NAMESPACE, "deployment"];
@@ -112,6 +125,13 @@ pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Cont
         })?;
     }
     Ok(())
+}
+
+/// The image among those of a controller that is not what it is named after.
+fn stand_in<'a>(controller: &Controller, built: &'a [Image]) -> Option<&'a Image> {
+    let given =
+        |image: &&Image| controller.images.iter().any(|(_, name)| image.reference.contains(&format!("/{name}:")));
+    built.iter().filter(given).find(|image| image.reference.contains(STAND_IN))
 }
 
 /// Waits until the Lease is held by a pod that there is: after a crash it is still in the name of one that has gone, and
@@ -135,51 +155,4 @@ fn until_it_leads(step: &Step, kubectl: &Kubectl, controller: &Controller) -> Re
         controller.program,
         controller.program
     )
-}
-
-/// The controller's manifests with the images that are to be used.
-fn manifests(
-    step: &Step,
-    kubectl: &Kubectl,
-    controller: &Controller,
-    how: &How<'_>,
-    built: &[Image],
-) -> Result<String> {
-    let folder = place::workspace().join("deploy/controllers").join(controller.name);
-    let text = kubectl.command(step).arg("kustomize").arg(folder).read()?;
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).context("kustomize wrote no YAML")?;
-    let mut list = Vec::new();
-    for mut object in objects {
-        if object["kind"] == "Deployment" {
-            set_images(&mut object, controller, how, built)?;
-        }
-        list.push(object);
-    }
-    Ok(json!({"apiVersion": "v1", "kind": "List", "items": list}).to_string())
-}
-
-fn set_images(deployment: &mut Value, controller: &Controller, how: &How<'_>, built: &[Image]) -> Result<()> {
-    let template = &mut deployment["spec"]["template"];
-    let container = &mut template["spec"]["containers"][0];
-    let find = |name: &str| built.iter().find(|image| image.reference.contains(&format!("/{name}:")));
-    if let Some(image) = find(controller.program) {
-        container["image"] = json!(image.reference);
-    } else {
-        let Some((name, tag)) = container["image"].as_str().and_then(|image| image.rsplit_once(':')) else {
-            bail!("the Deployment of {} names no image with a tag", controller.program);
-        };
-        let name = how.registry.map_or(name.to_owned(), |registry| format!("{registry}/{}", controller.program));
-        container["image"] = json!(format!("{name}:{}", how.tag.unwrap_or(tag)));
-    }
-    for variable in container["env"].as_array_mut().into_iter().flatten() {
-        let image =
-            controller.images.iter().find(|(name, _)| variable["name"] == *name).and_then(|(_, image)| find(image));
-        if let Some(image) = image {
-            variable["value"] = json!(image.reference);
-        }
-    }
-    if let Some(image) = find(controller.program) {
-        template["metadata"]["annotations"][IMAGE_KEY] = json!(image.key);
-    }
-    Ok(())
 }

@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::go_module;
 use crate::machine::{self, Needed};
+use crate::place;
 use crate::step::{LoggedCommand, Step, Steps};
 use builder::Builder;
 use programs::Program;
@@ -36,6 +37,8 @@ pub const ALL: &[Recipe] = &[
     Recipe::controller("database-controller", "temporal-stack-database"),
     Recipe::controller("queue-controller", "temporal-stack-queue"),
     Recipe::controller("ipfs-controller", "temporal-stack-ipfs"),
+    Recipe::program("bridge", "temporal-stack-bridge"),
+    Recipe::controller("temporal-controller", "temporal-stack-temporal"),
 ];
 
 /// What building images needs of the machine, beside what Go programs do.
@@ -132,6 +135,12 @@ pub fn program(steps: &mut Steps, name: &str) -> Result<PathBuf> {
     Ok(program.with_context(|| format!("{name} is no program of this workspace"))?.file)
 }
 
+/// Builds the programs of Kubo and IPFS Cluster, which tests run without a container, and says which folder has them.
+pub fn peers(steps: &mut Steps) -> Result<PathBuf> {
+    programs::build(steps, &[find("kubo")?, find("ipfs-cluster")?])?;
+    Ok(place::cache()?.join("bin"))
+}
+
 /// Builds one controller's image with another tag than the workspace's version, or of another program than cargo
 /// builds now, or both: two versions of a controller, for tests of upgrades.
 pub fn controller(steps: &mut Steps, name: &str, tag: Option<&str>, program: Option<&Path>) -> Result<Image> {
@@ -144,7 +153,7 @@ pub fn controller(steps: &mut Steps, name: &str, tag: Option<&str>, program: Opt
 fn find_controller(name: &str) -> Result<&'static Recipe> {
     let recipe = find(name)?;
     if !recipe.is_controller() {
-        bail!("{name} is not a controller: what deploy/images/{name} says is its tag and its program");
+        bail!("{name} is not a controller: it has one tag and one program");
     }
     Ok(recipe)
 }

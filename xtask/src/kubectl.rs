@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -44,6 +45,18 @@ impl Kubectl {
     /// A kubectl command.
     pub fn command(&self, step: &Step) -> LoggedCommand {
         step.command(&self.program).args(&self.cluster)
+    }
+
+    /// A kubectl process that goes on beside this one.
+    pub fn process(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.cluster);
+        command
+    }
+
+    /// The folder to add to `PATH` for commands that are shown to be typed; nothing where kubectl is in it.
+    pub fn folder(&self) -> Option<&Path> {
+        if machine::find("kubectl").is_some() { None } else { self.program.parent() }
     }
 
     /// Applies manifests, taking over fields that others have set.

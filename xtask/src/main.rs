@@ -28,8 +28,8 @@ enum Command {
     /// The local Kubernetes: a node of this machine, or a control plane alone.
     #[command(subcommand)]
     Node(node::Command),
-    /// Says what there is of the stack.
-    Status(deploy::Where),
+    /// Prints the tree of components; fails when one is not Ready, and says why and what to do.
+    Status(stack::Status),
     /// Runs all tests: without a cluster, on an API server alone, on the local node.
     Test(test::Arguments),
     /// Brings up the whole stack, on a local node or on any cluster, and ends when all of it is Ready.

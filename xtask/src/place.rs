@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result};
 
@@ -31,9 +32,16 @@ pub fn run() -> PathBuf {
 }
 
 /// The checkout's root.
+///
+/// Cargo says where the package is that it runs, which is not where it was built when checkouts share a target directory.
 pub fn workspace() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let run = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let built = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let roots = run.into_iter().chain([built]).filter_map(|package| package.parent().map(Path::to_path_buf));
+        roots.into_iter().find(|root| root.join("xtask").is_dir()).unwrap_or_default()
+    });
+    &ROOT
 }
 
 /// Whether this program may change the machine.

@@ -85,6 +85,11 @@ impl Steps {
         body(&mut step).with_context(|| StepFailed { step: run.to_owned(), log: step.log })
     }
 
+    /// How long each step has taken, so far.
+    pub fn times(&self) -> &[(String, Duration)] {
+        &self.times
+    }
+
     /// Ends the run: says how long all of it took and returns each step's time.
     pub fn finish(self) -> Vec<(String, Duration)> {
         eprintln!("{:<44} {:>7.1} s", "all", self.started.elapsed().as_secs_f64());
@@ -104,6 +109,32 @@ impl Step {
             bar.set_message(format!("{}  {}", message.as_ref(), self.log.display()));
         }
         self.log(message);
+    }
+
+    /// Whether somebody watches: what is shown replaces what was shown before.
+    pub fn is_watched(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Shows several lines below the bar until the step ends or shows others.
+    pub fn show(&self, lines: &str) {
+        if let Some(bar) = &self.bar {
+            // Below the line with the log's path, and with `{msg}` cut by nobody.
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed}\n{msg}") {
+                bar.set_style(style);
+            }
+            bar.set_message(lines.trim_end().to_owned());
+        }
+    }
+
+    /// Prints a line that stays.
+    pub fn say(&self, line: impl AsRef<str>) {
+        let line = line.as_ref();
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+        self.log(line);
     }
 
     /// Writes a line to the step's log only.

@@ -1,7 +1,8 @@
 //! `cargo xtask test`: all levels, from formatting to a node that was killed, and the machine as it was before.
 //!
 //! ```text
-//! format, lints, generated files ─▶ tests that need no cluster ─▶ API server alone ─▶ node: the seed, then the rest ─▶ node down
+//! format, lints, generated files ─▶ tests that need no cluster ─▶ the bridge between real programs ─▶ API server alone
+//!                                                               ─▶ node: the seed, then the rest ─▶ node down
 //! ```
 //!
 //! The local clusters of the tests have a state directory of their own, so that the data of a node that is used stay.
@@ -14,13 +15,15 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::step::{LoggedCommand, Step, Steps};
-use crate::{codegen, place};
+use crate::{codegen, images, place};
 
 /// The variables that tell tests where their cluster is; crate `e2e` reads them.
 const API_KUBECONFIG: &str = "TEMPORAL_STACK_API_KUBECONFIG";
 const NODE_KUBECONFIG: &str = "TEMPORAL_STACK_NODE_KUBECONFIG";
 const XTASK: &str = "TEMPORAL_STACK_XTASK";
 const NODE_DIR: &str = "TEMPORAL_STACK_NODE_DIR";
+/// The folder with the programs of Kubo and IPFS Cluster.
+const PROGRAMS: &str = "TEMPORAL_STACK_PROGRAMS";
 const FULL: &str = "TEMPORAL_STACK_TEST_FULL";
 
 /// The arguments of `cargo xtask test`.
@@ -38,6 +41,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut run = Run::new(arguments)?;
     run.without_a_cluster()?;
+    run.build()?;
+    run.on_the_bridge()?;
     let result = run.on_the_api_server().and_then(|()| run.on_the_node());
     // The node goes, whatever the tests said.
     let gone = run.xtask(&["down", "--delete-data"]);
@@ -82,10 +87,21 @@ impl<'a> Run<'a> {
         self.tests("tests without a cluster", &["--workspace", "--exclude=e2e", "--all-features"], &[])
     }
 
-    fn on_the_api_server(&mut self) -> Result<()> {
+    fn build(&mut self) -> Result<()> {
         self.steps.run("build the controllers for tests", |step| {
             cargo(step).args(["build", "--workspace", "--all-features", "--bins", "--examples", "--tests"]).run()
-        })?;
+        })
+    }
+
+    fn on_the_bridge(&mut self) -> Result<()> {
+        // Those of images bring Go along, which builds the programs.
+        images::agree(self.arguments.yes)?;
+        let programs = images::peers(&mut self.steps)?;
+        let bridge = ["--package=e2e", "--all-features", "--test=bridge", "--", "--show-output"];
+        self.tests("tests of the bridge", &bridge, &[(PROGRAMS, programs.into())])
+    }
+
+    fn on_the_api_server(&mut self) -> Result<()> {
         // What an earlier run, which was killed, may have left is not to be told from what this one makes.
         self.xtask(&["node", "down", "--control-plane"])?;
         self.xtask(&["node", "up", "--control-plane"])?;
@@ -137,7 +153,7 @@ impl<'a> Run<'a> {
         if result.is_err() {
             println!("{text}");
         }
-        for line in text.lines().filter(|line| is_time(line)) {
+        for line in text.lines().filter(|line| is_measured(line)) {
             println!("  {line}");
         }
         let of_runner = |line: &&str| line.starts_with("test result:") && !line.contains(" 0 passed; 0 failed");
@@ -163,10 +179,10 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whether a test says how long something took: `what: 1.2 s`.
-fn is_time(line: &str) -> bool {
-    let number = line.strip_suffix(" s").and_then(|line| line.rsplit_once(": "));
-    number.is_some_and(|(_, number)| number.parse::<f64>().is_ok())
+/// Whether a test says how long something took, or how large it was: `what: 1.2 s`.
+fn is_measured(line: &str) -> bool {
+    let number = line.rsplit_once(": ").and_then(|(_, number)| number.split_once(' '));
+    number.is_some_and(|(number, unit)| ["s", "ms", "MiB"].contains(&unit) && number.parse::<f64>().is_ok())
 }
 
 fn cargo(step: &Step) -> LoggedCommand {

@@ -12,6 +12,8 @@ mod ipfs_cluster;
 mod message_queue;
 #[allow(unreachable_pub)]
 mod postgres_database;
+#[allow(unreachable_pub)]
+mod temporal;
 
 pub use fragment::{
     BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, SecretKey, Storage,
@@ -23,6 +25,10 @@ pub use ipfs_cluster::{
 pub use message_queue::{MessageQueue, MessageQueueProvider, MessageQueueSpec, MessageQueueStatus, RabbitmqProvider};
 pub use postgres_database::{
     PostgresDatabase, PostgresDatabaseProvider, PostgresDatabaseSpec, PostgresDatabaseStatus, PostgresProvider,
+};
+pub use temporal::{
+    Admin, Bridge, Krab, Reference, Temporal, TemporalApi, TemporalIngress, TemporalSpec, TemporalStatus, TemporalTls,
+    Worker, Workers,
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -50,6 +56,8 @@ pub mod label {
     pub const DATA: &str = "temporal-stack.dev/data";
     /// Set to `true` by users on their own ConfigMaps and Secrets, so that an edit is acted on at once.
     pub const CONFIG: &str = "temporal-stack.dev/config";
+    /// `true` on bindings, so that those who refer to a component hear of a change at once.
+    pub const BINDING: &str = "temporal-stack.dev/binding";
 }
 
 /// Annotations that the controllers write and read.

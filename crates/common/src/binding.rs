@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt};
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{component::Progress, condition::reason};
+use crate::{api::label, component::Progress, condition::reason};
 
 /// What a binding says. `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -64,8 +64,9 @@ impl Binding {
             .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| (key.to_owned(), ByteString(value.clone().into_bytes())))
             .collect();
+        let labels = BTreeMap::from([(label::BINDING.to_owned(), "true".to_owned())]);
         Secret {
-            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            metadata: ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() },
             type_: Some(format!("servicebinding.io/{}", self.type_)),
             data: Some(data),
             ..Secret::default()

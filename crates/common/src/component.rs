@@ -71,6 +71,12 @@ pub trait Component: Send + Sync + 'static {
         Sources::default()
     }
 
+    /// The kinds of other components that this one refers to in its namespace. They and all bindings are watched, and news of
+    /// one go to all objects of its namespace. A kind that the cluster does not have is picked up when it appears.
+    fn neighbours() -> Vec<ApiResource> {
+        Vec::new()
+    }
+
     /// Permissions beyond those that follow from the kind, its children and its sources.
     fn further_rules() -> Vec<PolicyRule> {
         Vec::new()

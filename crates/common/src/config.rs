@@ -118,8 +118,12 @@ impl Reading {
     }
 }
 
-/// The valid name that is most like an unknown one, if any is at all.
+/// The valid name that is most like an unknown one, if any is at all: one that says where it belongs before all others.
 fn nearest<'a>(name: &str, table: &'a [Key]) -> Option<&'a str> {
+    let whole = format!("_{}", name.to_uppercase());
+    if let Some(key) = table.iter().find(|key| name.contains('_') && key.name.to_uppercase().ends_with(&whole)) {
+        return Some(key.name);
+    }
     table
         .iter()
         .map(|key| (strsim::jaro_winkler(&name.to_uppercase(), &key.name.to_uppercase()), key.name))

@@ -30,6 +30,7 @@
 
 mod error;
 mod events;
+mod hold;
 mod intent;
 mod memory;
 mod metrics;
@@ -60,7 +61,9 @@ use kube::{
 };
 
 pub use rules::{lease_rules, rule, rules};
-pub use settle::is_ready as pod_is_ready;
+pub use settle::{
+    deployed as deployment_lacks, is_ready as pod_is_ready, stateful_set as stateful_set_lacks, trouble as pod_trouble,
+};
 
 use self::{
     memory::{Memories, Memory, backoff},
@@ -84,7 +87,7 @@ const YIELDS: u32 = 30;
 pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Infallible> {
     let (mut watches, caches, mut news) = Watches::start::<C>(&process);
     let driver = Arc::new(Driver {
-        passes: Passes::new(component, process.client.clone(), caches.children.clone(), caches.watched.clone()),
+        passes: Passes::new(component, process.client.clone(), &caches),
         memories: caches.memories.clone(),
         objects: caches.objects.clone(),
         passed: process.metrics.register(Passed::register),

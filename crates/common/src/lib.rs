@@ -10,6 +10,7 @@
 //!   shared      the secret that all pods share, and how it is exchanged
 //!   workload    what all pods have in common
 //!   volume      the volumes for their data
+//!   neighbour   other components that one refers to
 //!   config      what becomes of the user's configuration, key by key
 //!   world       what a pass may read
 //!   driver      the reconcile function, once for all
@@ -30,6 +31,7 @@ pub mod driver;
 pub mod failure;
 pub mod login;
 pub mod manifest;
+pub mod neighbour;
 pub mod process;
 pub mod shared;
 #[cfg(any(test, feature = "test-kit"))]

@@ -41,6 +41,7 @@ pub use self::{
     metrics::Metrics,
     phase::{Control, Leadership},
     scrape::Scrape,
+    supervise::signals,
 };
 use self::{
     admin::{Admin, Pulse},

@@ -24,7 +24,11 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
-use crate::{cache::Children, component::Sources};
+use crate::{
+    cache::Children,
+    component::Sources,
+    neighbour::{Neighbour, Neighbours},
+};
 
 /// How long a named read is good for while the object is Ready; each object is looked at again this often.
 pub const RESYNC: Duration = Duration::from_secs(600);
@@ -130,6 +134,8 @@ pub struct World<'a> {
     pub children: &'a Children,
     /// The users' ConfigMaps and Secrets that are watched.
     pub watched: &'a Watched,
+    /// The objects of other components that are watched.
+    pub neighbours: &'a Neighbours,
     /// Reads of this object that are remembered.
     pub reads: &'a Reads,
     /// Reads of the cluster that all objects share.
@@ -165,6 +171,14 @@ impl World<'_> {
             None if watched.contains(&name) => Ok(None),
             None => self.get(name).await,
         }
+    }
+
+    /// An object of another component that this one refers to. Its kind must be among the component's neighbours.
+    pub fn neighbour<K>(&self, name: &str) -> Neighbour<K>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        self.neighbours.find(self.namespace, name)
     }
 
     /// An object of the object's namespace, by name.

@@ -22,7 +22,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The program of a controller: its folder is that of all controllers.
+    /// A program of this workspace: the folder of its image is that of all controllers.
     pub(super) fn controller(file: PathBuf) -> Self {
         Self { name: "controller", file }
     }
@@ -49,7 +49,7 @@ pub(super) fn build(steps: &mut Steps, recipes: &[&Recipe]) -> Result<BTreeMap<&
 
 fn package(recipe: &Recipe) -> Option<&'static str> {
     match recipe.contents {
-        Contents::Cargo { package } => Some(package),
+        Contents::Cargo { package, .. } => Some(package),
         Contents::Debian | Contents::Packages | Contents::Go { .. } => None,
     }
 }

@@ -25,8 +25,8 @@ pub(super) enum Contents {
     Debian,
     /// Debian packages, which its Containerfile installs.
     Packages,
-    /// A program of this workspace, named as the image is.
-    Cargo { package: &'static str },
+    /// A program of this workspace, named as the image is; a controller or not.
+    Cargo { package: &'static str, controller: bool },
     /// Programs of a Go module: those that the `tool` lines of its folder's `go.mod` name.
     Go { module: &'static str, programs: &'static [&'static str] },
 }
@@ -41,14 +41,23 @@ impl Recipe {
     }
 
     pub(super) const fn controller(name: &'static str, package: &'static str) -> Self {
-        Self { name, folder: "controller", from: Some("runtime"), contents: Contents::Cargo { package } }
+        Self::cargo(name, package, true)
+    }
+
+    /// A program that is no controller; its image is made as theirs are.
+    pub(super) const fn program(name: &'static str, package: &'static str) -> Self {
+        Self::cargo(name, package, false)
+    }
+
+    const fn cargo(name: &'static str, package: &'static str, controller: bool) -> Self {
+        Self { name, folder: "controller", from: Some("runtime"), contents: Contents::Cargo { package, controller } }
     }
 
     pub(super) const fn go(name: &'static str, module: &'static str, programs: &'static [&'static str]) -> Self {
         Self { name, folder: name, from: Some("base"), contents: Contents::Go { module, programs } }
     }
 
-    /// The tag that it has unless a caller wants another: a controller's is the workspace's version, a Go program's its
+    /// The tag that it has unless a caller wants another: that of a program of ours is the workspace's version, a Go program's its
     /// module's.
     pub fn tag(&self) -> Result<String> {
         match self.contents {
@@ -65,7 +74,7 @@ impl Recipe {
     }
 
     pub(super) fn is_controller(&self) -> bool {
-        matches!(self.contents, Contents::Cargo { .. })
+        matches!(self.contents, Contents::Cargo { controller: true, .. })
     }
 
     pub(super) fn go_module(&self, programs: &'static [&'static str]) -> GoModule {
@@ -89,6 +98,16 @@ mod tests {
             let tag = recipe.tag().unwrap();
             assert!(tag.starts_with(starts), "{name}:{tag}");
         }
+    }
+
+    #[test]
+    fn the_bridge_is_a_program_of_ours_and_no_controller() {
+        let bridge = ALL.iter().find(|recipe| recipe.name == "bridge").unwrap();
+        assert!(!bridge.is_controller());
+        assert_eq!(bridge.tag().unwrap(), env!("CARGO_PKG_VERSION"));
+        let controllers = ALL.iter().filter(|recipe| recipe.is_controller());
+        assert!(controllers.clone().count() > 0);
+        assert!(controllers.clone().all(|recipe| recipe.name.ends_with("-controller")));
     }
 
     #[test]

@@ -14,12 +14,14 @@ use tokio::time::Instant;
 use super::{
     error::Error,
     events::Happening,
+    hold::hold,
     intent::is_ours,
     memory::{Judged, Memory, backoff},
     plan::{self, Owner, Plan, Taken},
     report::{Outcome, Reporter, says_ready},
     restart::{self, Outdated, Restart},
     settle,
+    watches::Caches,
     write::{Written, is_leaving, restart_pod, write},
 };
 use crate::{
@@ -28,6 +30,7 @@ use crate::{
     component::{Child, Component, Facts, Progress, Verdict},
     condition::{self, reason},
     manifest::{Making, Manifest, hash},
+    neighbour::Neighbours,
     world::{ClusterReads, RESYNC, RETRY, Watched, World},
 };
 
@@ -67,6 +70,7 @@ pub(super) struct Passes<C: Component> {
     pub(super) client: Client,
     pub(super) cache: Arc<Cache>,
     pub(super) watched: Watched,
+    pub(super) neighbours: Neighbours,
     pub(super) reporter: Reporter,
     /// What all objects read of the cluster.
     pub(super) cluster: ClusterReads,
@@ -76,10 +80,11 @@ pub(super) struct Passes<C: Component> {
 type Result<T, C> = std::result::Result<T, Error<<C as Component>::Error>>;
 
 impl<C: Component> Passes<C> {
-    pub(super) fn new(component: C, client: Client, cache: Arc<Cache>, watched: Watched) -> Self {
+    pub(super) fn new(component: C, client: Client, caches: &Caches<C>) -> Self {
+        let (cache, watched, neighbours) = (caches.children.clone(), caches.watched.clone(), caches.neighbours.clone());
         let kept = C::children().into_iter().filter(Child::is_kept).map(|child| child.resource).collect();
         let reporter = Reporter::new(client.clone(), C::NAME);
-        Self { component, client, cache, watched, reporter, cluster: ClusterReads::default(), kept }
+        Self { component, client, cache, watched, neighbours, reporter, cluster: ClusterReads::default(), kept }
     }
 
     /// Makes one pass over an object.
@@ -136,7 +141,9 @@ impl<C: Component> Pass<'_, C> {
             return self.end(stalled_by(&taken), facts).await;
         }
 
-        let manifests = self.with.component.desire(self.object, &observed);
+        let mut manifests = self.with.component.desire(self.object, &observed);
+        let rollout = self.with.component.rollout(self.object);
+        let held = hold(&mut manifests, &self.children, rollout);
         let planned = match self.strangers(&manifests, &world).await? {
             Some(taken) => Err(taken),
             None => self
@@ -165,7 +172,7 @@ impl<C: Component> Pass<'_, C> {
             state.done = Vec::new();
         });
         let outdated = restart::outdated(&manifests, &self.children);
-        if let Some(statement) = restart::pending(&outdated, self.with.component.rollout(self.object)) {
+        if let Some(statement) = restart::pending(&outdated, &held, rollout) {
             facts.statements.push(statement);
         }
         if let Some(outcome) = self.restart(&observed, &outdated).await? {
@@ -227,6 +234,7 @@ impl<C: Component> Pass<'_, C> {
             namespace: &self.instance.namespace,
             children: &self.children,
             watched: &self.with.watched,
+            neighbours: &self.with.neighbours,
             reads: &self.memory.reads,
             cluster: &self.with.cluster,
             max_age: if self.object.status().is_some_and(is_ready) { RESYNC } else { RETRY },

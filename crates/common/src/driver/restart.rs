@@ -93,12 +93,14 @@ pub(super) fn decide(outdated: &Outdated, pods: &[Pod], automatic: bool, gate: i
     Restart::Now(Box::new((*pod).clone()))
 }
 
-/// Says which pods would be restarted if the user asked for it.
-pub(super) fn pending(outdated: &Outdated, rollout: Rollout) -> Option<Statement> {
-    let pods: Vec<String> = outdated.newer.iter().map(|pod| format!("Pod/{}", pod.name_any())).collect();
+/// Says what would be restarted if the user asked for it: pods, and Deployments that keep their template.
+pub(super) fn pending(outdated: &Outdated, held: &[String], rollout: Rollout) -> Option<Statement> {
+    let deployments = held.iter().map(|name| format!("Deployment/{name}"));
+    let pods: Vec<String> =
+        outdated.newer.iter().map(|pod| format!("Pod/{}", pod.name_any())).chain(deployments).collect();
     (!pods.is_empty() && rollout == Rollout::WhenAsked).then(|| {
         let message = format!(
-            "{} runs what an earlier version of the controller wrote; to restart it, give the annotation {} a new value or set spec.rollout to Automatic",
+            "{} runs what an earlier version of the controller wrote; to restart, give the annotation {} a new value or set spec.rollout to Automatic",
             pods.join(", "),
             annotation::RESTART
         );

@@ -25,6 +25,9 @@ pub fn rules<C: Component>() -> Vec<PolicyRule> {
     // Configuration of users: watched by label and by name, and read by name.
     grant("", "configmaps", &["get", "list", "watch"]);
     grant("", "secrets", &["get", "list", "watch"]);
+    for neighbour in C::neighbours() {
+        grant(&neighbour.group, &neighbour.plural, &["list", "watch"]);
+    }
     for child in C::children() {
         grant(&child.resource.group, &child.resource.plural, &["list", "watch"]);
         grant(&child.resource.group, &child.resource.plural, child.verbs);

@@ -33,7 +33,8 @@ pub(super) fn unsettled(manifests: &[Manifest], children: &Children) -> Option<S
     )
 }
 
-fn stateful_set(set: &StatefulSet) -> Option<String> {
+/// What a set lacks: pods, or that its newest template has been taken up.
+pub fn stateful_set(set: &StatefulSet) -> Option<String> {
     let status = set.status.clone().unwrap_or_default();
     if status.observed_generation != set.metadata.generation {
         return Some("its newest revision has not been taken up yet".to_owned());
@@ -46,7 +47,8 @@ pub(super) fn replicas(set: &StatefulSet) -> i32 {
     set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }
 
-fn deployed(deployment: &Deployment) -> Option<String> {
+/// What a Deployment lacks: pods, or that its newest template has been taken up.
+pub fn deployed(deployment: &Deployment) -> Option<String> {
     let status = deployment.status.clone().unwrap_or_default();
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     if status.observed_generation != deployment.metadata.generation {
@@ -81,7 +83,7 @@ fn claim(claim: &PersistentVolumeClaim) -> Option<String> {
 }
 
 /// What keeps a pod from being ready, in the words of whoever noticed: scheduler, kubelet or container runtime.
-pub(super) fn trouble(pod: &Pod) -> Option<String> {
+pub fn trouble(pod: &Pod) -> Option<String> {
     let name = pod.name_any();
     let status = pod.status.as_ref()?;
     let unscheduled = status

@@ -15,7 +15,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::ApiResource,
+    api::{ApiResource, DynamicObject},
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
@@ -35,6 +35,7 @@ use crate::{
     cache::{Arrived, Cache, Instance, Listed},
     component::Component,
     manifest::hash,
+    neighbour::{self, Neighbours},
     process::{Process, Scope},
     world::Watched,
 };
@@ -47,6 +48,7 @@ pub(super) struct Caches<C: Component> {
     pub(super) objects: Store<DeserializeGuard<C::Kind>>,
     pub(super) children: Arc<Cache>,
     pub(super) watched: Watched,
+    pub(super) neighbours: Neighbours,
     pub(super) memories: Arc<Memories>,
     /// Whether news are passed on.
     pub(super) leading: Arc<AtomicBool>,
@@ -85,12 +87,19 @@ impl Watches {
         }
 
         let sources = C::sources();
+        let (config_maps, mut secrets) = (by_name(sources.config_maps), by_name(sources.secrets));
+        let kinds = C::neighbours();
+        if !kinds.is_empty() {
+            secrets.push(watcher::Config::default().labels(&format!("{}=true", label::BINDING)));
+        }
         let watched = Watched {
             sources,
-            config_maps: watches.sources::<ConfigMap, C>(&namespaces, sources.config_maps, &herald, &objects),
-            secrets: watches.sources::<Secret, C>(&namespaces, sources.secrets, &herald, &objects),
+            config_maps: watches.sources::<ConfigMap, C>(&namespaces, config_maps, &herald, &objects),
+            secrets: watches.sources::<Secret, C>(&namespaces, secrets, &herald, &objects),
         };
-        let caches = Caches { objects, children, watched, memories, leading };
+        let kinds = kinds.into_iter().map(|kind| watches.neighbours::<C>(&namespaces, kind, &herald, &objects));
+        let neighbours = Neighbours(kinds.collect());
+        let caches = Caches { objects, children, watched, neighbours, memories, leading };
         (watches, caches, news)
     }
 
@@ -214,11 +223,11 @@ impl Watches {
         });
     }
 
-    /// Watches the users' objects of these names, and those with the label; news of one go to all objects of its namespace.
+    /// Watches what users and neighbours have made; news of one go to all objects of its namespace.
     fn sources<K, C: Component>(
         &mut self,
         namespaces: &[Option<String>],
-        names: &[&str],
+        configs: Vec<watcher::Config>,
         herald: &Herald<C>,
         objects: &Store<DeserializeGuard<C::Kind>>,
     ) -> Vec<Store<K>>
@@ -226,36 +235,84 @@ impl Watches {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
         K: std::fmt::Debug + Send + Sync + 'static,
     {
-        let labelled = watcher::Config::default().labels(&format!("{}=true", label::CONFIG));
-        let named = names.iter().map(|name| watcher::Config::default().fields(&format!("metadata.name={name}")));
         let mut stores = Vec::new();
-        for config in std::iter::once(labelled).chain(named) {
+        for config in configs {
             for namespace in namespaces {
-                let (store, mut writer) = reflector::store();
+                let (store, writer) = reflector::store();
                 stores.push(store);
-                let stream = events(self.api::<K>(namespace.as_deref()), config.clone());
-                let mut stream = stream.map(|event| event.modify(lighten)).boxed();
-                let warm = self.warming();
-                let (herald, objects, namespace) = (herald.clone(), objects.clone(), namespace.clone());
-                self.tasks.spawn(async move {
-                    while let Some(event) = stream.next().await {
-                        writer.apply_watcher_event(&event);
-                        match event {
-                            Event::Apply(source) | Event::Delete(source) => {
-                                herald.tell_namespace(source.namespace().as_deref(), &objects);
-                            }
-                            // A list is in the store only now, and what it lacks has gone.
-                            Event::InitDone => {
-                                warm.send_replace(true);
-                                herald.tell_namespace(namespace.as_deref(), &objects);
-                            }
-                            Event::Init | Event::InitApply(_) => {}
-                        }
-                    }
-                });
+                let stream = attempts(self.api::<K>(namespace.as_deref()), config.clone());
+                self.tell_of(stream, writer, namespace.clone(), herald.clone(), objects.clone(), |_| {});
             }
         }
         stores
+    }
+
+    /// Watches the objects of another component.
+    fn neighbours<C: Component>(
+        &mut self,
+        namespaces: &[Option<String>],
+        resource: ApiResource,
+        herald: &Herald<C>,
+        objects: &Store<DeserializeGuard<C::Kind>>,
+    ) -> neighbour::Watched {
+        let is_absent = Arc::new(AtomicBool::new(false));
+        let mut stores = Vec::new();
+        for namespace in namespaces {
+            let writer = reflector::store::Writer::<DynamicObject>::new(resource.clone());
+            stores.push(writer.as_reader());
+            let api: Api<DynamicObject> = match namespace {
+                Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+                None => Api::all_with(self.client.clone(), &resource),
+            };
+            let stream = attempts(api, watcher::Config::default());
+            let absent = is_absent.clone();
+            let note = move |is_there: bool| absent.store(!is_there, Ordering::Relaxed);
+            self.tell_of(stream, writer, namespace.clone(), herald.clone(), objects.clone(), note);
+        }
+        neighbour::Watched { resource, stores, is_absent }
+    }
+
+    /// Keeps what a watch tells, and passes the news on to all objects of its namespace. `note` hears whether the kind is there.
+    fn tell_of<K, C: Component>(
+        &mut self,
+        stream: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
+        mut writer: reflector::store::Writer<K>,
+        namespace: Option<String>,
+        herald: Herald<C>,
+        objects: Store<DeserializeGuard<C::Kind>>,
+        note: impl Fn(bool) + Send + 'static,
+    ) where
+        K: Resource<DynamicType: Clone + Eq + std::hash::Hash + Send + Sync> + Clone + Send + Sync + 'static,
+    {
+        let warm = self.warming();
+        self.tasks.spawn(async move {
+            let mut stream = std::pin::pin!(stream);
+            while let Some(event) = stream.next().await {
+                let event = match event {
+                    Ok(event) => event.modify(lighten),
+                    Err(error) => {
+                        if is_absent(&error) {
+                            note(false);
+                            warm.send_replace(true);
+                        }
+                        continue;
+                    }
+                };
+                writer.apply_watcher_event(&event);
+                match event {
+                    Event::Apply(source) | Event::Delete(source) => {
+                        herald.tell_namespace(source.namespace().as_deref(), &objects);
+                    }
+                    // A list is in the store only now, and what it lacks has gone.
+                    Event::InitDone => {
+                        note(true);
+                        warm.send_replace(true);
+                        herald.tell_namespace(namespace.as_deref(), &objects);
+                    }
+                    Event::Init | Event::InitApply(_) => {}
+                }
+            }
+        });
     }
 
     fn api<K>(&self, namespace: Option<&str>) -> Api<K>
@@ -267,6 +324,13 @@ impl Watches {
             None => Api::all(self.client.clone()),
         }
     }
+}
+
+/// Watches of what has the users' label, and of each of these names.
+fn by_name(names: &[&str]) -> Vec<watcher::Config> {
+    let labelled = watcher::Config::default().labels(&format!("{}=true", label::CONFIG));
+    let named = names.iter().map(|name| watcher::Config::default().fields(&format!("metadata.name={name}")));
+    std::iter::once(labelled).chain(named).collect()
 }
 
 /// A watch that goes on after errors, less and less often while they last.

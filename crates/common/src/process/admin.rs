@@ -12,17 +12,13 @@ use std::{
 };
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
-use http::header::CONTENT_TYPE;
 use tokio::{
     net::TcpListener,
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{
-    Error,
-    metrics::{MEDIA_TYPE, Metrics},
-};
+use super::{Error, metrics::Metrics};
 
 const BEAT: Duration = Duration::from_secs(5);
 const STUCK: Duration = Duration::from_secs(60);
@@ -131,21 +127,19 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
-    match admin.metrics.encode() {
-        Ok(text) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    admin.metrics.answer()
 }
 
 #[cfg(test)]
 mod tests {
     use axum::{
         body::{Body, to_bytes},
-        http::Request,
+        http::{Request, header::CONTENT_TYPE},
     };
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::process::metrics::MEDIA_TYPE;
 
     fn admin() -> Admin {
         Admin { pulse: Pulse::new(), ready: Ready::new(), metrics: Metrics::new() }

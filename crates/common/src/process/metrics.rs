@@ -6,6 +6,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use axum::{
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
@@ -22,7 +26,7 @@ pub struct Metrics(Arc<Mutex<Registry>>);
 
 impl Metrics {
     /// A registry with the gauges of the process: when it started, and on Linux its resident memory.
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(ThisProcess { started: SystemTime::now() }));
         Self(Arc::new(Mutex::new(registry)))
@@ -42,6 +46,20 @@ impl Metrics {
         let mut written = String::new();
         self.register(|registry| text::encode(&mut written, registry))?;
         Ok(written)
+    }
+
+    /// What `/metrics` answers.
+    pub fn answer(&self) -> Response {
+        match self.encode() {
+            Ok(text) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -20,7 +20,11 @@ use super::{
 };
 
 /// One message for each SIGTERM or SIGINT from now on.
-pub(super) fn signals() -> io::Result<mpsc::Receiver<()>> {
+///
+/// # Errors
+///
+/// The kernel refuses a handler.
+pub fn signals() -> io::Result<mpsc::Receiver<()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (sender, receiver) = mpsc::channel(2);

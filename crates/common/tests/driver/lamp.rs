@@ -7,13 +7,13 @@ use std::{
 
 use k8s_openapi::{
     api::{
-        apps::v1::StatefulSet,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret},
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
         storage::v1::StorageClass,
     },
     apimachinery::pkg::apis::meta::v1::Condition,
 };
-use kube::{CustomResource, ResourceExt};
+use kube::{CustomResource, ResourceExt, api::ApiResource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use temporal_stack_common::{
     component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
     condition::reason,
     manifest::{Draw, Manifest, hex},
+    neighbour::Neighbour,
     world::World,
 };
 
@@ -55,6 +56,10 @@ pub struct LampSpec {
     pub roll: String,
     /// Memory of the pods.
     pub memory: Option<String>,
+    /// Whether there is a Deployment of the same pods.
+    pub deployed: bool,
+    /// The Service of another component that it refers to.
+    pub beside: Option<String>,
     /// What becomes of the Secret.
     pub deletion_policy: DeletionPolicy,
     /// When pods are restarted.
@@ -122,6 +127,8 @@ pub struct Observed {
     config: Option<String>,
     /// The names of the classes, if it matters.
     classes: Vec<String>,
+    /// What there is of the neighbour, if it refers to one.
+    beside: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +158,7 @@ impl Component for Lamps {
             Child::kept::<ConfigMap>(),
             Child::kept::<Secret>(),
             Child::kept::<StatefulSet>(),
+            Child::kept::<Deployment>(),
             Child::adjusted::<PersistentVolumeClaim>(),
             Child::restarted::<Pod>().and_labelled(),
         ]
@@ -160,6 +168,10 @@ impl Component for Lamps {
         Sources { config_maps: &["lamp-config"], secrets: &[] }
     }
 
+    fn neighbours() -> Vec<ApiResource> {
+        vec![ApiResource::erase::<Service>(&())]
+    }
+
     async fn observe(&self, lamp: &Lamp, world: &World<'_>) -> Result<Observed, Error> {
         let config = world.config_map("lamp-config").await.map_err(Error::Config)?;
         let classes = match lamp.spec.class {
@@ -167,11 +179,17 @@ impl Component for Lamps {
             None => None,
         };
         let classes = classes.iter().flatten().map(ResourceExt::name_any).collect();
+        let beside = lamp.spec.beside.as_ref().map(|name| match world.neighbour::<Service>(name) {
+            Neighbour::There(service) => format!("{} is there", service.name_any()),
+            Neighbour::Missing(elsewhere) => format!("missing here, there in {}", elsewhere.join(" ")),
+            Neighbour::NoKind => "no kind".to_owned(),
+            Neighbour::Unparsable(why) => why,
+        });
         let mut product = self.0.lock().unwrap();
         product.passes += 1;
         let config = config.and_then(|config| config.data?.get("colour").cloned());
         let told = if product.forgets { Vec::new() } else { product.told.clone() };
-        Ok(Observed { told, config, classes })
+        Ok(Observed { told, config, classes, beside })
     }
 
     fn desire(&self, lamp: &Lamp, observed: &Observed) -> Vec<Manifest> {
@@ -181,21 +199,26 @@ impl Component for Lamps {
         if let Some(shade) = &spec.shade {
             data["shade"] = json!(shade);
         }
+        if let Some(beside) = &observed.beside {
+            data["beside"] = json!(beside);
+        }
         let config: ConfigMap = from(json!({"metadata": {"name": name}, "data": data}));
         let mut container = json!({"name": "lamp", "image": "lamp"});
         if let Some(memory) = &spec.memory {
             container["resources"] = json!({"limits": {"memory": memory}});
         }
+        let template = json!({
+            "metadata": {"labels": {"lamp": name}, "annotations": {annotation::ROLL: spec.roll}},
+            "spec": {"containers": [container]},
+        });
+        let selector = json!({"matchLabels": {"lamp": name}});
         let set: StatefulSet = from(json!({
             "metadata": {"name": name},
             "spec": {
                 "replicas": spec.replicas,
                 "serviceName": spec.service,
-                "selector": {"matchLabels": {"lamp": name}},
-                "template": {
-                    "metadata": {"labels": {"lamp": name}, "annotations": {annotation::ROLL: spec.roll}},
-                    "spec": {"containers": [container]},
-                },
+                "selector": selector,
+                "template": template,
             },
         }));
         let mut manifests = vec![
@@ -207,6 +230,13 @@ impl Component for Lamps {
         ];
         if spec.keyless {
             manifests.remove(0);
+        }
+        if spec.deployed {
+            let deployment: Deployment = from(json!({
+                "metadata": {"name": name},
+                "spec": {"replicas": spec.replicas, "selector": selector, "template": template},
+            }));
+            manifests.push(Manifest::new(&deployment));
         }
         if spec.spare {
             let spare: ConfigMap = from(json!({"metadata": {"name": format!("{name}-spare")}, "data": {}}));

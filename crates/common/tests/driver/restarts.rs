@@ -136,3 +136,40 @@ async fn a_paused_object_restarts_no_pod() {
     time_passes(600).await;
     assert_eq!(deleted(&stage), ["delete pods/x-2"]);
 }
+
+/// The memory of the pods that a lamp's Deployment wants.
+fn memory(stage: &Stage) -> Value {
+    stage.object("deployments", "x")["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        .clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_keeps_its_template_when_only_the_controller_is_newer_until_the_user_says_so() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"replicas": 1, "deployed": true, "roll": "1"})).await;
+    // What a newer controller would add, without a new wish of the user's.
+    stage.edit_spec("x", json!({"memory": "1Gi"})).await;
+    stage.until_ready("x").await;
+    assert_eq!(memory(&stage), Value::Null);
+    let pending = stage.condition("x", "RestartPending").unwrap()["message"].to_string();
+    assert!(pending.contains("Deployment/x"), "{pending}");
+    let generation = stage.object("deployments", "x")["metadata"]["generation"].clone();
+    let writes = stage.api.writes().len();
+    time_passes(1800).await;
+    assert_eq!(stage.api.writes().len(), writes, "{:?}", stage.api.writes());
+
+    stage.edit_spec("x", json!({"roll": "2"})).await;
+    stage.until_ready("x").await;
+    assert_eq!(memory(&stage), "1Gi");
+    assert!(stage.object("deployments", "x")["metadata"]["generation"].as_i64() > generation.as_i64());
+    assert_eq!(stage.condition("x", "RestartPending"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_takes_a_newer_template_at_once_where_that_is_wanted() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"replicas": 1, "deployed": true, "rollout": "Automatic"})).await;
+    stage.edit_spec("x", json!({"memory": "1Gi"})).await;
+    stage.until_ready("x").await;
+    assert_eq!(memory(&stage), "1Gi");
+}

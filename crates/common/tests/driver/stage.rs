@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret},
+};
 use kube::{
     Api, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -56,7 +59,7 @@ impl Stage {
         let lamps = Lamps::default();
         let (process, control) = Process::new("lamps", api.client(), scope, Requests::default());
         let control = Arc::new(control);
-        tokio::spawn(take_up_sets(api.clone()));
+        tokio::spawn(take_up_workloads(api.clone()));
         let driver = tokio::spawn(driver::run(lamps.clone(), process));
         (Self { api, lamps, control: control.clone(), driver, namespace: NAMESPACE }, control)
     }
@@ -223,20 +226,36 @@ pub(crate) async fn time_passes(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
-/// What the controller manager does: takes up each new generation of a set, and says that its pods are ready.
-async fn take_up_sets(api: FakeApi) {
+/// What the controller manager does: takes up each new generation of a set or a Deployment, and says that its pods are ready.
+async fn take_up_workloads(api: FakeApi) {
     loop {
-        let stale = |set: &Value| set["status"]["observedGeneration"] != set["metadata"]["generation"];
-        let set = api.until("a set to take up", |api| api.list("statefulsets").into_iter().find(stale)).await;
+        let stale = |found: &Value| found["status"]["observedGeneration"] != found["metadata"]["generation"];
+        let found = api.until("a workload to take up", |api| {
+            let sets = api.list("statefulsets").into_iter().map(|set| (true, set));
+            let deployments = api.list("deployments").into_iter().map(|deployment| (false, deployment));
+            sets.chain(deployments).find(|(_, found)| stale(found))
+        });
+        let (is_set, found) = found.await;
+        // It is not the first to notice.
+        tokio::time::sleep(Duration::from_millis(10)).await;
         let (namespace, name) =
-            (set["metadata"]["namespace"].as_str().unwrap(), set["metadata"]["name"].as_str().unwrap());
-        let sets: Api<k8s_openapi::api::apps::v1::StatefulSet> = Api::namespaced(api.others(), namespace);
-        let status = json!({"status": {
-            "observedGeneration": set["metadata"]["generation"],
-            "replicas": set["spec"]["replicas"],
-            "readyReplicas": set["spec"]["replicas"],
-            "updateRevision": hash(&set["spec"]["template"]),
-        }});
-        let _ = sets.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await;
+            (found["metadata"]["namespace"].as_str().unwrap(), found["metadata"]["name"].as_str().unwrap());
+        let replicas = &found["spec"]["replicas"];
+        let mut status = json!({
+            "observedGeneration": found["metadata"]["generation"],
+            "replicas": replicas,
+            "readyReplicas": replicas,
+        });
+        let client = api.others();
+        let params = PatchParams::default();
+        if is_set {
+            status["updateRevision"] = json!(hash(&found["spec"]["template"]));
+            let sets: Api<StatefulSet> = Api::namespaced(client, namespace);
+            let _ = sets.patch_status(name, &params, &Patch::Merge(json!({ "status": status }))).await;
+        } else {
+            status["updatedReplicas"] = replicas.clone();
+            let deployments: Api<Deployment> = Api::namespaced(client, namespace);
+            let _ = deployments.patch_status(name, &params, &Patch::Merge(json!({ "status": status }))).await;
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What wakes the driver, and where it looks.
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use serde_json::json;
 use temporal_stack_common::{process::Scope, process::client::Verb, testkit::FakeApi};
 use tokio::time::Instant;
@@ -95,4 +95,39 @@ async fn a_kind_that_the_cluster_does_not_have_does_not_keep_the_controller_from
     stage.api.until("the first write", |api| (!api.writes().is_empty()).then_some(())).await;
     assert!(start.elapsed().as_millis() < 500, "{:?}", start.elapsed());
     stage.until_ready("x").await;
+}
+
+/// What a lamp says of its neighbour.
+async fn until_beside(stage: &Stage, said: &str) {
+    let says = |_: &FakeApi| (stage.object("configmaps", "x")["data"]["beside"] == said).then_some(());
+    stage.api.until(said, says).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_neighbour_that_comes_changes_or_goes_is_noticed_at_once() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"beside": "y"})).await;
+    until_beside(&stage, "missing here, there in ").await;
+    let service = |name: &str| serde_json::from_value::<Service>(json!({"metadata": {"name": name}})).unwrap();
+    let start = Instant::now();
+    let elsewhere: kube::Api<Service> = kube::Api::namespaced(stage.api.others(), "b");
+    elsewhere.create(&kube::api::PostParams::default(), &service("y")).await.unwrap();
+    stage.look_again("x").await;
+    until_beside(&stage, "missing here, there in b").await;
+    stage.others::<Service>().create(&kube::api::PostParams::default(), &service("y")).await.unwrap();
+    until_beside(&stage, "y is there").await;
+    stage.delete::<Service>("y").await;
+    until_beside(&stage, "missing here, there in b").await;
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_of_neighbours_that_is_absent_is_picked_up_when_it_appears() {
+    let api = FakeApi::new();
+    api.fail_next(Verb::List, "services", 404);
+    let stage = Stage::with(api, Scope::Cluster);
+    stage.make("x", json!({"beside": "y"})).await;
+    until_beside(&stage, "no kind").await;
+    // Its watch tries again by itself.
+    until_beside(&stage, "missing here, there in ").await;
 }

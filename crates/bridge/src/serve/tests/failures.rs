@@ -1,0 +1,117 @@
+use serde_json::{Value, json};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpSocket, TcpStream},
+    sync::mpsc,
+};
+
+use crate::{
+    Product,
+    fake::{Fake, Heard, answered, bridge_to, nobody, read, serving, told},
+};
+
+const POST: &str = "POST /api/v0/pin/add?arg=QmA HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+const PEERS: &str = "GET /peers HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[tokio::test]
+async fn nobody_at_home_is_told_in_the_shape_of_each_product() {
+    let bridge = bridge_to(&nobody().await);
+    let answer = told(serving(&bridge, Product::Kubo).await, POST).await;
+    let (status, body) = read(&answer);
+    assert_eq!(status, "HTTP/1.1 502 Bad Gateway");
+    assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
+    let body: Value = serde_json::from_str(body).unwrap();
+    let message = body["Message"].as_str().unwrap().to_owned();
+    assert_eq!(body, json!({"Message": message, "Code": 0, "Type": "error"}));
+    for part in ["Kubo cannot be reached at 127.0.0.1:", "refused", "--kubo"] {
+        assert!(message.contains(part), "{message}");
+    }
+
+    let answer = told(serving(&bridge, Product::Cluster).await, PEERS).await;
+    let (status, body) = read(&answer);
+    assert_eq!(status, "HTTP/1.1 502 Bad Gateway");
+    let body: Value = serde_json::from_str(body).unwrap();
+    let message = body["message"].as_str().unwrap().to_owned();
+    assert_eq!(body, json!({"code": 502, "message": message}));
+    assert!(message.contains("IPFS Cluster cannot be reached") && message.contains("--cluster"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_takes_ends_after_a_while() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // Its queue is full with the two that follow, and the kernel drops those that come next.
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _waiting = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+    let bridge = bridge_to(&address.to_string().parse().unwrap());
+    let request = http::Request::post("/api/v0/id").body(crate::answer::full(""));
+    let answer = bridge.answer(Product::Kubo, request.unwrap()).await;
+    assert_eq!(answer.status(), 504);
+}
+
+#[tokio::test]
+async fn a_call_that_may_have_been_carried_out_is_not_repeated() {
+    let fake = Fake::saying("").await;
+    let address = serving(&bridge_to(&fake.authority), Product::Kubo).await;
+    let answer = told(address, POST).await;
+    let (status, body) = read(&answer);
+    assert_eq!(status, "HTTP/1.1 502 Bad Gateway");
+    assert!(body.contains("without an answer"), "{body}");
+    assert_eq!(fake.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_changes_nothing_is_repeated_once() {
+    let fake = Fake::saying("").await;
+    let address = serving(&bridge_to(&fake.authority), Product::Cluster).await;
+    assert!(told(address, PEERS).await.starts_with("HTTP/1.1 502 "));
+    assert_eq!(fake.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn connections_that_the_upstream_closes_without_a_word_fail_no_call() {
+    // It does not say `Connection: close`, so each is kept to be used again.
+    let fake = Fake::saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let address = serving(&bridge_to(&fake.authority), Product::Cluster).await;
+    for _ in 0..50 {
+        let answer = told(address, "GET /id HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(read(&answer), ("HTTP/1.1 200 OK", "ok"));
+    }
+    assert_eq!(fake.requests().len(), 50);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_breaks_off_at_the_client() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let answer = answered(Product::Kubo, "POST /api/v0/cat?arg=QmA", chunked).await;
+    // Without the empty chunk that an end has.
+    assert_eq!(read(&answer), ("HTTP/1.1 200 OK", "5\r\nhello\r\n"));
+
+    let measured = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello";
+    let answer = answered(Product::Kubo, "POST /api/v0/cat?arg=QmA", measured).await;
+    assert!(answer.contains("content-length: 10\r\n"), "{answer}");
+    assert_eq!(read(&answer).1, "hello");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_its_call_along() {
+    let (sender, mut ends) = mpsc::channel(1);
+    let fake = Fake::start(move |mut heard: Heard| {
+        let sender = sender.clone();
+        async move {
+            sender.send("called").await.unwrap();
+            heard.rest().await;
+            sender.send("gone").await.unwrap();
+        }
+    })
+    .await;
+    let bridge = bridge_to(&fake.authority);
+    let address = serving(&bridge, Product::Kubo).await;
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(POST.as_bytes()).await.unwrap();
+    assert_eq!(ends.recv().await, Some("called"));
+    assert_eq!(bridge.calls.count(), 1);
+    drop(client);
+    assert_eq!(ends.recv().await, Some("gone"));
+}

@@ -1,0 +1,181 @@
+//! Where calls go to.
+//!
+//! # Connections
+//!
+//! One that has just been used is used again, so that a thousand calls in a row need not resolve a name and connect a
+//! thousand times. One that was idle for five seconds is closed, so that calls spread over all pods of a Service, and
+//! soon none is left to a pod that has gone. A call whose connection turns out to have ended before it was sent goes over
+//! another one; a call that may have been carried out is repeated only when it changes nothing.
+//!
+//! There is no limit to how long an answer may take: Temporal itself gives up after an hour.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    Method, Request, StatusCode, Uri,
+    header::{EXPECT, HOST},
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper_util::{
+    client::legacy::{Client, Error, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use temporal_stack_common::failure::deepest;
+use tokio::time::{Instant, timeout};
+use tower::BoxError;
+
+use crate::{
+    answer::{Answer, Body, full},
+    failure::Failure,
+    header::keep_end_to_end,
+    product::Product,
+};
+
+const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(5);
+/// When silence on a connection begins to be asked about: nobody closes the connections of a machine that lost its power.
+const SILENCE: Duration = Duration::from_secs(30);
+/// What of a head, an upload or a download is in memory at a time, at most. The longest address is half of it.
+pub(crate) const BUFFER: usize = 128 * 1024;
+/// For how long an answer says that the next one will come, too.
+const LATELY: Duration = Duration::from_secs(10);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// One of the two programs, and the connections to it; all clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    pub(crate) product: Product,
+    authority: Authority,
+    client: Client<HttpConnector, Body>,
+    answered: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Upstream {
+    pub(crate) fn new(product: Product, authority: Authority) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECTS_WITHIN));
+        connector.set_nodelay(true);
+        connector.set_keepalive(Some(SILENCE));
+        connector.set_keepalive_interval(Some(SILENCE / 3));
+        connector.set_keepalive_retries(Some(3));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .http1_max_buf_size(BUFFER)
+            .build(connector);
+        Self { product, authority, client, answered: Arc::default() }
+    }
+
+    /// Passes a call on as it is, but for what is about the client's connection.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
+    pub(crate) async fn pass(&self, request: Request<Body>) -> Result<Answer, Failure> {
+        let changes_nothing = request.method().is_safe() && request.body().is_end_stream();
+        if changes_nothing { self.ask(request.map(drop)).await } else { self.send(request).await }
+    }
+
+    /// Sends a call, and never twice.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Result<Answer, Failure> {
+        *request.uri_mut() = self.address(request.uri().path_and_query());
+        keep_end_to_end(request.headers_mut());
+        // The one is set anew, and the other is the bridge's to answer: it does when it begins to read the body.
+        request.headers_mut().remove(HOST);
+        request.headers_mut().remove(EXPECT);
+        let mut answer = self.client.request(request).await.map_err(|error| self.failure(&error))?;
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        keep_end_to_end(answer.headers_mut());
+        Ok(answer.map(|body| body.map_err(BoxError::from).boxed_unsync()))
+    }
+
+    /// Sends a call that changes nothing and has no body; once more if the connection ended before an answer, as one
+    /// does that was idle for too long.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
+    pub(crate) async fn ask(&self, request: Request<()>) -> Result<Answer, Failure> {
+        let empty = |()| full(Bytes::new());
+        match self.send(request.clone().map(empty)).await {
+            Err(Failure::Unanswered { .. }) => self.send(request.map(empty)).await,
+            answer => answer,
+        }
+    }
+
+    /// Whether it answers: it did lately, or does now.
+    ///
+    /// # Errors
+    ///
+    /// It does not; what it does instead.
+    pub(crate) async fn answers(&self) -> Result<(), String> {
+        let last = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < LATELY) {
+            return Ok(());
+        }
+        match timeout(ANSWERS_WITHIN, self.ask(self.question())).await {
+            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
+            Ok(Ok(answer)) => Err(format!("{} at {} answers {}", self.product.name(), self.authority, answer.status())),
+            Ok(Err(failure)) => Err(failure.to_string()),
+            Err(_) => {
+                let seconds = ANSWERS_WITHIN.as_secs();
+                Err(format!("{} at {} does not answer within {seconds} s", self.product.name(), self.authority))
+            }
+        }
+    }
+
+    fn question(&self) -> Request<()> {
+        let mut question = Request::new(());
+        let path = match self.product {
+            Product::Kubo => {
+                *question.method_mut() = Method::POST;
+                "/api/v0/id"
+            }
+            Product::Cluster => "/health",
+        };
+        *question.uri_mut() = Uri::from_static(path);
+        question
+    }
+
+    fn address(&self, path: Option<&PathAndQuery>) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path.cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+        // It has all its parts.
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+
+    fn failure(&self, error: &Error) -> Failure {
+        let (product, address) = (self.product, self.authority.to_string());
+        let cause = deepest(error);
+        if !error.is_connect() {
+            return Failure::Unanswered { product, address, cause };
+        }
+        if is_timeout(error) {
+            return Failure::Slow { product, address, seconds: CONNECTS_WITHIN.as_secs() };
+        }
+        Failure::Unreachable { product, address, cause }
+    }
+}
+
+fn is_timeout(error: &Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Whether an answer is one that has something to translate.
+pub(crate) fn is_ok(answer: &Answer) -> bool {
+    answer.status() == StatusCode::OK
+}

@@ -1,0 +1,104 @@
+//! The bill of materials, in the order of applying. A step that is not reached keeps what is there as it is.
+
+mod deployment;
+mod job;
+mod krab;
+mod pod;
+mod secret;
+mod service;
+#[cfg(test)]
+mod snapshot;
+
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::Secret,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::Resource;
+use serde::Serialize;
+use temporal_stack_common::{api::Temporal, manifest::Manifest, volume, workload};
+
+pub(crate) use job::{account_name, migration_name};
+pub(crate) use secret::{FOR_NAMES, JWT, KEYSTORE, KRAB, RENEWAL};
+
+use crate::{
+    Defaults, certificate, environment, names,
+    observe::{Observed, State, Tls},
+    order::{self, Step},
+    role::{Role, WORKERS},
+};
+
+/// What is wanted in the cluster.
+pub(crate) fn desire(object: &Temporal, observed: &Observed, defaults: &Defaults) -> Vec<Manifest> {
+    let policy = object.spec.deletion_policy;
+    let (step, _) = order::first_open(object, observed);
+    let mut manifests = vec![Manifest::new(&secret::keys(object)).once(&secret::DRAWN).data(policy)];
+    manifests.push(Manifest::new(&service::api(object, observed)));
+    manifests.push(Manifest::new(&service::krab(object)));
+    manifests.push(Manifest::new(&krab::policy(object, defaults)));
+    if let Tls::Made(made) = &observed.tls {
+        manifests.push(Manifest::new(&secret::certificate_keys(object)).once(&certificate::DRAWN).data(policy));
+        let certificate = secret::certificate(object, observed, made.as_ref());
+        manifests.extend(certificate.iter().map(Manifest::new));
+    }
+    manifests.extend(environments(object, observed));
+    let claim = volume::claim(&names::volume(object), &object.spec.krab.storage);
+    manifests.push(Manifest::new(&claim).existing().data(policy));
+    if step >= Step::Migration {
+        manifests.push(Manifest::new(&job::migration(object, observed, defaults)).once(&[]));
+    }
+    if step >= Step::Krab {
+        manifests.push(Manifest::new(&krab::set(object, observed)).remade_on(workload::IMMUTABLE));
+    } else {
+        manifests.extend(kept_if_there::<StatefulSet>(&names::krab(object), observed));
+    }
+    let parts = WORKERS.into_iter().map(|role| (role, Step::Workers)).chain([(Role::Api, Step::Api)]);
+    for (role, its_step) in parts {
+        if step >= its_step {
+            manifests.push(Manifest::new(&deployment::deployment(role, object, observed, defaults)));
+        } else {
+            manifests.extend(kept_if_there::<Deployment>(&names::child(object, role.name()), observed));
+        }
+    }
+    if object.spec.api.replicas > 1 {
+        let budget = workload::one_at_a_time(names::api(object), pod::selector(object, Role::Api.name()));
+        manifests.push(Manifest::new(&budget));
+    }
+    manifests.extend(object.spec.ingress.iter().map(|ingress| Manifest::new(&service::ingress(object, ingress))));
+    if step >= Step::Krab {
+        manifests.extend(job::accounts(object, observed, defaults).iter().map(|job| Manifest::new(job).once(&[])));
+    }
+    manifests.push(Manifest::new(&secret::binding(object, observed)));
+    manifests
+}
+
+/// The environments, as far as they are known; else what there is, where something reads it.
+fn environments(object: &Temporal, observed: &Observed) -> Vec<Manifest> {
+    let clients = (names::environment(object), environment::of_clients(object, observed));
+    let krab = (names::krab_environment(object), environment::of_krab(observed));
+    let manifest = |(name, variables): (String, Option<_>)| match variables {
+        Some(variables) => Some(Manifest::new(&secret::environment(name, variables))),
+        None => (!observed.running.is_empty()).then(|| kept::<Secret>(&name)),
+    };
+    [clients, krab].into_iter().filter_map(manifest).collect()
+}
+
+/// What is there stays as it is.
+fn kept<K>(name: &str) -> Manifest
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Default + Serialize,
+{
+    let mut object = K::default();
+    *object.meta_mut() = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    Manifest::new(&object).once(&[])
+}
+
+fn kept_if_there<K>(name: &str, observed: &Observed) -> Option<Manifest>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Default + Serialize,
+{
+    (observed.state_of(name) != State::Absent).then(|| kept::<K>(name))
+}

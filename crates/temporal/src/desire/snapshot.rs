@@ -1,0 +1,71 @@
+//! Every fixture, and all that is made of it.
+
+use serde_json::json;
+use temporal_stack_common::{api::Temporal, testkit::bill};
+
+use super::desire;
+use crate::{
+    certificate::Made,
+    fixture::{self, defaults, unmade, well, whole},
+    observe::{Admin, Observed, Tls},
+    tables::Found,
+};
+
+fn snapshot(object: &Temporal, observed: &Observed) -> String {
+    bill(&desire(object, observed, &defaults()))
+}
+
+#[test]
+fn what_the_defaults_make() {
+    let object = whole();
+    insta::assert_snapshot!(snapshot(&object, &well(&object)));
+}
+
+#[test]
+fn before_anything_is_made() {
+    insta::assert_snapshot!(snapshot(&whole(), &unmade()));
+}
+
+#[test]
+fn everything_that_can_be_said_of_temporal_is_in_its_manifests() {
+    let named = json!({"name": "temporal"});
+    let object = fixture::object(&json!({
+        "database": named, "queue": named, "ipfs": named,
+        "image": "example.com/temporal:v2.9.0",
+        "bridge": "Off",
+        "api": {
+            "replicas": 2,
+            "resources": {"limits": {"memory": "4Gi"}},
+            "service": {"type": "LoadBalancer", "annotations": {"a": "b"}},
+            "drainSeconds": 60,
+        },
+        "workers": {"cluster": {"replicas": 3}, "emailSend": {"replicas": 0}},
+        "krab": {"storage": {"size": "2Gi", "storageClassName": "fast"}},
+        "tls": {"names": ["api.example.com"]},
+        "ingress": {"host": "api.example.com", "className": "nginx", "tlsSecretName": "api-tls", "annotations": {"c": "d"}},
+        "admins": [{"secretName": "first-admin"}],
+        "deletionPolicy": "Delete",
+        "rollout": "Automatic",
+    }));
+    let made = Made {
+        key: "key".to_owned(),
+        ca: "authority".to_owned(),
+        certificate: "certificate".to_owned(),
+        renewal: 1_800_000_000,
+    };
+    let observed = Observed {
+        settings: fixture::settings(&[
+            ("API_CONNECTION_CERTIFICATES_CERTPATH", "/temporal/api.cert"),
+            ("API_CONNECTION_CERTIFICATES_KEYPATH", "/temporal/api.key"),
+            ("API_CONNECTION_LIMIT", "100"),
+            ("LOGDIR", "/logs"),
+        ]),
+        tls: Tls::Made(Some(made)),
+        image: "example.com/temporal:v2.9.0".to_owned(),
+        tables: Ok(Found::default()),
+        admins: vec![Admin { secret: "first-admin".to_owned(), username: Ok("admin".to_owned()), run: None }],
+        restart: Some("1".to_owned()),
+        ..well(&object)
+    };
+    insta::assert_snapshot!(snapshot(&object, &observed));
+}

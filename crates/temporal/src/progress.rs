@@ -1,0 +1,122 @@
+//! How far Temporal has come, and what is said of it.
+
+use temporal_stack_common::{
+    api::{BindingReference, Temporal, TemporalStatus},
+    binding::authority,
+    component::Progress,
+    condition::{Reason, Statement, reason},
+};
+
+use crate::{
+    names::{self, API},
+    observe::{Admin, Observed, Tls},
+    order::{self, Step, first_open},
+};
+
+/// Whether what Temporal refers to is Ready.
+const DEPENDENCIES_READY: &str = "DependenciesReady";
+/// Whether the tables are those of the image.
+const MIGRATED: &str = "Migrated";
+/// Whether every queue has its consumers.
+const QUEUES_SERVED: &str = "QueuesServed";
+/// Whether the accounts of the spec are there.
+const ADMINS_MADE: &str = "AdminsMade";
+/// All is as the condition says.
+const AS_WANTED: Reason = Reason::new("AsWanted");
+/// A queue has fewer consumers than there are workers for it.
+const CONSUMERS_MISSING: Reason = Reason::new("ConsumersMissing");
+/// An account is not made yet.
+const ADMIN_MISSING: Reason = Reason::new("AdminMissing");
+
+/// Where the API answers within the cluster.
+pub(crate) fn url(object: &Temporal, observed: &Observed) -> String {
+    let scheme = if matches!(observed.tls, Tls::Off) { "http" } else { "https" };
+    format!("{scheme}://{}", authority(&names::host(object, &names::api(object)), API))
+}
+
+/// Whether there is anything to wait for, or to ask of the user.
+pub(crate) fn progress(object: &Temporal, observed: &Observed) -> Progress {
+    if let Some(obstacle) = &observed.obstacle {
+        return obstacle.clone();
+    }
+    if let Tls::Unusable(obstacle) = &observed.tls {
+        return obstacle.clone();
+    }
+    if let (_, Some(lack)) = first_open(object, observed) {
+        return lack;
+    }
+    if let Some((reason, message)) = unserved(object, observed).or_else(|| admins(observed)) {
+        return Progress::Waiting { reason, message };
+    }
+    Progress::Settled
+}
+
+fn unserved(object: &Temporal, observed: &Observed) -> Option<(Reason, String)> {
+    let (role, consumers) = order::unserved(object, observed)?;
+    let message = format!(
+        "{} has {consumers} consumers of {}; see kubectl logs deployment/{}",
+        role.queue().unwrap_or_default(),
+        role.replicas(object),
+        names::child(object, role.name())
+    );
+    Some((CONSUMERS_MISSING, message))
+}
+
+/// The first account that is not as the spec wants it.
+fn admins(observed: &Observed) -> Option<(Reason, String)> {
+    let found = observed.tables.as_ref().ok()?;
+    observed.admins.iter().find_map(|Admin { secret, username, run }| match username {
+        Err(wrong) => Some((reason::SECRET_INCOMPLETE, wrong.clone())),
+        Ok(name) if !found.accounts.contains(name) => {
+            let trouble = run.as_ref().and_then(|run| run.trouble.as_deref());
+            let trouble = trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
+            Some((ADMIN_MISSING, format!("the account of Secret/{secret} is being made{trouble}")))
+        }
+        Ok(name) if !found.admins.contains(name) => {
+            Some((ADMIN_MISSING, format!("the account {name} is being given all rights")))
+        }
+        Ok(_) => None,
+    })
+}
+
+/// The conditions beside Ready.
+pub(crate) fn statements(object: &Temporal, observed: &Observed) -> Vec<Statement> {
+    let mut statements = vec![observed.settings.statement()];
+    let of = |lack: Progress| match lack {
+        Progress::Waiting { reason, message } | Progress::Stalled { reason, message } => (reason, message),
+        Progress::Settled => (AS_WANTED, String::new()),
+    };
+    let state = |kind, lack: Option<(Reason, String)>, well: &str| match lack {
+        None => Statement::holds(kind, AS_WANTED, well),
+        Some((reason, message)) => Statement::fails(kind, reason, message),
+    };
+    let lack = order::dependencies(observed).map(of);
+    let is_lacking = lack.is_some();
+    statements.push(state(DEPENDENCIES_READY, lack, "the database, the message queue and the IPFS cluster are Ready"));
+    if is_lacking {
+        return statements;
+    }
+    let (step, open) = first_open(object, observed);
+    let migration = open.filter(|_| step <= Step::Migration).map(of);
+    let is_migrated = migration.is_none();
+    statements.push(state(MIGRATED, migration, &format!("the tables of {} are there", observed.image)));
+    if is_migrated {
+        statements.push(state(QUEUES_SERVED, unserved(object, observed), "every queue has its consumers"));
+        if !observed.admins.is_empty() {
+            statements.push(state(ADMINS_MADE, admins(observed), "the accounts of spec.admins are there"));
+        }
+    }
+    statements
+}
+
+/// The fields of the status.
+pub(crate) fn status(object: &Temporal, observed: &Observed) -> TemporalStatus {
+    let (step, _) = first_open(object, observed);
+    let before = object.status.as_ref().and_then(|status| status.image.clone());
+    TemporalStatus {
+        binding: observed.bound.then(|| BindingReference { name: names::binding(object) }),
+        url: Some(url(object, observed)),
+        image: if step > Step::Migration { Some(observed.image.clone()) } else { before },
+        ..TemporalStatus::default()
+    }
+}

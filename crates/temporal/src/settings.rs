@@ -1,0 +1,149 @@
+//! What the user set: variables of Temporal's environment.
+
+mod table;
+
+use std::collections::BTreeMap;
+
+use temporal_stack_common::{
+    api::Temporal,
+    condition::Statement,
+    config::{self, Reading},
+};
+
+/// The default name of the user's ConfigMap.
+pub(crate) const CONFIG: &str = "temporal-config";
+/// The longest value that a variable may have, in bytes: a program with a longer one does not start.
+const LONGEST: usize = 64 * 1024;
+
+/// Names of variables that the controller has something to say about.
+pub(crate) mod key {
+    pub(crate) const CERTIFICATE: &str = "API_CONNECTION_CERTIFICATES_CERTPATH";
+    pub(crate) const CERTIFICATE_KEY: &str = "API_CONNECTION_CERTIFICATES_KEYPATH";
+    pub(crate) const LIMIT: &str = "API_CONNECTION_LIMIT";
+    pub(crate) const SIZE_LIMIT: &str = "API_SIZELIMITINGIGABYTES";
+    pub(crate) const REALM: &str = "API_JWT_REALM";
+    pub(crate) const JWT_KEY: &str = "API_JWT_KEY";
+    pub(crate) const LOG_DIR: &str = "LOGDIR";
+    pub(crate) const DATABASE_URL: &str = "DATABASE_URL";
+    pub(crate) const DATABASE_PORT: &str = "DATABASE_PORT";
+    pub(crate) const DATABASE_USERNAME: &str = "DATABASE_USERNAME";
+    pub(crate) const DATABASE_PASSWORD: &str = "DATABASE_PASSWORD";
+    pub(crate) const RABBITMQ_URL: &str = "RABBITMQ_URL";
+    pub(crate) const IPFS_HOST: &str = "IPFS_APICONNECTION_HOST";
+    pub(crate) const IPFS_PORT: &str = "IPFS_APICONNECTION_PORT";
+    pub(crate) const CLUSTER_HOST: &str = "IPFSCLUSTER_APICONNECTION_HOST";
+    pub(crate) const CLUSTER_PORT: &str = "IPFSCLUSTER_APICONNECTION_PORT";
+    pub(crate) const KEYSTORE: &str = "IPFS_KEYSTOREPATH";
+    pub(crate) const KRAB_URL: &str = "SERVICES_KRAB_URL";
+    pub(crate) const KRAB_KEY: &str = "SERVICES_KRAB_AUTHKEY";
+    pub(crate) const KRAB_PASSWORD: &str = "SERVICES_KRAB_KEYSTOREPASSWORD";
+    pub(crate) const RTNS: &str = "SERVICES_RTNS_DATASTOREPATH";
+    pub(crate) const GIN_MODE: &str = "GIN_MODE";
+}
+
+/// What the user set. `Debug` shows no value.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    /// What is passed on, by the name that wins.
+    pub(crate) variables: BTreeMap<&'static str, String>,
+    /// How the user wrote these names.
+    written: BTreeMap<&'static str, String>,
+    reading: Reading,
+    source: String,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+/// The name of the ConfigMap that an object refers to.
+pub(crate) fn config_map(object: &Temporal) -> &str {
+    object.spec.config.config_map.as_deref().unwrap_or(CONFIG)
+}
+
+impl Settings {
+    /// Reads the data of the ConfigMap.
+    pub(crate) fn read(object: &Temporal, data: Option<&BTreeMap<String, String>>) -> Self {
+        let source = format!("ConfigMap/{}", config_map(object));
+        let mut too_long = Vec::new();
+        let mut usable = BTreeMap::new();
+        for (name, value) in data.into_iter().flatten() {
+            if value.len() > LONGEST || value.contains('\0') {
+                too_long.push(format!(
+                    "{name} is not passed: a variable takes {} KiB of text at the most; shorten it",
+                    LONGEST / 1024
+                ));
+                continue;
+            }
+            usable.insert(spelled(name), value.clone());
+        }
+        let mut reading = config::read(&usable, &table::TABLE);
+        reading.refused.extend(too_long);
+        let (mut variables, mut written) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in std::mem::take(&mut reading.values) {
+            let field = table::FIELDS.iter().find(|field| [field.name, field.other].contains(&name));
+            let winner = field.map_or(name, |field| field.name);
+            // Of two spellings the first wins, unless it is empty, which is the same as absent.
+            if value.is_empty() || (name != winner && variables.contains_key(winner)) {
+                continue;
+            }
+            variables.insert(winner, value);
+            written.insert(winner, name.to_owned());
+        }
+        let mut settings = Self { variables, written, reading, source };
+        settings.pair_of_certificates();
+        settings
+    }
+
+    /// The value that the user gave.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.variables.get(key).map(String::as_str)
+    }
+
+    /// The name of a variable as the user wrote it.
+    pub(crate) fn written(&self, key: &'static str) -> String {
+        format!("{}: {}", self.source, self.written.get(key).map_or(key, String::as_str))
+    }
+
+    /// Takes back what the user gave for something that is decided here; it is said when that is something else.
+    pub(crate) fn decide(&mut self, key: &'static str, value: Option<&str>, by: &str) {
+        let Some(given) = self.variables.remove(key) else { return };
+        if Some(given.as_str()) != value {
+            let name = self.written.get(key).map_or(key, String::as_str);
+            self.reading.adapted.push(format!("{name} is decided by {by}"));
+        }
+    }
+
+    /// Where certificate and key are to be, if the API is to speak TLS.
+    pub(crate) fn certificate(&self) -> Option<(&str, &str)> {
+        Some((self.get(key::CERTIFICATE)?, self.get(key::CERTIFICATE_KEY)?))
+    }
+
+    /// The condition `ConfigHonoured`.
+    pub(crate) fn statement(&self) -> Statement {
+        self.reading.statement(&self.source)
+    }
+
+    fn pair_of_certificates(&mut self) {
+        for (one, other) in [(key::CERTIFICATE, key::CERTIFICATE_KEY), (key::CERTIFICATE_KEY, key::CERTIFICATE)] {
+            if self.variables.contains_key(one) && !self.variables.contains_key(other) {
+                self.variables.remove(one);
+                self.reading
+                    .adapted
+                    .push(format!("{one} is alone, and without {other} the API speaks no TLS; set both, or none"));
+            }
+        }
+    }
+}
+
+/// Temporal reads names in capitals and in small letters.
+fn spelled(name: &str) -> String {
+    let capitals = name.to_uppercase();
+    let is_known = || table::TABLE.iter().any(|key| key.name == capitals);
+    if name == name.to_lowercase() && is_known() { capitals } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+//! The bridge between what Temporal sends and real Kubos and IPFS Clusters, on the loopback of this machine.
+//!
+//! Each request is as Temporal's clients of 2020 send it, and each answer is decoded as strictly as they do it ([`client`]).
+
+#![expect(clippy::expect_used, reason = "a test fails by a panic")]
+
+mod bridge;
+mod call;
+mod client;
+mod ending;
+mod latency;
+mod memory;
+mod object_stat;
+mod passing;
+mod peers;
+mod pin;
+mod pin_status;
+mod process;
+mod products;
+mod publish;
+
+/// Prints a measured number as others do: `what: number unit`.
+fn measured(what: &str, number: f64, unit: &str) {
+    println!("{what}: {number:.3} {unit}");
+}

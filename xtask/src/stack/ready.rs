@@ -1,0 +1,143 @@
+//! Waiting until everything is Ready, in sight of whoever waits.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use k8s_openapi::jiff::Timestamp;
+
+use super::cause::causes;
+use super::component::{Component, Id, State, Word};
+use super::snapshot::Snapshot;
+use super::{kinds, tree};
+use crate::kubectl::Kubectl;
+use crate::step::Step;
+
+/// How long the stack may take: on a slow machine with a slow registry.
+const READY_WITHIN: Duration = Duration::from_secs(600);
+/// How long something may be stalled. A controller that has just started, or whose object has just been mended, needs a pass
+/// or two to see that it is not.
+const STALLED_FOR: Duration = Duration::from_secs(15);
+/// How long the API server may fail to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Waits until these are Ready. Fails when one of them is stalled, or after ten minutes, with what everything else waits for.
+pub fn wait(step: &Step, kubectl: &Kubectl, namespace: &str, ids: &[Id]) -> Result<Snapshot> {
+    let began = Instant::now();
+    let mut answered = began;
+    let (kinds, mut told, mut patience) = (kinds(), Told::default(), Patience::default());
+    loop {
+        let mut snapshot = match Snapshot::take(step, kubectl, &kinds, Some(namespace)) {
+            Ok(snapshot) => snapshot,
+            // A busy machine's API server may be late once.
+            Err(error) if answered.elapsed() < ANSWERS_WITHIN => {
+                step.log(format!("{error:#}"));
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        answered = Instant::now();
+        forget_others(&mut snapshot, ids);
+        step.show(&tree::components(&snapshot, namespace, Timestamp::now()));
+        for line in told.changes(&snapshot) {
+            if step.is_watched() {
+                step.log(line);
+            } else {
+                step.say(format!("  {:>6.1} s  {line}", began.elapsed().as_secs_f64()));
+            }
+        }
+        if ids.iter().all(|id| snapshot.component(id).is_some_and(Component::is_ready)) {
+            return Ok(snapshot);
+        }
+        let stalled = patience.is_over(&snapshot, Instant::now());
+        if stalled || began.elapsed() > READY_WITHIN {
+            let why = causes(&snapshot).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n           ");
+            let when = if stalled { "stalled" } else { "not Ready after ten minutes" };
+            bail!("{when}: {why}\n{}", tree::components(&snapshot, namespace, Timestamp::now()).trim_end());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Leaves these and what they refer to: others of the namespace are somebody else's business.
+fn forget_others(snapshot: &mut Snapshot, ids: &[Id]) {
+    let chosen = snapshot.components.iter().filter(|component| ids.contains(&component.id));
+    let mut kept: Vec<Id> = chosen.flat_map(|component| component.refers_to.clone()).collect();
+    kept.extend_from_slice(ids);
+    snapshot.components.retain(|component| kept.contains(&component.id));
+}
+
+/// What has been said of each.
+#[derive(Debug, Default)]
+struct Told(BTreeMap<Id, State>);
+
+impl Told {
+    /// What has changed since the last time, a line each.
+    fn changes(&mut self, snapshot: &Snapshot) -> Vec<String> {
+        let mut lines = Vec::new();
+        for component in &snapshot.components {
+            let before = self.0.insert(component.id.clone(), component.state.clone());
+            let said = |state: &State| (state.word, state.reason.clone());
+            if before.as_ref().map(said) != Some(said(&component.state)) {
+                let State { word, reason, message, .. } = &component.state;
+                let Id { kind, name, .. } = &component.id;
+                lines.push(format!("{kind} {name}: {word}, {reason}: {message}"));
+            }
+        }
+        lines
+    }
+}
+
+/// Since when each has been stalled, as far as this run has seen.
+#[derive(Debug, Default)]
+struct Patience(BTreeMap<Id, Instant>);
+
+impl Patience {
+    /// Whether something has been stalled for too long.
+    fn is_over(&mut self, snapshot: &Snapshot, now: Instant) -> bool {
+        let stalled = |component: &&Component| component.state.word == Word::Stalled;
+        let stalled: Vec<&Id> = snapshot.components.iter().filter(stalled).map(|component| &component.id).collect();
+        self.0.retain(|id, _| stalled.contains(&id));
+        for id in stalled {
+            self.0.entry(id.clone()).or_insert(now);
+        }
+        self.0.values().any(|since| now.duration_since(*since) >= STALLED_FOR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn what_has_not_changed_is_not_told_again() {
+        let mut told = Told::default();
+        assert_eq!(told.changes(&fixture::all_ready()).len(), 4);
+        assert_eq!(told.changes(&fixture::all_ready()), Vec::<String>::new());
+        let lines = told.changes(&fixture::database_stalled());
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].starts_with("PostgresDatabase temporal: Stalled, NoStorageClass: there is no"), "{lines:?}");
+    }
+
+    #[test]
+    fn what_is_referred_to_is_waited_for_and_others_are_not() {
+        let mut snapshot = fixture::all_ready();
+        snapshot.components.push(fixture::component("MessageQueue", "other", Word::Stalled, "NameTaken"));
+        let temporal = snapshot.components.iter().find(|one| one.id.kind == "Temporal").unwrap().id.clone();
+        forget_others(&mut snapshot, &[temporal]);
+        assert_eq!(snapshot.components.len(), 4);
+        assert!(snapshot.components.iter().all(|component| component.id.name == "temporal"));
+    }
+
+    #[test]
+    fn patience_ends_when_something_stays_stalled() {
+        let (began, mut patience) = (Instant::now(), Patience::default());
+        assert!(!patience.is_over(&fixture::database_stalled(), began));
+        assert!(!patience.is_over(&fixture::all_ready(), began + STALLED_FOR));
+        assert!(!patience.is_over(&fixture::database_stalled(), began + STALLED_FOR));
+        assert!(patience.is_over(&fixture::database_stalled(), began + STALLED_FOR * 2));
+    }
+}
