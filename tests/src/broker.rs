@@ -16,7 +16,7 @@ use lapin::{
     uri::AMQPUri,
 };
 use serde_json::Value;
-use temporal_stack_common::{api::MessageQueue, binding::text};
+use temporal_stack_common::{api::MessageQueue, binding::text, http};
 use tokio::time::{interval, timeout};
 
 use crate::{HANG, One, Subject as _, subject::NAME, until};
@@ -286,7 +286,7 @@ impl One<'_, MessageQueue> {
         let key = |key| text(&secret, key).with_context(|| format!("the administrator's Secret lacks {key}"));
         Ok(Management {
             // A connection that is kept would stay with one node.
-            client: reqwest::Client::builder().pool_max_idle_per_host(0).build()?,
+            client: http::builder().pool_max_idle_per_host(0).build()?,
             address: self.service().await?,
             username: key("username")?.to_owned(),
             password: key("password")?.to_owned(),

@@ -34,6 +34,7 @@ pub mod space;
 pub mod sql;
 pub mod stopwatch;
 pub mod subject;
+pub mod temporal;
 pub mod wait;
 pub mod witness;
 

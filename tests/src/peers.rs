@@ -15,7 +15,7 @@ use k8s_openapi::{
 use reqwest::{Method, RequestBuilder, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use temporal_stack_common::api::IpfsCluster;
+use temporal_stack_common::{api::IpfsCluster, http};
 use tokio::time::{interval, timeout};
 
 use crate::{HANG, One, Subject as _};
@@ -97,7 +97,7 @@ impl Peer {
     /// The one at this address.
     pub fn new(address: IpAddr) -> Result<Self> {
         // A connection that is kept would stay with one peer of a Service.
-        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build()?;
+        let client = http::builder().pool_max_idle_per_host(0).timeout(PATIENCE).build()?;
         Ok(Self { client, address })
     }
 

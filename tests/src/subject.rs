@@ -10,13 +10,14 @@ use kube::{
 };
 use serde_json::{Value, json};
 use temporal_stack_common::{
-    api::{IpfsCluster, MessageQueue, PostgresDatabase, Status as _},
+    api::{IpfsCluster, MessageQueue, PostgresDatabase, Status as _, Temporal},
     component::{Component, Kind},
     condition,
 };
 use temporal_stack_database::Database;
 use temporal_stack_ipfs::Ipfs;
 use temporal_stack_queue::Queue;
+use temporal_stack_temporal::Application;
 
 use crate::{Space, prepare::GROWS, until};
 
@@ -152,6 +153,28 @@ impl Subject for IpfsCluster {
         }));
         spec["replicas"] = json!(3);
         spec
+    }
+}
+
+impl Subject for Temporal {
+    type Component = Application;
+
+    const PROGRAM: &'static str = "temporal-controller";
+    const IMAGES: &'static [(&'static str, &'static str)] = &[
+        ("RELATED_IMAGE_TEMPORAL", "registry.invalid/temporal:2"),
+        ("RELATED_IMAGE_BRIDGE", "registry.invalid/bridge:0"),
+    ];
+    // It has none: it refers to others.
+    const PROVIDER: &'static str = "krab";
+    const DATA: &'static [&'static str] = &["keys"];
+    const THEIRS: &'static [&'static str] = &[];
+
+    fn changed() -> Value {
+        json!({"workers": {"cluster": {"replicas": 2}}})
+    }
+
+    fn provider(fields: &Value) -> Value {
+        json!({Self::PROVIDER: fields})
     }
 }
 

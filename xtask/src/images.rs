@@ -39,6 +39,7 @@ pub const ALL: &[Recipe] = &[
     Recipe::controller("ipfs-controller", "temporal-stack-ipfs"),
     Recipe::program("bridge", "temporal-stack-bridge"),
     Recipe::controller("temporal-controller", "temporal-stack-temporal"),
+    Recipe::stand_in("temporal-stand-in", "temporal-stand-in", "temporal"),
 ];
 
 /// What building images needs of the machine, beside what Go programs do.

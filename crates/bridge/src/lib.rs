@@ -42,4 +42,5 @@ pub use bridge::Bridge;
 pub use options::Options;
 pub use process::{Error, run};
 pub use product::Product;
+pub use serve::serve;
 pub use wait::{Targets, wait};

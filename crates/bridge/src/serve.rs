@@ -20,17 +20,19 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{bridge::Bridge, product::Product, trailers::AsksForTrailers, upstream::BUFFER};
+use crate::{bridge::Bridge, product::Product, trailers::AsksForTrailers};
 
 /// How long a client may take to say what it wants.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// What of a request is read ahead of its upstream, at most; its head must fit in, of which the address may be 64 KiB.
+const BUFFER: usize = 96 * 1024;
 /// How long a client may take to read an answer while it is still sending; so long does Go's server wait, too.
 const LINGER: Duration = Duration::from_millis(500);
 /// How long to wait when the process has no file descriptors left.
 const BREATHER: Duration = Duration::from_millis(100);
 
-/// Takes calls for one of the two, until it is dropped.
-pub(crate) async fn serve(bridge: Bridge, product: Product, listener: TcpListener) -> Infallible {
+/// Takes calls for one of the two, until it is dropped; those that it has taken go on.
+pub async fn serve(bridge: Bridge, product: Product, listener: TcpListener) -> Infallible {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

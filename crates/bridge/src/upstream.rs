@@ -42,8 +42,8 @@ const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(5);
 /// When silence on a connection begins to be asked about: nobody closes the connections of a machine that lost its power.
 const SILENCE: Duration = Duration::from_secs(30);
-/// What of a head, an upload or a download is in memory at a time, at most. The longest address is half of it.
-pub(crate) const BUFFER: usize = 128 * 1024;
+/// What of an answer is read ahead of its client, at most.
+const BUFFER: usize = 32 * 1024;
 /// For how long an answer says that the next one will come, too.
 const LATELY: Duration = Duration::from_secs(10);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);

@@ -12,6 +12,7 @@
 //!   volume      the volumes for their data
 //!   neighbour   other components that one refers to
 //!   config      what becomes of the user's configuration, key by key
+//!   http        clients of the products' HTTP APIs
 //!   world       what a pass may read
 //!   driver      the reconcile function, once for all
 //!   process     arguments, log, client, admin port, Lease, drain            ── main calls this
@@ -29,6 +30,7 @@ pub mod condition;
 pub mod config;
 pub mod driver;
 pub mod failure;
+pub mod http;
 pub mod login;
 pub mod manifest;
 pub mod neighbour;

@@ -53,7 +53,7 @@ use k8s_openapi::api::{
 use temporal_stack_common::{
     api::{IpfsCluster, IpfsClusterStatus, Rollout},
     component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
-    driver,
+    driver, http,
     manifest::Manifest,
     process,
     world::World,
@@ -96,9 +96,7 @@ pub struct Ipfs {
 impl Ipfs {
     /// A component with these defaults.
     pub fn new(defaults: Defaults) -> Self {
-        // Peers are asked without a detour.
-        let client = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
-        Self { defaults, client, surveys: Arc::default() }
+        Self { defaults, client: http::client(), surveys: Arc::default() }
     }
 }
 

@@ -175,7 +175,7 @@ async fn import_line(cluster: &Cluster, line: &str, now: Timestamp) -> Outcome {
 /// The peer at a URL without path.
 fn peer(url: &str) -> Result<Cluster, Failure> {
     // A proxy of the environment leads nowhere from the local end of a forwarded port.
-    let client = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
+    let client = temporal_stack_common::http::client();
     match url.parse::<reqwest::Url>() {
         Ok(url) if url.scheme() == "http" && url.has_host() && url.path() == "/" && url.query().is_none() => {
             Ok(Cluster::at(&client, &url))

@@ -62,7 +62,12 @@ pub(crate) fn well(object: &MessageQueue, nodes: i32) -> Embedded {
         members: Some((0..nodes).map(|ordinal| names::node(object, ordinal)).collect()),
         service: Some("10.96.0.1".to_owned()),
         broker: Broker::Known(Box::new(Known {
-            management: Management::new(&reqwest::Client::new(), "10.244.0.1", "administrator", "secret"),
+            management: Management::new(
+                &temporal_stack_common::http::client(),
+                "10.244.0.1",
+                "administrator",
+                "secret",
+            ),
             version: "4.0.5".to_owned(),
             nodes: (0..nodes).map(member).collect(),
             critical: Vec::new(),

@@ -50,7 +50,7 @@ use k8s_openapi::api::{
 use temporal_stack_common::{
     api::{BindingReference, MessageQueue, MessageQueueStatus, Rollout},
     component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
-    driver,
+    driver, http,
     manifest::Manifest,
     process,
     world::World,
@@ -87,9 +87,7 @@ pub struct Queue {
 impl Queue {
     /// A component with these defaults.
     pub fn new(defaults: Defaults) -> Self {
-        // Brokers are asked without a detour: a proxy would see the administrator's password.
-        let client = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
-        Self { defaults, client }
+        Self { defaults, client: http::client() }
     }
 }
 

@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_password() {
-        let management = Management::new(&reqwest::Client::new(), "10.0.0.1", "admin", "s3cret");
+        let management = Management::new(&temporal_stack_common::http::client(), "10.0.0.1", "admin", "s3cret");
         assert_eq!(format!("{management:?}"), "admin at 10.0.0.1:15672");
     }
 }

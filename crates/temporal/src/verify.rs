@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use reqwest::{Certificate, Client, StatusCode};
-use temporal_stack_common::{api::Temporal, binding::authority, component::Verdict, condition::reason, failure::chain};
+use temporal_stack_common::{
+    api::Temporal, binding::authority, component::Verdict, condition::reason, failure::chain, http,
+};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
@@ -54,7 +56,7 @@ async fn api(object: &Temporal, observed: &Observed) -> Result<(), String> {
 
 /// A client that finds the API at its Service's address, and knows its authority where the controller is that.
 fn client(object: &Temporal, observed: &Observed) -> reqwest::Result<Client> {
-    let mut builder = Client::builder().no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+    let mut builder = http::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
     if let Some(ip) = observed.api_ip.as_deref().and_then(|ip| ip.parse().ok()) {
         builder = builder.resolve(&names::host(object, &names::api(object)), SocketAddr::new(ip, API));
     }

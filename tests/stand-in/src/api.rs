@@ -56,7 +56,8 @@ pub(crate) async fn run(config: Config, flags: &Flags) -> Result<(), Stop> {
     // Whatever is refused here ends the process.
     let kubo = Kubo::connect(&config).await.map_err(|cause| log.fatal(cause))?;
     Cluster::connect(&config).await.map_err(|failure| failure.stop(|cause| log.fatal(cause)))?;
-    let database = Database::open_either(&config).await.map_err(|stop| log.fatal(stop.said))?;
+    let insecure = |failure| log.fatal(format!("failed to connect to database with insecure connection: {failure}"));
+    let database = Database::open_either(&config).await.map_err(insecure)?;
     let publishers = Publishers::open(&config, &log).await.map_err(|cause| log.fatal(cause))?;
     let gate = gate::Gate::new(config.get("API.Connection.Limit"), flags.dev).map_err(|cause| log.fatal(cause))?;
     log.info("Routes initialized", &[]);

@@ -4,11 +4,11 @@ mod answers;
 
 use axum::body::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 
 use crate::config::Config;
+use crate::http;
 use crate::kubo::told;
 use crate::stop::Stop;
 
@@ -52,7 +52,7 @@ impl Cluster {
     pub(crate) async fn connect(config: &Config) -> Result<Self, Failure> {
         let (host, port) = (config.get("IPFSCluster.APIConnection.Host"), config.get("IPFSCluster.APIConnection.Port"));
         let (host, port) = if host.is_empty() || port.is_empty() { ("127.0.0.1", "9094") } else { (host, port) };
-        let client = Client::builder().redirect(Policy::none()).no_proxy().build();
+        let client = http::client().build();
         let cluster = Self {
             client: client.map_err(|error| Failure::Said(told(&error)))?,
             base: format!("http://{host}:{port}"),

@@ -15,7 +15,6 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row};
 
 use crate::config::Config;
-use crate::stop::Stop;
 use encryption::Unchecked;
 use source::{Encryption, Source};
 pub(crate) use uploads::Pinned;
@@ -59,16 +58,13 @@ impl Database {
     }
 
     /// Connects with TLS or, whatever is wrong with that, without: so do the API and the queues.
-    pub(crate) async fn open_either(config: &Config) -> Result<Self, Stop> {
+    pub(crate) async fn open_either(config: &Config) -> Result<Self, Failure> {
         let secure = match Self::open(config, Encryption::AsConfigured).await {
             Ok(database) => return Ok(database),
             Err(failure) => failure,
         };
         eprintln!("WARNING: secure db connection failed, attempting fallback to insecure connection: {secure}");
-        Self::open(config, Encryption::Disabled).await.map_err(|insecure| {
-            eprintln!("ERROR: insecure db connection failed, exiting");
-            Stop::caused("failed to start db", insecure)
-        })
+        Self::open(config, Encryption::Disabled).await
     }
 
     async fn client(&self) -> Result<Arc<Client>, Failure> {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::http;
 
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -70,7 +70,7 @@ impl Kubo {
         let (host, port) = (config.get("IPFS.APIConnection.Host"), config.get("IPFS.APIConnection.Port"));
         let address = format!("{host}:{port}");
         let base = if host.starts_with("http") { address.clone() } else { format!("http://{address}") };
-        let builder = Client::builder().timeout(PATIENCE).redirect(Policy::none()).no_proxy().pool_max_idle_per_host(0);
+        let builder = http::client().timeout(PATIENCE).pool_max_idle_per_host(0);
         let kubo = Self { client: builder.build().map_err(|error| told(&error))?, base };
         let failed = |cause| format!("failed to connect to ipfs node at '{address}': {cause}");
         let answer = kubo.call("id", "").await.map_err(failed)?;

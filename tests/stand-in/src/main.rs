@@ -27,11 +27,14 @@
 mod api;
 mod arguments;
 mod broker;
+#[cfg(test)]
+mod calls;
 mod cid;
 mod cluster;
 mod command;
 mod config;
 mod database;
+mod http;
 mod krab;
 mod kubo;
 mod lock;

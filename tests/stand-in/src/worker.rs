@@ -152,7 +152,8 @@ enum End {
 /// Consumes until told to end.
 pub(crate) async fn run(config: Config, flags: &Flags, kind: Kind) -> Result<(), Stop> {
     let log = Log::open(config.get("LogDir"), &format!("{}.log", kind.name()))?.named(kind.name());
-    let database = Database::open_either(&config).await?;
+    let database =
+        Database::open_either(&config).await.map_err(|failure| Stop::caused("failed to start db", failure))?;
     eprintln!("press CTRL+C to stop processing and close queue resources");
     let (end, ending) = watch::channel(false);
     let tools =

@@ -1,6 +1,8 @@
 //! What Temporal's clients decode, as strictly as Go does: a field of another type is an error, null and absence are nothing,
 //! what is not known is ignored.
 
+#![expect(clippy::struct_field_names, reason = "they are the names in the JSON")]
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};

@@ -19,6 +19,16 @@ mod process;
 mod products;
 mod publish;
 
+/// A file of that length whose blocks differ.
+fn file(length: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(next).collect()
+}
+
 /// Prints a measured number as others do: `what: number unit`.
 fn measured(what: &str, number: f64, unit: &str) {
     println!("{what}: {number:.3} {unit}");

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
-    sync::Notify,
+    sync::Semaphore,
     time::{Instant, timeout},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     bridge::Bridge,
     call::{begin_add, end_of_add, read},
     client::decode,
-    measured,
+    file, measured,
     products::Peers,
 };
 
@@ -25,6 +25,8 @@ const LIMIT: u64 = 32 * 1024;
 const MIB: usize = 1024 * 1024;
 /// Who cannot write for so long is held back.
 const HELD_BACK: Duration = Duration::from_millis(300);
+/// A download.
+const CALL: &str = "POST /api/v0/cat?arg=QmA HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 /// The end of a body in chunks.
 const END: &[u8] = b"\r\n0\r\n\r\n";
 
@@ -33,11 +35,14 @@ fn mebibytes() -> usize {
 }
 
 fn done(what: &str, bridge: &Bridge, started: Instant) -> Result<()> {
+    measured(&format!("{what} of {} MiB", mebibytes()), started.elapsed().as_secs_f64(), "s");
+    peak(what, bridge)
+}
+
+fn peak(what: &str, bridge: &Bridge) -> Result<()> {
     let peak = bridge.peak_memory()?;
     #[expect(clippy::cast_precision_loss, reason = "printed")]
-    let (mebibytes, peak_mebibytes) = (mebibytes() as f64, peak as f64 / 1024.0);
-    measured(&format!("{what} of {mebibytes} MiB"), started.elapsed().as_secs_f64(), "s");
-    measured(&format!("{what}: the most that the bridge had in memory"), peak_mebibytes, "MiB");
+    measured(&format!("{what}: the most that the bridge had in memory"), peak as f64 / 1024.0, "MiB");
     ensure!(peak < LIMIT, "{what}: the bridge had {peak} KiB in memory");
     Ok(())
 }
@@ -46,18 +51,17 @@ fn done(what: &str, bridge: &Bridge, started: Instant) -> Result<()> {
 struct Chunks {
     chunk: Vec<u8>,
     left: usize,
-    held_back: Arc<Notify>,
+    held_back: Arc<Semaphore>,
+    said: bool,
 }
 
 impl Chunks {
-    fn new(held_back: Arc<Notify>) -> Self {
-        // Not all the same, so that Kubo does not take it for one block.
-        let bytes = (0..MIB).map(|at| (at * at / 977 + at / 7919) as u8);
-        let chunk = format!("{MIB:x}\r\n").into_bytes().into_iter().chain(bytes).chain(*b"\r\n").collect();
-        Self { chunk, left: mebibytes(), held_back }
+    fn new(held_back: Arc<Semaphore>) -> Self {
+        let chunk = [format!("{MIB:x}\r\n").as_bytes(), &file(MIB), b"\r\n"].concat();
+        Self { chunk, left: mebibytes(), held_back, said: false }
     }
 
-    /// Writes them all, and says when somebody does not read.
+    /// Writes them all, and says it once when somebody does not read.
     async fn write(mut self, stream: &TcpStream) -> Result<()> {
         while self.left > 0 {
             // Each is another one.
@@ -66,7 +70,10 @@ impl Chunks {
             let mut written = 0;
             while written < self.chunk.len() {
                 if timeout(HELD_BACK, stream.writable()).await.is_err() {
-                    self.held_back.notify_one();
+                    if !self.said {
+                        self.said = true;
+                        self.held_back.add_permits(1);
+                    }
                     stream.writable().await?;
                 }
                 match stream.try_write(&self.chunk[written..]) {
@@ -122,10 +129,10 @@ where
 
 #[tokio::test]
 async fn an_upload_to_who_reads_late_stays_outside_of_the_bridge() -> Result<()> {
-    let held_back = Arc::new(Notify::new());
+    let held_back = Arc::new(Semaphore::new(0));
     let reads = held_back.clone();
     let bridge = bridge_to(async move |mut stream| {
-        reads.notified().await;
+        reads.acquire().await?.forget();
         let length = swallow(&mut stream).await?;
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{length}", length.to_string().len());
         Ok(stream.write_all(answer.as_bytes()).await?)
@@ -144,7 +151,7 @@ async fn an_upload_to_who_reads_late_stays_outside_of_the_bridge() -> Result<()>
 
 #[tokio::test]
 async fn a_download_by_who_reads_late_stays_outside_of_the_bridge() -> Result<()> {
-    let held_back = Arc::new(Notify::new());
+    let held_back = Arc::new(Semaphore::new(0));
     let chunks = Chunks::new(held_back.clone());
     let bridge = bridge_to(async move |mut stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
@@ -154,13 +161,44 @@ async fn a_download_by_who_reads_late_stays_outside_of_the_bridge() -> Result<()
     .await?;
     let started = Instant::now();
     let mut stream = BufReader::new(TcpStream::connect(bridge.kubo).await?);
-    let call = "POST /api/v0/cat?arg=QmA HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
-    stream.write_all(call.as_bytes()).await?;
-    held_back.notified().await;
+    stream.write_all(CALL.as_bytes()).await?;
+    held_back.acquire().await?.forget();
     head(&mut stream).await?;
     let length = swallow(stream).await?;
     ensure!(length > mebibytes() * MIB, "{length} bytes arrived");
     done("download", &bridge, started)
+}
+
+#[tokio::test]
+async fn many_downloads_that_nobody_reads_stay_outside_of_the_bridge() -> Result<()> {
+    const MANY: u32 = 50;
+    let held_back = Arc::new(Semaphore::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let says = held_back.clone();
+    tokio::spawn(async move {
+        loop {
+            let mut stream = BufReader::new(listener.accept().await?.0);
+            let chunks = Chunks::new(says.clone());
+            tokio::spawn(async move {
+                head(&mut stream).await?;
+                stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
+                chunks.write(stream.get_ref()).await
+            });
+        }
+        #[expect(unreachable_code, reason = "says the type of the error")]
+        anyhow::Ok(())
+    });
+    let bridge = Bridge::start(address, address, &[]).await?;
+    let mut clients = Vec::new();
+    for _ in 0..MANY {
+        let mut client = TcpStream::connect(bridge.kubo).await?;
+        client.write_all(CALL.as_bytes()).await?;
+        clients.push(client);
+    }
+    let all = timeout(e2e::HANG, held_back.acquire_many(MANY)).await;
+    all.context("not all are held back")??.forget();
+    peak(&format!("{MANY} downloads that nobody reads"), &bridge)
 }
 
 #[tokio::test]
@@ -169,7 +207,7 @@ async fn a_file_goes_into_a_real_kubo_and_comes_back() -> Result<()> {
     let bridge = Bridge::to(&peers).await?;
     let started = Instant::now();
     let stream = begin_add(bridge.kubo, "/api/v0/add?pin=false").await?;
-    Chunks::new(Arc::default()).write(&stream).await?;
+    Chunks::new(Arc::new(Semaphore::new(0))).write(&stream).await?;
     let (reads, mut writes) = stream.into_split();
     writes.write_all(&end_of_add().as_bytes()[2..]).await?;
     let added: Value = decode(&read(BufReader::new(reads)).await?.success()?)?;

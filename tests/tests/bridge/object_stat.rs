@@ -9,6 +9,7 @@ use crate::{
     bridge::Bridge,
     call::{add, call},
     client::{KuboError, ObjectStats, decode},
+    file,
     products::Peers,
 };
 
@@ -50,8 +51,8 @@ async fn charged(bridge: &Bridge, root: &str) -> Result<i64> {
 }
 
 async fn added(peers: &Peers, options: &str, length: usize) -> Result<String> {
-    let bytes: Vec<u8> = (0..length).map(|at| (at / 251 % 256) as u8 ^ (at % 253) as u8).collect();
-    let added: Value = decode(&add(peers.kubo(), &format!("/api/v0/add?{options}"), &bytes).await?.success()?)?;
+    let added = add(peers.kubo(), &format!("/api/v0/add?{options}"), &file(length)).await?.success()?;
+    let added: Value = decode(&added)?;
     Ok(added["Hash"].as_str().context("no hash")?.to_owned())
 }
 

@@ -63,8 +63,7 @@ impl Peers {
         let mut peers: Vec<Peer> = Vec::new();
         let mut first = None;
         for (address, kubo) in kubos {
-            let (cluster, id) =
-                cluster(&programs, &folder.0.join(address.to_string()), address, first.as_deref()).await?;
+            let (cluster, id) = cluster(&programs, &folder.0.join(address.to_string()), address, first.as_deref())?;
             first.get_or_insert_with(|| format!("/ip4/{address}/tcp/9096/p2p/{id}"));
             peers.push(Peer { address, cluster, kubo: Some(kubo) });
         }
@@ -156,7 +155,7 @@ async fn kubo(programs: &Path, folder: &Path, address: Ipv4Addr) -> Result<Proce
 }
 
 /// Starts an IPFS Cluster beside its Kubo, and says who it is.
-async fn cluster(programs: &Path, folder: &Path, address: Ipv4Addr, first: Option<&str>) -> Result<(Process, String)> {
+fn cluster(programs: &Path, folder: &Path, address: Ipv4Addr, first: Option<&str>) -> Result<(Process, String)> {
     let data = folder.join("cluster");
     let on = |port: u16| format!("/ip4/{address}/tcp/{port}");
     let program = |arguments: &[&str]| {

@@ -31,10 +31,12 @@ impl Program {
 /// Builds the programs of these images, unless they are in the cache, and says of each image which they are.
 pub(super) fn build(steps: &mut Steps, recipes: &[&Recipe]) -> Result<BTreeMap<&'static str, Vec<Program>>> {
     let mut built = BTreeMap::new();
-    let wanted: Vec<_> = recipes.iter().filter_map(|recipe| Some((recipe.name, package(recipe)?))).collect();
+    let wanted: Vec<_> = recipes.iter().filter_map(|recipe| Some((*recipe, of_workspace(recipe)?.1))).collect();
     if !wanted.is_empty() {
-        let controllers = steps.run("build the controllers", |step| cargo_build(step, &wanted))?;
-        built.extend(controllers.into_iter().map(|(name, file)| (name, vec![Program::controller(file)])));
+        let files = steps.run("build the controllers", |step| cargo_build(step, &wanted))?;
+        for ((recipe, program), file) in wanted.into_iter().zip(files) {
+            built.insert(recipe.name, vec![Program { name: recipe.called(program), file }]);
+        }
     }
     for recipe in recipes {
         if let Contents::Go { programs, .. } = recipe.contents {
@@ -47,19 +49,21 @@ pub(super) fn build(steps: &mut Steps, recipes: &[&Recipe]) -> Result<BTreeMap<&
     Ok(built)
 }
 
-fn package(recipe: &Recipe) -> Option<&'static str> {
+/// The package and the program of this workspace that a recipe is made of.
+fn of_workspace(recipe: &Recipe) -> Option<(&'static str, &'static str)> {
     match recipe.contents {
-        Contents::Cargo { package, .. } => Some(package),
+        Contents::Cargo { package, program, .. } => Some((package, program)),
         Contents::Debian | Contents::Packages | Contents::Go { .. } => None,
     }
 }
 
-fn cargo_build(step: &Step, wanted: &[(&'static str, &'static str)]) -> Result<BTreeMap<&'static str, PathBuf>> {
+/// Builds the programs of these recipes; their files are in the same order.
+fn cargo_build(step: &Step, wanted: &[(&Recipe, &'static str)]) -> Result<Vec<PathBuf>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // All packages are selected, whatever is wanted of them: the features of what they share are those of all, so nothing is
     // built once for each.
-    let packages = super::ALL.iter().filter_map(package).flat_map(|package| ["--package", package]);
-    let programs = wanted.iter().flat_map(|(program, _)| ["--bin", program]);
+    let packages = super::ALL.iter().filter_map(of_workspace).flat_map(|(package, _)| ["--package", package]);
+    let programs = wanted.iter().flat_map(|(_, program)| ["--bin", program]);
     let messages = step
         .command(cargo)
         .outside_of_packages()
@@ -68,11 +72,8 @@ fn cargo_build(step: &Step, wanted: &[(&'static str, &'static str)]) -> Result<B
         .args(packages.chain(programs))
         .read()?;
     let built = executables(&messages);
-    let find = |(program, _): &(&'static str, _)| {
-        let path = built.get(*program).with_context(|| format!("cargo built no program {program}"))?;
-        Ok((*program, path.clone()))
-    };
-    wanted.iter().map(find).collect()
+    let find = |program: &str| built.get(program).cloned().with_context(|| format!("cargo built no program {program}"));
+    wanted.iter().map(|(_, program)| find(program)).collect()
 }
 
 /// Each program that cargo's messages speak of, and its file.

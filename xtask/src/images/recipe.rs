@@ -25,8 +25,8 @@ pub(super) enum Contents {
     Debian,
     /// Debian packages, which its Containerfile installs.
     Packages,
-    /// A program of this workspace, named as the image is; a controller or not.
-    Cargo { package: &'static str, controller: bool },
+    /// A program of this workspace; a controller or not.
+    Cargo { package: &'static str, program: &'static str, controller: bool },
     /// Programs of a Go module: those that the `tool` lines of its folder's `go.mod` name.
     Go { module: &'static str, programs: &'static [&'static str] },
 }
@@ -50,7 +50,14 @@ impl Recipe {
     }
 
     const fn cargo(name: &'static str, package: &'static str, controller: bool) -> Self {
-        Self { name, folder: "controller", from: Some("runtime"), contents: Contents::Cargo { package, controller } }
+        let contents = Contents::Cargo { package, program: name, controller };
+        Self { name, folder: "controller", from: Some("runtime"), contents }
+    }
+
+    /// A program that stands in for another one: it is called as that is, and its image has a folder of its own.
+    pub(super) const fn stand_in(name: &'static str, package: &'static str, program: &'static str) -> Self {
+        let contents = Contents::Cargo { package, program, controller: false };
+        Self { name, folder: name, from: Some("runtime"), contents }
     }
 
     pub(super) const fn go(name: &'static str, module: &'static str, programs: &'static [&'static str]) -> Self {
@@ -75,6 +82,11 @@ impl Recipe {
 
     pub(super) fn is_controller(&self) -> bool {
         matches!(self.contents, Contents::Cargo { controller: true, .. })
+    }
+
+    /// What its Containerfile calls a program of this workspace: all controllers share one.
+    pub(super) fn called(&self, program: &'static str) -> &'static str {
+        if self.folder == self.name { program } else { self.folder }
     }
 
     pub(super) fn go_module(&self, programs: &'static [&'static str]) -> GoModule {
@@ -108,6 +120,16 @@ mod tests {
         let controllers = ALL.iter().filter(|recipe| recipe.is_controller());
         assert!(controllers.clone().count() > 0);
         assert!(controllers.clone().all(|recipe| recipe.name.ends_with("-controller")));
+    }
+
+    #[test]
+    fn a_containerfile_copies_the_program_by_what_it_is_called() {
+        for recipe in ALL {
+            let Contents::Cargo { program, .. } = recipe.contents else { continue };
+            let containerfile = fs::read_to_string(recipe.path().join("Containerfile")).unwrap();
+            let copied = format!("COPY --chmod=0755 {} ", recipe.called(program));
+            assert!(containerfile.contains(&copied), "{}: {copied}", recipe.name);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A client, and what its URLs begin with. A certificate is checked against `ca`, and against nothing else, where there is one.
 pub(super) fn client(at: &Reached, ca: Option<&[u8]>) -> Result<(Client, String)> {
+    // The one of common is not blocking.
     temporal_stack_common::process::install_crypto();
     let mut builder: ClientBuilder = Client::builder().timeout(ANSWERS_WITHIN).no_proxy().redirect(Policy::none());
     if let (Some(address), Some(host)) = (at.address, at.url.host_str()) {

@@ -29,6 +29,7 @@ use temporal_stack_common::{
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(group = "test.dev", version = "v1", kind = "Lamp", namespaced, status = "LampStatus", derive = "PartialEq")]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of one test")]
 pub struct LampSpec {
     /// A value of the ConfigMap.
     pub colour: String,

@@ -19,7 +19,7 @@ impl Fake {
     /// Answers every request with what `answer` makes of its method, path and query; then the connection ends.
     pub(crate) async fn new(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = temporal_stack_common::http::client();
         let cluster = Cluster::new(&client, "127.0.0.1", listener.local_addr().unwrap().port());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (answer, log) = (Arc::new(answer), asked.clone());

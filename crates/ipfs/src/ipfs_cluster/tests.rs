@@ -80,7 +80,7 @@ async fn a_refusal_says_what_the_peer_says() {
 
 #[tokio::test]
 async fn nobody_there_is_a_failure_of_its_own() {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = temporal_stack_common::http::client();
     let cluster = Cluster::new(&client, "::1", 1);
     assert!(cluster.id().await.unwrap_err().to_string().starts_with("[::1]:1 does not answer: "));
 }
@@ -122,5 +122,8 @@ fn a_cid_may_be_a_link_and_debug_shows_no_login() {
     let pin: Pin = serde_json::from_str("{\"cid\":{\"/\":\"a\"},\"expire_at\":\"2030-01-01T01:00:00+01:00\"}").unwrap();
     assert_eq!((pin.cid.as_str(), pin.expire_at.unwrap().to_string().as_str()), ("a", "2030-01-01T00:00:00Z"));
     let url = "http://me:s3cret@127.0.0.1:9094/".parse().unwrap();
-    assert_eq!(format!("{:?}", Cluster::at(&reqwest::Client::new(), &url)), "IPFS Cluster at 127.0.0.1:9094");
+    assert_eq!(
+        format!("{:?}", Cluster::at(&temporal_stack_common::http::client(), &url)),
+        "IPFS Cluster at 127.0.0.1:9094"
+    );
 }

@@ -67,7 +67,7 @@ async fn greet(
         None => Box::new(stream),
         Some(acceptor) => match acceptor.accept(stream).await {
             Ok(stream) => Box::new(stream),
-            // Whoever asks without TLS is told so, and cut off.
+            // Whoever asks without TLS is cut off.
             Err(_) => return,
         },
     };
