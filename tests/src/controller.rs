@@ -48,8 +48,15 @@ impl Controller {
 
     /// Starts the controller for a namespace, and waits until its admin port is open.
     pub async fn start_as(space: &Space, identity: &Identity) -> Result<Self> {
+        Self::start_with(space, identity, &[]).await
+    }
+
+    /// The same, for these namespaces, too.
+    pub async fn start_with(space: &Space, identity: &Identity, others: &[&Space]) -> Result<Self> {
+        let others = others.iter().flat_map(|other| ["--namespace", &other.name]);
         let mut child = command(space, identity, identity.program())?
             .args(["--admin-addr=127.0.0.1:0", "--log-format=json", "--namespace", &space.name])
+            .args(others)
             .args(["--lease-namespace", identity.home()])
             .spawn()?;
         let number = STARTED.fetch_add(1, Ordering::Relaxed);

@@ -15,6 +15,7 @@ use temporal_stack_common::{
 use temporal_stack_database::Database;
 use temporal_stack_ipfs::Ipfs;
 use temporal_stack_queue::Queue;
+use temporal_stack_temporal::Application;
 
 use crate::Space;
 
@@ -25,7 +26,7 @@ pub type Children = BTreeMap<String, Value>;
 pub async fn children(space: &Space) -> Result<Children> {
     let ours = ListParams::default().labels(&format!("{}={}", label::MANAGED_BY, label::STACK));
     let mut children = Children::new();
-    let all = [Database::children(), Queue::children(), Ipfs::children()].concat();
+    let all = [Database::children(), Queue::children(), Ipfs::children(), Application::children()].concat();
     for child in all.into_iter().filter(Child::is_kept) {
         let api = Api::<DynamicObject>::namespaced_with(space.client.clone(), &space.name, &child.resource);
         for object in api.list(&ours).await? {

@@ -95,12 +95,18 @@ pub struct How<'a> {
 pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Controller], how: &How<'_>) -> Result<()> {
     let mut built = Vec::new();
     if local {
-        for controller in chosen {
-            built.push(images::controller(steps, controller.program, how.tag, how.program)?);
-            let ours = controller.images.iter().filter(|(name, _)| replacement::find(how.images, name).is_none());
-            let products: Vec<&str> = ours.map(|(_, image)| *image).collect();
-            built.extend(images::build(steps, &products)?);
+        let is_ours = |(name, _): &&(&str, &str)| replacement::find(how.images, name).is_none();
+        let products = chosen.iter().flat_map(|controller| controller.images.iter().filter(is_ours));
+        let mut names: Vec<&str> = products.map(|(_, image)| *image).collect();
+        if how.tag.is_none() && how.program.is_none() {
+            // All programs in one build, which keeps every processor busy.
+            names.extend(chosen.iter().map(|controller| controller.program));
+        } else {
+            for controller in chosen {
+                built.push(images::controller(steps, controller.program, how.tag, how.program)?);
+            }
         }
+        built.extend(images::build(steps, &names)?);
         steps.run("import images", |step| {
             step.nothing_to_do();
             for image in &built {

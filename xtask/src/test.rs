@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Larger matrices and counts, too, and the checks that need tools from outside.
     #[arg(long)]
     full: bool,
+    /// Another image for a product, as `cargo xtask up` takes it: `temporal=REF` runs the tests with Temporal itself.
+    #[arg(long = "image", value_name = "NAME=REF")]
+    images: Vec<String>,
     /// Do not ask before installing packages or changing the network.
     #[arg(long, short)]
     yes: bool,
@@ -118,13 +121,18 @@ impl<'a> Run<'a> {
     fn on_the_node(&mut self) -> Result<()> {
         // A run that was killed may have left its node.
         self.xtask(&["down", "--delete-data"])?;
-        self.xtask(&["up"])?;
+        let images: Vec<&str> = self.arguments.images.iter().flat_map(|image| ["--image", image]).collect();
+        self.xtask(&[&["up", "--demo"], &images[..]].concat())?;
         let environment = [
             (NODE_KUBECONFIG, self.node_dir.join("node/admin.kubeconfig").into()),
             (XTASK, self.program.clone().into()),
         ];
         let seed = ["--package=e2e", "--all-features", "--test=seed", "--", "--test-threads=1", "--show-output"];
         self.tests("tests of the seed on the node", &seed, &environment)?;
+        // One after the other: they share the queues of the stack.
+        let temporal =
+            ["--package=e2e", "--all-features", "--test=temporal", "--", "--test-threads=1", "--show-output"];
+        self.tests("tests of Temporal on the node", &temporal, &environment)?;
         let rest = ["--package=e2e", "--all-features", "--test=node", "--", "--show-output"];
         self.tests("tests on the node", &rest, &environment)?;
         let queue = ["--package=e2e", "--all-features", "--test=queue", "--", "--show-output"];

@@ -1,6 +1,6 @@
 //! What Temporal waits for: an object of the stack and its binding, or what the user's variables say.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
 use kube::Resource;
 use serde::de::DeserializeOwned;
 use temporal_stack_common::{
@@ -27,14 +27,16 @@ pub(crate) struct Dependency<T> {
     pub(crate) access: Option<T>,
     /// Why it cannot be relied on now.
     pub(crate) lack: Option<Progress>,
+    /// Since when it is Ready, or is not; unknown of what the user's variables name.
+    pub(crate) since: Option<Timestamp>,
 }
 
 impl<T> Dependency<T> {
     /// What the user's variables say: it is for its owner to keep well.
     pub(crate) fn of_user(said: Result<T, Progress>) -> Self {
         match said {
-            Ok(access) => Self { access: Some(access), lack: None },
-            Err(lack) => Self { access: None, lack: Some(lack) },
+            Ok(access) => Self { access: Some(access), lack: None, since: None },
+            Err(lack) => Self { access: None, lack: Some(lack), since: None },
         }
     }
 
@@ -58,7 +60,7 @@ where
     let (kind, name) = (K::kind(&()), reference.name.as_str());
     let referred = format!("{kind}/{name}");
     let waiting = |reason, message| Progress::Waiting { reason, message };
-    let lacks = |lack| Ok(Dependency { access: None, lack: Some(lack) });
+    let lacks = |lack| Ok(Dependency { access: None, lack: Some(lack), since: None });
     let object = match world.neighbour::<K>(name) {
         Neighbour::There(object) => object,
         Neighbour::NoKind => {
@@ -112,5 +114,6 @@ where
         );
         Some(waiting(DEPENDENCY_NOT_READY, format!("{referred} is not Ready: {why}")))
     };
-    Ok(Dependency { access, lack })
+    let since = find(&conditions, READY).map(|ready| ready.last_transition_time.0);
+    Ok(Dependency { access, lack, since })
 }

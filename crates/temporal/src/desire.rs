@@ -22,6 +22,7 @@ use serde::Serialize;
 use temporal_stack_common::{api::Temporal, manifest::Manifest, volume, workload};
 
 pub(crate) use job::{account_name, migration_name};
+pub(crate) use pod::ROLE;
 pub(crate) use secret::{FOR_NAMES, JWT, KEYSTORE, KRAB, RENEWAL};
 
 use crate::{

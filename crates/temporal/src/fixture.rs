@@ -51,7 +51,7 @@ pub(crate) fn settings(variables: &[(&str, &str)]) -> Settings {
 
 /// Something that is Ready.
 pub(crate) fn there<T>(access: T) -> Dependency<T> {
-    Dependency { access: Some(access), lack: None }
+    Dependency { access: Some(access), lack: None, since: None }
 }
 
 /// An instance of which nothing has been made, with all that it needs.
@@ -78,6 +78,7 @@ pub(crate) fn unmade() -> Observed {
         queues: Ok(Vec::new()),
         admins: Vec::new(),
         running: BTreeMap::new(),
+        revived: BTreeMap::new(),
         restart: None,
         api_ip: None,
         krab_ip: None,

@@ -14,6 +14,9 @@
 //! dependencies Ready → queues declared → tables migrated, once for each image → key server → workers → API: `order.rs`. What
 //! runs goes on when a step before it is not done any more; it is only not changed meanwhile.
 //!
+//! A pod that waits for its next start although all is back, or a worker that has lost its queue, is made anew:
+//! `observe/revive.rs`.
+//!
 //! # Environment
 //!
 //! The bindings, the user's variables, the defaults and keys that are drawn once make one Secret that the API and the workers

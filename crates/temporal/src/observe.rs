@@ -1,5 +1,6 @@
 //! What a pass knows: gathered here, reads only.
 
+mod revive;
 mod tls;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -11,6 +12,7 @@ use k8s_openapi::{
         core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    jiff::Timestamp,
 };
 use kube::ResourceExt;
 use temporal_stack_common::{
@@ -25,8 +27,10 @@ use temporal_stack_common::{
     world::World,
 };
 
+pub(crate) use revive::REVIVED;
 pub(crate) use tls::{Tls, for_names};
 
+use self::revive::Circumstances;
 use crate::{
     Defaults, Error,
     access::{self, Broker, Database, Ipfs},
@@ -69,6 +73,8 @@ pub struct Observed {
     pub(crate) admins: Vec<Admin>,
     /// The children that run something, by name: what each still lacks.
     pub(crate) running: BTreeMap<String, Option<String>>,
+    /// The pods for whose sake the parts were made anew last, or are to be now.
+    pub(crate) revived: BTreeMap<Role, String>,
     /// The user's newest request for a restart.
     pub(crate) restart: Option<String>,
     /// The address of the API's Service.
@@ -185,7 +191,19 @@ pub(crate) async fn observe(object: &Temporal, world: &World<'_>, defaults: &Def
         Some(access) if queue.is_ready() => broker::queues(access).await.map_err(|failure| chain(&failure)),
         _ => Err("the message queue is not Ready".to_owned()),
     };
+    let circumstances = Circumstances {
+        // Of what the user keeps well it is not known: always.
+        ready_since: [database.since, queue.since, ipfs.since]
+            .into_iter()
+            .max()
+            .flatten()
+            .or(Some(Timestamp::UNIX_EPOCH)),
+        queues: queues.as_deref().unwrap_or_default(),
+        now: Timestamp::now(),
+    };
+    let is_whole = database.is_ready() && queue.is_ready() && ipfs.is_ready();
     Ok(Observed {
+        revived: revive::revived(object, children, circumstances.if_whole(is_whole)),
         obstacle: obstacle(object, world).await?,
         keys: keys(object, children),
         tls,

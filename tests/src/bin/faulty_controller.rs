@@ -18,7 +18,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use http::{Method, Request};
 use kube::client::Body;
 use temporal_stack_common::{
-    api::{IpfsCluster, MessageQueue, PostgresDatabase},
+    api::{IpfsCluster, MessageQueue, PostgresDatabase, Temporal},
     component::Component,
     driver,
     process::{Control, Process, Requests, Scope, client, install_crypto, log},
@@ -26,6 +26,7 @@ use temporal_stack_common::{
 use temporal_stack_database::Database;
 use temporal_stack_ipfs::Ipfs;
 use temporal_stack_queue::Queue;
+use temporal_stack_temporal::Application;
 use tower::{Service, layer::layer_fn};
 
 /// A controller of the stack, which ends itself at a write.
@@ -75,6 +76,10 @@ async fn main() -> anyhow::Result<()> {
         IpfsCluster::PROGRAM => {
             let process = Process::new(IpfsCluster::PROGRAM, client, scope, requests);
             run(Ipfs::new(defaults()?), process).await
+        }
+        Temporal::PROGRAM => {
+            let process = Process::new(Temporal::PROGRAM, client, scope, requests);
+            run(Application::new(defaults()?), process).await
         }
         other => anyhow::bail!("there is no {other}"),
     }

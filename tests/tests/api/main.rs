@@ -42,6 +42,7 @@ mod retention;
 mod schema;
 mod step;
 mod taken;
+mod temporal;
 mod volume;
 
 use anyhow::Result;

@@ -9,6 +9,7 @@ mod configuration;
 mod credentials;
 mod faults;
 mod keys;
+mod performance;
 mod whole;
 
 use anyhow::{Context as _, Result, ensure};

@@ -26,7 +26,7 @@ use super::pod;
 use crate::{
     Defaults, environment,
     names::{self, API, RTNS},
-    observe::{Observed, Tls},
+    observe::{Observed, REVIVED, Tls},
     role::Role,
 };
 
@@ -73,8 +73,10 @@ fn template(
         ipfs,
         certificate.as_ref().map(|certificate| &certificate.version),
         observed.restart,
+        observed.revived.get(&role),
     ]);
     let mut annotations = pod::mesh();
+    annotations.extend(observed.revived.get(&role).map(|pod| (REVIVED.to_owned(), pod.clone())));
     annotations.insert(annotation::CONFIG.to_owned(), hash(&json!(environment)));
     PodTemplateSpec {
         metadata: Some(workload::template_meta(labels, annotations, &wanted, observed.restart.as_ref())),
