@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use e2e::{full, in_default};
 use tokio::time::sleep;
 

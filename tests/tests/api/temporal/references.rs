@@ -12,7 +12,9 @@ use temporal_stack_common::{
     condition::RECONCILING,
 };
 
-use super::{Sibling, Subjects, bind, content, say, say_of, sibling, siblings, spec, waits_for_the_broker, with_controller};
+use super::{
+    Sibling, Subjects, bind, content, say, say_of, sibling, siblings, spec, waits_for_the_broker, with_controller,
+};
 use crate::step::quiet;
 
 /// Waits until this is said of what Temporal needs, in both conditions that are about it.
@@ -69,7 +71,11 @@ async fn what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once
         let started = Instant::now();
         say::<K>(space, "True", "Verified", "answers").await?;
         waits_for_the_broker(space).await?;
-        println!("from the {} being Ready to Temporal's next step: {:.2} s", K::kind(&()), started.elapsed().as_secs_f64());
+        println!(
+            "from the {} being Ready to Temporal's next step: {:.2} s",
+            K::kind(&()),
+            started.elapsed().as_secs_f64()
+        );
         ensure!(reads_of_secrets(controller)? == reads, "the binding was read by name, not seen by the watch");
         Ok(())
     })
@@ -113,47 +119,10 @@ async fn a_reference_that_is_lost_again_is_said_and_what_was_made_stays<K: Sibli
     .await;
 }
 
-mod databases {
-    use super::PostgresDatabase;
-
-    #[tokio::test]
-    async fn what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once() {
-        super::what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once::<PostgresDatabase>().await;
-    }
-
-    #[tokio::test]
-    async fn a_reference_that_is_lost_again_is_said_and_what_was_made_stays() {
-        super::a_reference_that_is_lost_again_is_said_and_what_was_made_stays::<PostgresDatabase>().await;
-    }
-}
-
-mod queues {
-    use super::MessageQueue;
-
-    #[tokio::test]
-    async fn what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once() {
-        super::what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once::<MessageQueue>().await;
-    }
-
-    #[tokio::test]
-    async fn a_reference_that_is_lost_again_is_said_and_what_was_made_stays() {
-        super::a_reference_that_is_lost_again_is_said_and_what_was_made_stays::<MessageQueue>().await;
-    }
-}
-
-mod ipfs_clusters {
-    use super::IpfsCluster;
-
-    #[tokio::test]
-    async fn what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once() {
-        super::what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once::<IpfsCluster>().await;
-    }
-
-    #[tokio::test]
-    async fn a_reference_that_is_lost_again_is_said_and_what_was_made_stays() {
-        super::a_reference_that_is_lost_again_is_said_and_what_was_made_stays::<IpfsCluster>().await;
-    }
-}
+for_each_kind!(
+    what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once,
+    a_reference_that_is_lost_again_is_said_and_what_was_made_stays,
+);
 
 #[tokio::test]
 async fn a_reference_to_what_is_in_another_namespace_names_that_namespace() {

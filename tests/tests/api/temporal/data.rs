@@ -1,0 +1,117 @@
+//! Keys outlive the object, or go with it, as the policy says.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use e2e::{subject::NAME, until, until_gone};
+use k8s_openapi::api::{
+    core::v1::{PersistentVolumeClaim, Secret, Service},
+    networking::v1::NetworkPolicy,
+};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, PostParams},
+};
+use serde_json::json;
+use temporal_stack_common::api::{annotation, label};
+
+use super::{Subjects, complete, made, spec, with_controller, with_tls};
+use crate::step::quiet;
+
+/// The Secrets with what is drawn.
+const KEYS: [&str; 2] = ["temporal-temporal-keys", "temporal-temporal-certificate-keys"];
+/// The volume of the key server.
+const VOLUME: &str = "data-temporal-temporal-krab-0";
+
+/// UID and content of each.
+async fn keys(space: &Subjects<'_>) -> Result<BTreeMap<String, (Option<String>, String)>> {
+    let mut found = BTreeMap::new();
+    for name in KEYS {
+        let secret = space.api::<Secret>().get(name).await?;
+        found.insert(name.to_owned(), (secret.uid(), format!("{:?}", secret.data)));
+    }
+    Ok(found)
+}
+
+async fn delete(space: &Subjects<'_>) -> Result<()> {
+    space.objects().delete(NAME, &DeleteParams::default()).await?;
+    until_gone(&space.objects(), NAME).await
+}
+
+/// The claim of a key server that ran before.
+async fn volume(space: &Subjects<'_>) -> Result<Option<String>> {
+    let claim = json!({
+        "metadata": {"name": VOLUME, "labels": {
+            label::MANAGED_BY: label::STACK,
+            label::COMPONENT: "temporal",
+            label::INSTANCE: NAME,
+            label::DATA: "true",
+        }},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": e2e::prepare::GROWS,
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    });
+    let claims = space.api::<PersistentVolumeClaim>();
+    Ok(claims.create(&PostParams::default(), &serde_json::from_value(claim)?).await?.uid())
+}
+
+#[tokio::test]
+async fn under_retain_the_keys_and_the_volume_stay_and_are_taken_over_by_an_object_of_the_same_name() {
+    with_controller(async |space, controller| {
+        with_tls(space).await?;
+        let claim = volume(space).await?;
+        let first = made(space, controller, &json!({})).await?;
+        let before = keys(space).await?;
+        delete(space).await?;
+        for name in ["temporal-temporal-environment", "temporal-temporal-binding", "temporal-temporal-certificate"] {
+            until_gone(&space.api::<Secret>(), name).await?;
+        }
+        until_gone(&space.api::<Service>(), "temporal-temporal-api").await?;
+        until_gone(&space.api::<NetworkPolicy>(), "temporal-temporal-krab").await?;
+        ensure!(keys(space).await? == before, "the keys have changed");
+
+        space.create(&spec(&json!({}))).await?;
+        let again = complete(space, controller).await?;
+        ensure!(again.uid() != first.uid(), "the object is the same");
+        let told = space.event("Adopted").await?;
+        ensure!(told.contains("kept from an earlier object"), "{told}");
+        ensure!(keys(space).await? == before, "the keys are others than before");
+        for name in KEYS {
+            let secret = space.api::<Secret>().get(name).await?;
+            ensure!(secret.annotations().get(annotation::OWNER) == again.uid().as_ref(), "{name} was not taken over");
+            ensure!(secret.owner_references().is_empty(), "{name} has an owner under Retain");
+        }
+        let kept = space.api::<PersistentVolumeClaim>().get(VOLUME).await?;
+        ensure!(kept.uid() == claim && kept.annotations().get(annotation::OWNER) == again.uid().as_ref());
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn data_have_an_owner_only_while_they_are_to_go_with_it_and_go_under_delete() {
+    with_controller(async |space, controller| {
+        with_tls(space).await?;
+        volume(space).await?;
+        made(space, controller, &json!({})).await?;
+        let (secrets, claims) = (space.api::<Secret>(), space.api::<PersistentVolumeClaim>());
+        for (policy, owners) in [("Delete", 1), ("Retain", 0), ("Delete", 1)] {
+            space.patch(&json!({"spec": {"deletionPolicy": policy}})).await?;
+            let what = format!("{owners} owners under {policy}");
+            for name in KEYS {
+                until(&secrets, name, &what, |secret| secret.owner_references().len() == owners).await?;
+            }
+            until(&claims, VOLUME, &what, |claim| claim.owner_references().len() == owners).await?;
+        }
+        quiet(space, controller).await?;
+        delete(space).await?;
+        for name in KEYS {
+            until_gone(&secrets, name).await?;
+        }
+        // Nobody takes its protection off where there are no nodes; that it is on its way is enough.
+        until(&claims, VOLUME, "been deleted", |claim| claim.metadata.deletion_timestamp.is_some()).await.map(drop)
+    })
+    .await;
+}

@@ -1,0 +1,174 @@
+//! The user's ConfigMap beside references: what is honoured, adapted or refused, and what it says. Whatever stands in it, what
+//! runs goes on.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::PostParams;
+use serde_json::{Value, json};
+use temporal_stack_common::condition::CONFIG_HONOURED;
+
+use super::{CONFIG, Subjects, complete, made, spec, text, with_controller};
+use crate::step::{configure, ensure_untold, quiet};
+
+const ENVIRONMENT: &str = "temporal-temporal-environment";
+
+async fn said(space: &Subjects<'_>, data: &Value, status: &str, reason: &str, told: &[&str]) -> Result<()> {
+    configure(space, CONFIG, data).await?;
+    space.condition_about(CONFIG_HONOURED, status, reason, told).await.map(drop)
+}
+
+/// What the API and the workers are told.
+async fn environment(space: &Subjects<'_>) -> Result<String> {
+    let secret = space.api::<Secret>().get(ENVIRONMENT).await?;
+    Ok(serde_json::to_string(&secret.data)?)
+}
+
+#[tokio::test]
+async fn the_seed_beside_references_is_adapted_and_its_addresses_are_the_bindings() {
+    with_controller(async |space, controller| {
+        let mut seed: ConfigMap = serde_saphyr::from_str(include_str!("../../../fixtures/seed/temporal-config.yaml"))?;
+        seed.metadata.namespace = None;
+        space.api::<ConfigMap>().create(&PostParams::default(), &seed).await?;
+        made(space, controller, &json!({})).await?;
+        let told = [
+            "ConfigMap/temporal-config",
+            "DATABASE_URL is decided by spec.database",
+            "DATABASE_PORT is decided by spec.database",
+            "DATABASE_USERNAME is decided by spec.database",
+            "DATABASE_PASSWORD is decided by spec.database",
+            "RABBITMQ_URL is decided by spec.queue",
+            "IPFS_KEYSTORE_PATH is replaced by the key server's volume",
+        ];
+        let honoured = space.condition_about(CONFIG_HONOURED, "True", "Adapted", &told).await?;
+        for key in ["CONFIG_DAG", "DATABASE_NAME", "CERTPATH", "KEYPATH", "CONNECTION_HOST", "CONNECTION_PORT"] {
+            ensure!(!honoured.message.contains(key), "nothing is to be said of {key}: {}", honoured.message);
+        }
+        for (key, value) in [
+            ("DATABASE_URL", "127.0.0.1"),
+            ("DATABASE_PORT", "1"),
+            ("API_CONNECTION_CERTIFICATES_CERTPATH", "/temporal/api.cert"),
+            ("API_CONNECTION_LIMIT", "1000000"),
+            ("LOGDIR", "/var/log/temporal/"),
+        ] {
+            let told = text(space, ENVIRONMENT, key).await?;
+            ensure!(told == value, "{key} is {told}");
+        }
+        ensure_untold(space, controller, "password123").await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_key_of_the_config_map_is_judged_and_what_is_refused_changes_nothing() {
+    with_controller(async |space, controller| {
+        made(space, controller, &json!({})).await?;
+        space.condition(CONFIG_HONOURED, "True", "AsWritten").await?;
+        let before = environment(space).await?;
+        let numbers = "is no whole number above 0; the default is used until it is";
+        for (data, told) in [
+            (json!({"API_CONNECTION_LIMIT": "many"}), vec!["API_CONNECTION_LIMIT", numbers]),
+            (json!({"API_CONNECTION_LIMIT": "-1"}), vec!["API_CONNECTION_LIMIT", numbers]),
+            (json!({"API_SIZE_LIMIT_IN_GIGA_BYTES": "1GB"}), vec!["API_SIZE_LIMIT_IN_GIGA_BYTES", numbers]),
+            (
+                json!({"SERVICES_LENS_OPTIONS_ENGINE_QUEUE_RATE": "fast"}),
+                vec!["SERVICES_LENS_OPTIONS_ENGINE_QUEUE_RATE is no whole number", "correct it"],
+            ),
+            (json!({"CONFIG_DAG": "/config.json"}), vec!["CONFIG_DAG names a file", "remove it"]),
+            (json!({"DATABASE_NAME": "other"}), vec!["DATABASE_NAME is not used", "the name temporal built in"]),
+            (
+                json!({"API_CONNECTION_CERTIFICATES_CERTPATH": "api.cert"}),
+                vec!["API_CONNECTION_CERTIFICATES_CERTPATH is no absolute path of a file"],
+            ),
+            (json!({"LOGDIR": "logs"}), vec!["LOGDIR is no absolute path of a directory"]),
+            (
+                json!({"RABBITMQ_TLSCONFIG_CERTFILE": "/tls/cert"}),
+                vec!["RABBITMQ_TLSCONFIG_CERTFILE names a file that is in no pod"],
+            ),
+        ] {
+            said(space, &data, "False", "Refused", &[&[&*format!("ConfigMap/{CONFIG}: ")], &told[..]].concat()).await?;
+            quiet(space, controller).await?;
+            ensure!(environment(space).await? == before, "{data} has changed the environment");
+        }
+        for (data, reason, told) in [
+            (json!({"API_CONECTION_LIMIT": "5"}), "Adapted", vec!["did you mean API_CONNECTION_LIMIT?"]),
+            (
+                json!({"CLUSTER_SECRET": "x", "POSTGRES_DB": "y"}),
+                "Adapted",
+                vec!["CLUSTER_SECRET is not a key", "POSTGRES_DB is not a key"],
+            ),
+            (json!({"not a NAME at all".replace(' ', "."): "x"}), "Adapted", vec!["not.a.NAME.at.all is not a key"]),
+            (json!({"DATABASE_URL": "elsewhere"}), "Adapted", vec!["DATABASE_URL is decided by spec.database"]),
+            (json!({"WALLETS_BTC": "x"}), "Adapted", vec!["WALLETS_BTC is read by nothing in Temporal"]),
+            (
+                json!({"API_CONNECTION_CERTIFICATES_KEYPATH": "/api.key"}),
+                "Adapted",
+                vec!["API_CONNECTION_CERTIFICATES_KEYPATH is alone", "set both, or none"],
+            ),
+            (json!({}), "AsWritten", vec!["as it is written"]),
+            (json!({"API_JWT_REALM": "", "API_CONNECTION_CERTIFICATES_CERTPATH": ""}), "AsWritten", vec![]),
+        ] {
+            said(space, &data, "True", reason, &told).await?;
+            quiet(space, controller).await?;
+            ensure!(environment(space).await? == before, "{data} has changed the environment");
+        }
+        said(
+            space,
+            &json!({"API_JWT_REALM": "mine", "LOGDIR": "/logs"}),
+            "True",
+            "Adapted",
+            &["LOGDIR has no / at its end"],
+        )
+        .await?;
+        complete(space, controller).await?;
+        ensure!(text(space, ENVIRONMENT, "API_JWT_REALM").await? == "mine");
+        ensure!(text(space, ENVIRONMENT, "LOGDIR").await? == "/logs/");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_a_variable_is_refused_and_what_is_too_much_to_list_is_still_told() {
+    with_controller(async |space, controller| {
+        made(space, controller, &json!({})).await?;
+        let before = environment(space).await?;
+        // A ConfigMap takes 1 MiB in all.
+        let much = "x".repeat(900 * 1024);
+        let told = ["SENDGRID_EMAILNAME is not passed", "64 KiB of text at the most", "shorten it"];
+        said(space, &json!({"SENDGRID_EMAILNAME": much}), "False", "Refused", &told).await?;
+        quiet(space, controller).await?;
+        ensure!(environment(space).await? == before, "the environment has changed");
+        said(space, &json!({"UNKNOWN": much}), "False", "Refused", &["UNKNOWN is not passed"]).await?;
+
+        // As many keys as there is room for.
+        let keys: Value = (0..12_000).map(|n| (format!("UNKNOWN_{n}_{}", "X".repeat(50)), json!("x"))).collect();
+        configure(space, CONFIG, &keys).await?;
+        let honoured = space.condition_about(CONFIG_HONOURED, "True", "Adapted", &["is not a key"]).await?;
+        println!("what is said of 12000 unknown keys: {} bytes", honoured.message.len());
+        ensure!(
+            honoured.message.len() <= 32 * 1024,
+            "a condition takes 32 KiB, this one has {}",
+            honoured.message.len()
+        );
+        quiet(space, controller).await?;
+        ensure!(environment(space).await? == before, "the environment has changed");
+        said(space, &json!({}), "True", "AsWritten", &[]).await?;
+        complete(space, controller).await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_config_map_of_another_name_is_read_and_named() {
+    with_controller(async |space, controller| {
+        configure(space, "mine", &json!({"API_JWT_REALM": "mine", "CLUSTER_ID": "x"})).await?;
+        configure(space, CONFIG, &json!({"API_JWT_REALM": "not mine"})).await?;
+        super::siblings(space).await?;
+        space.create(&spec(&json!({"config": {"configMap": "mine"}}))).await?;
+        complete(space, controller).await?;
+        space.condition_about(CONFIG_HONOURED, "True", "Adapted", &["ConfigMap/mine: CLUSTER_ID"]).await?;
+        ensure!(text(space, ENVIRONMENT, "API_JWT_REALM").await? == "mine");
+        Ok(())
+    })
+    .await;
+}
