@@ -10,7 +10,7 @@ use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
     options::{
         BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
-        QueueDeclareOptions,
+        QueueDeclareOptions, QueueDeleteOptions,
     },
     types::FieldTable,
     uri::AMQPUri,
@@ -110,6 +110,12 @@ impl Session {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         let declaring = self.channel.queue_declare(queue.into(), options, arguments);
         in_time(&format!("the declaration of {queue}"), declaring).await.map(drop)
+    }
+
+    /// Deletes a queue, whoever uses it.
+    pub async fn delete(&self, queue: &str) -> Result<()> {
+        let deleting = self.channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+        in_time(&format!("the deletion of {queue}"), deleting).await.map(drop)
     }
 
     /// Leads messages from an exchange to a queue.

@@ -84,21 +84,20 @@ pub(crate) fn database(referred: &str, binding: &Secret) -> Result<Option<Databa
     }
     for (what, value) in [("login", &username), ("password", &password)] {
         if let Some(wrong) = unquotable(value) {
-            return Err(unusable(format!(
-                "its {what} has {wrong}, with which Temporal's connection string breaks; use letters and digits"
-            )));
+            return Err(unusable(format!("its {what} {wrong}")));
         }
     }
     Ok(Some(Database { host, port: port(binding, "port", 5432), username, password }))
 }
 
-/// Temporal writes values into its connection string as they are.
-fn unquotable(value: &str) -> Option<&'static str> {
-    match value.chars().find(|c| c.is_whitespace() || ['\'', '"', '\\'].contains(c))? {
-        '\'' | '"' => Some("a quote"),
-        '\\' => Some("a backslash"),
-        _ => Some("a space"),
-    }
+/// Temporal writes values into its connection string as they are. Says what is wrong with one, and what to do.
+fn unquotable(value: &str) -> Option<String> {
+    let wrong = match value.chars().find(|c| c.is_whitespace() || ['\'', '"', '\\'].contains(c))? {
+        '\'' | '"' => "a quote",
+        '\\' => "a backslash",
+        _ => "a space",
+    };
+    Some(format!("has {wrong}, with which Temporal's connection string breaks; use letters and digits"))
 }
 
 /// What the binding of a `MessageQueue` says.
@@ -124,12 +123,15 @@ pub(crate) fn users_database(settings: &Settings) -> Result<Database, Progress> 
     if !is_host(&host) {
         return Err(wrong(settings, key::DATABASE_URL, "is no name or address of a host", by));
     }
-    Ok(Database {
-        host,
-        port: number(settings, key::DATABASE_PORT, 5432, by)?,
-        username: settings.get(key::DATABASE_USERNAME).unwrap_or("postgres").to_owned(),
-        password: required(settings, key::DATABASE_PASSWORD, by)?,
-    })
+    let username = settings.get(key::DATABASE_USERNAME).unwrap_or("postgres").to_owned();
+    let password = required(settings, key::DATABASE_PASSWORD, by)?;
+    for (key, value) in [(key::DATABASE_USERNAME, &username), (key::DATABASE_PASSWORD, &password)] {
+        if let Some(wrong) = unquotable(value) {
+            let message = format!("{} {wrong}", settings.written(key));
+            return Err(Progress::Stalled { reason: UNUSABLE_BINDING, message });
+        }
+    }
+    Ok(Database { host, port: number(settings, key::DATABASE_PORT, 5432, by)?, username, password })
 }
 
 /// What the user's variables say of the broker.
@@ -210,9 +212,9 @@ mod tests {
 
     #[test]
     fn what_breaks_the_connection_string_is_named() {
-        assert_eq!(unquotable("a'b"), Some("a quote"));
-        assert_eq!(unquotable("a\\b"), Some("a backslash"));
-        assert_eq!(unquotable("a b"), Some("a space"));
+        for (value, wrong) in [("a'b", "a quote"), ("a\\b", "a backslash"), ("a b", "a space")] {
+            assert!(unquotable(value).is_some_and(|told| told.contains(wrong)), "{value}");
+        }
         assert_eq!(unquotable("a/b@c"), None);
     }
 }

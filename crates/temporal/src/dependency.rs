@@ -110,7 +110,10 @@ where
                     "its controller has said nothing yet; if that lasts, look whether the controller of {kind} runs"
                 )
             },
-            |ready| format!("{}: {}", ready.reason, ready.message),
+            |ready| match ready.status.as_str() {
+                "True" => "its controller has not looked at its newest spec yet".to_owned(),
+                _ => format!("{}: {}", ready.reason, ready.message),
+            },
         );
         Some(waiting(DEPENDENCY_NOT_READY, format!("{referred} is not Ready: {why}")))
     };

@@ -13,6 +13,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::{Deployment, StatefulSet},
+        batch::v1::Job,
         core::v1::Secret,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -48,7 +49,7 @@ pub(crate) fn desire(object: &Temporal, observed: &Observed, defaults: &Defaults
     manifests.extend(environments(object, observed));
     let claim = volume::claim(&names::volume(object), &object.spec.krab.storage);
     manifests.push(Manifest::new(&claim).existing().data(policy));
-    if step >= Step::Migration {
+    if step >= Step::Migration || observed.migration.is_some() {
         manifests.push(Manifest::new(&job::migration(object, observed, defaults)).once(&[]));
     }
     if step >= Step::Krab {
@@ -71,6 +72,9 @@ pub(crate) fn desire(object: &Temporal, observed: &Observed, defaults: &Defaults
     manifests.extend(object.spec.ingress.iter().map(|ingress| Manifest::new(&service::ingress(object, ingress))));
     if step >= Step::Krab {
         manifests.extend(job::accounts(object, observed, defaults).iter().map(|job| Manifest::new(job).once(&[])));
+    } else {
+        let under_way = observed.admins.iter().filter(|admin| admin.run.is_some());
+        manifests.extend(under_way.map(|admin| kept::<Job>(&account_name(object, &admin.secret))));
     }
     manifests.push(Manifest::new(&secret::binding(object, observed)));
     manifests
@@ -80,9 +84,10 @@ pub(crate) fn desire(object: &Temporal, observed: &Observed, defaults: &Defaults
 fn environments(object: &Temporal, observed: &Observed) -> Vec<Manifest> {
     let clients = (names::environment(object), environment::of_clients(object, observed));
     let krab = (names::krab_environment(object), environment::of_krab(observed));
+    let is_read = !observed.running.is_empty() || observed.migration.is_some();
     let manifest = |(name, variables): (String, Option<_>)| match variables {
         Some(variables) => Some(Manifest::new(&secret::environment(name, variables))),
-        None => (!observed.running.is_empty()).then(|| kept::<Secret>(&name)),
+        None => is_read.then(|| kept::<Secret>(&name)),
     };
     [clients, krab].into_iter().filter_map(manifest).collect()
 }

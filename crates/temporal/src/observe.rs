@@ -20,7 +20,7 @@ use temporal_stack_common::{
     binding::{Given, text},
     cache::Children,
     component::Progress,
-    condition::reason,
+    condition::{Reason, reason},
     driver,
     failure::chain,
     volume, workload,
@@ -128,7 +128,7 @@ pub(crate) struct Admin {
     /// The Secret that describes it.
     pub(crate) secret: String,
     /// Its name; else what is wrong with the Secret.
-    pub(crate) username: Result<String, String>,
+    pub(crate) username: Result<String, (Reason, String)>,
     /// The run that makes it.
     pub(crate) run: Option<Run>,
 }
@@ -280,8 +280,8 @@ async fn admins(object: &Temporal, world: &World<'_>) -> Result<Vec<Admin>, Erro
             given.required("username").map(str::to_owned)
         });
         let username = described.map_err(|progress| match progress {
-            Progress::Waiting { message, .. } | Progress::Stalled { message, .. } => message,
-            Progress::Settled => String::new(),
+            Progress::Waiting { reason, message } | Progress::Stalled { reason, message } => (reason, message),
+            Progress::Settled => (reason::PREPARING, String::new()),
         });
         let run = run(world.children, &desire::account_name(object, name));
         admins.push(Admin { secret: name.clone(), username, run });

@@ -64,9 +64,14 @@ fn unserved(object: &Temporal, observed: &Observed) -> Option<(Reason, String)> 
 
 /// The first account that is not as the spec wants it.
 fn admins(observed: &Observed) -> Option<(Reason, String)> {
+    // What the user must mend comes before what comes by itself, and can be told from the beginning.
+    let wrong = observed.admins.iter().find_map(|admin| admin.username.as_ref().err());
+    if let Some(wrong) = wrong {
+        return Some(wrong.clone());
+    }
     let found = observed.tables.as_ref().ok()?;
     observed.admins.iter().find_map(|Admin { secret, username, run }| match username {
-        Err(wrong) => Some((reason::SECRET_INCOMPLETE, wrong.clone())),
+        Err(wrong) => Some(wrong.clone()),
         Ok(name) if !found.accounts.contains(name) => {
             let trouble = run.as_ref().and_then(|run| run.trouble.as_deref());
             let trouble = trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
@@ -90,6 +95,10 @@ pub(crate) fn statements(object: &Temporal, observed: &Observed) -> Vec<Statemen
         None => Statement::holds(kind, AS_WANTED, well),
         Some((reason, message)) => Statement::fails(kind, reason, message),
     };
+    let is_admin_wrong = observed.admins.iter().any(|admin| admin.username.is_err());
+    if is_admin_wrong {
+        statements.push(state(ADMINS_MADE, admins(observed), ""));
+    }
     let lack = order::dependencies(observed).map(of);
     let is_lacking = lack.is_some();
     statements.push(state(DEPENDENCIES_READY, lack, "the database, the message queue and the IPFS cluster are Ready"));
@@ -102,7 +111,7 @@ pub(crate) fn statements(object: &Temporal, observed: &Observed) -> Vec<Statemen
     statements.push(state(MIGRATED, migration, &format!("the tables of {} are there", observed.image)));
     if is_migrated {
         statements.push(state(QUEUES_SERVED, unserved(object, observed), "every queue has its consumers"));
-        if !observed.admins.is_empty() {
+        if !observed.admins.is_empty() && !is_admin_wrong {
             statements.push(state(ADMINS_MADE, admins(observed), "the accounts of spec.admins are there"));
         }
     }

@@ -14,6 +14,8 @@ use temporal_stack_common::{
 pub(crate) const CONFIG: &str = "temporal-config";
 /// The longest value that a variable may have, in bytes: a program with a longer one does not start.
 const LONGEST: usize = 64 * 1024;
+/// How many keys are remarked, and how many refused ones, by name: a condition takes 32 KiB of text.
+const MOST_TOLD: usize = 40;
 
 /// Names of variables that the controller has something to say about.
 pub(crate) mod key {
@@ -123,7 +125,15 @@ impl Settings {
 
     /// The condition `ConfigHonoured`.
     pub(crate) fn statement(&self) -> Statement {
-        self.reading.statement(&self.source)
+        let mut told = self.reading.clone();
+        for sentences in [&mut told.refused, &mut told.adapted] {
+            let more = sentences.len().saturating_sub(MOST_TOLD);
+            if more > 0 {
+                sentences.truncate(MOST_TOLD);
+                sentences.push(format!("and {more} more"));
+            }
+        }
+        told.statement(&self.source)
     }
 
     fn pair_of_certificates(&mut self) {

@@ -18,7 +18,7 @@ async fn number<K: Subject>(one: &One<'_, K>) -> Result<u32> {
 }
 
 /// Uploads until it is told to end; returns what was accepted, and what was refused.
-async fn uploads(caller: &Caller, end: &AtomicBool) -> (Vec<String>, Vec<String>) {
+pub(crate) async fn uploads(caller: &Caller, end: &AtomicBool) -> (Vec<String>, Vec<String>) {
     let (mut accepted, mut refused) = (Vec::new(), Vec::new());
     while !end.load(Ordering::SeqCst) {
         match caller.add(random(2000)).await {
@@ -30,7 +30,7 @@ async fn uploads(caller: &Caller, end: &AtomicBool) -> (Vec<String>, Vec<String>
 }
 
 /// Asks for another login, and waits until all of Temporal uses it.
-async fn rotate<K: Subject + Kind>(one: &One<'_, K>, temporal: &One<'_, Temporal>) -> Result<()> {
+pub(crate) async fn rotate<K: Subject + Kind>(one: &One<'_, K>, temporal: &One<'_, Temporal>) -> Result<()> {
     let before = number(one).await?;
     let environment = Temporal::child("environment");
     let old = temporal.api::<Secret>().get(&environment).await?;

@@ -1,12 +1,30 @@
 //! Temporal on the node: the stack's own instance, and others beside it that use its database, queue and peers.
 //!
 //! One test after the other: they share the queues, and a machine of two processors.
+//!
+//! What the program does to those who do not know it, and which test shows that nobody needs to:
+//!
+//! | trap | test |
+//! |---|---|
+//! | the stock entrypoint reads no variable | each that is Ready; the manifests of `temporal-stack-temporal` |
+//! | no defaults with variables: where logs go | `configuration::an_instance_on_variables_alone…` |
+//! | `DATABASE_NAME` is ignored | the same; `api` for another database |
+//! | without TLS, 301 | the same |
+//! | 50 requests an hour, probes too | the same; `configuration::an_image_that_does_not_start…` for a low limit |
+//! | no realm, no size limit | each upload |
+//! | messages to queues that nobody declared | `configuration::an_upload_waits_in_its_queue…` |
+//! | `GET /peers`, CIDs, types of today | `configuration::without_the_bridge…`, `bridge` |
+//! | `object/stat`, `pubsub/pub` | `whole::a_file_that_is_uploaded…`, `bridge` |
+//! | keys in `/tmp` | `keys` |
+//! | names of IPFS Cluster that it ignores, an empty secret, factors that cannot be, leaving at the end | `seed`, `api` |
+//! | a private network's own demands | `ipfs` |
 
 #![expect(clippy::expect_used, reason = "a test fails by a panic")]
 
 mod beside;
 mod configuration;
 mod credentials;
+mod defaults;
 mod faults;
 mod keys;
 mod performance;
@@ -32,17 +50,22 @@ fn random(bytes: usize) -> Vec<u8> {
     content
 }
 
-/// The peers of the stack, and whoever its gateway leads to.
+/// Peers, and whoever its gateway leads to.
 struct Ipfs {
     peers: Vec<Peer>,
     gateway: Peer,
 }
 
 impl Ipfs {
+    /// Those of the stack.
     async fn of(space: &Space) -> Result<Self> {
+        Self::of_size(space, PEERS).await
+    }
+
+    async fn of_size(space: &Space, peers: u32) -> Result<Self> {
         let ipfs: One<'_, IpfsCluster> = space.one();
         let gateway = Peer::new(ipfs.address_of("temporal-ipfscluster-gateway").await?)?;
-        Ok(Self { peers: ipfs.peers(PEERS).await?, gateway })
+        Ok(Self { peers: ipfs.peers(peers).await?, gateway })
     }
 
     /// Waits until every peer has it.

@@ -22,7 +22,7 @@ pub(crate) const KEYSTORE: &str = "krab-keystore-password";
 pub(super) const DRAWN: [Draw; 3] = [Draw::Letters(JWT), Draw::Letters(KRAB), Draw::Letters(KEYSTORE)];
 /// Annotation of the certificate: when it is to be made anew, in seconds since 1970.
 pub(crate) const RENEWAL: &str = "temporal-stack.dev/renewal";
-/// Annotation of the certificate: a hash of its names.
+/// Annotation of the certificate: a hash of its names, and of itself.
 pub(crate) const FOR_NAMES: &str = "temporal-stack.dev/names";
 
 /// The keys of Temporal; they are drawn when it is made.
@@ -51,7 +51,7 @@ pub(super) fn certificate(object: &Temporal, observed: &Observed, made: Option<&
     let parts = [("tls.crt", &made.certificate), ("tls.key", &made.key), ("ca.crt", &made.ca)];
     let annotations = BTreeMap::from([
         (RENEWAL.to_owned(), made.renewal.to_string()),
-        (FOR_NAMES.to_owned(), crate::observe::for_names(object, ip)),
+        (FOR_NAMES.to_owned(), crate::observe::for_names(object, ip, made)),
     ]);
     let mut made = secret(names::certificate(object), &parts.map(|(key, value)| (key, value.as_str())));
     made.type_ = Some("kubernetes.io/tls".to_owned());

@@ -63,6 +63,12 @@ pub(super) async fn tls(
         return Ok(Tls::Made(Some(made)));
     }
     let keys = Keys { ca, api, drawn: made(&drawn.metadata) };
+    if let Some(wrong) = names.iter().find(|name| !name.is_ascii()) {
+        let message = format!(
+            "{wrong} in spec.tls.names or spec.ingress.host is no name that a certificate can have; write it in letters of ASCII (xn--…)"
+        );
+        return Ok(Tls::Unusable(Progress::Stalled { reason: reason::INVALID_SPEC, message }));
+    }
     Ok(Tls::Made(Some(certificate::make(&keys, &names, now)?)))
 }
 
@@ -102,16 +108,20 @@ fn callings(object: &Temporal, api_ip: &str) -> Vec<String> {
     within.into_iter().chain(asked).chain(outside).collect()
 }
 
-/// What a certificate says of its names: where that changes, it is made anew.
-pub(crate) fn for_names(object: &Temporal, api_ip: &str) -> String {
-    hash(&json!(callings(object, api_ip)))
+/// What a certificate says of its names and of itself: where that changes, it is made anew.
+pub(crate) fn for_names(object: &Temporal, api_ip: &str, made: &Made) -> String {
+    mark(&callings(object, api_ip), &made.ca, &made.certificate)
+}
+
+fn mark(names: &[String], ca: &str, certificate: &str) -> String {
+    hash(&json!([names, ca, certificate]))
 }
 
 fn still_good(live: &Secret, key: &str, names: &[String], now: SystemTime) -> Option<Made> {
     let renewal: u64 = live.annotations().get(RENEWAL)?.parse().ok()?;
-    let is_for_these = live.annotations().get(FOR_NAMES)? == &hash(&json!(names));
-    let is_young = now < SystemTime::UNIX_EPOCH + Duration::from_secs(renewal);
     let part = |key| text(live, key).map(str::to_owned);
+    let is_for_these = live.annotations().get(FOR_NAMES)? == &mark(names, &part("ca.crt")?, &part("tls.crt")?);
+    let is_young = now < SystemTime::UNIX_EPOCH + Duration::from_secs(renewal);
     let is_of_key = text(live, "tls.key") == Some(key);
     (is_for_these && is_young && is_of_key).then_some(())?;
     Some(Made { key: key.to_owned(), ca: part("ca.crt")?, certificate: part("tls.crt")?, renewal })

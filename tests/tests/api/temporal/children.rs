@@ -22,9 +22,7 @@ use temporal_stack_common::{
     process::client::Counts,
 };
 
-use super::{
-    Subjects, complete, content, made, say, siblings, spec, waits_for_the_broker, with_controller, with_tls,
-};
+use super::{Subjects, complete, content, made, say, siblings, spec, waits_for_the_broker, with_controller, with_tls};
 use crate::step::{look, quiet};
 
 const API: &str = "temporal-temporal-api";
@@ -90,7 +88,13 @@ where
         look(space, controller).await?;
     }
     let after = space.api::<K>().get(name).await?;
-    ensure!(after.resource_version() == taken.resource_version(), "{reference} was written to");
+    // Kubernetes writes the status of some.
+    let told = |object: &K| -> Result<Value> {
+        let object = serde_json::to_value(object)?;
+        let meta = &object["metadata"];
+        Ok(json!([object["spec"], object["data"], meta["labels"], meta["annotations"], meta["ownerReferences"]]))
+    };
+    ensure!(told(&after)? == told(&taken)?, "{reference} was written to");
     space.api::<K>().delete(name, &DeleteParams::default()).await?;
     // What is stalled by an object that nobody watches is looked at again within half a minute.
     until(&space.api::<K>(), name, "been made", |made| made.uid() != taken.uid()).await?;

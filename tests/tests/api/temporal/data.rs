@@ -110,8 +110,7 @@ async fn data_have_an_owner_only_while_they_are_to_go_with_it_and_go_under_delet
         for name in KEYS {
             until_gone(&secrets, name).await?;
         }
-        // Nobody takes its protection off where there are no nodes; that it is on its way is enough.
-        until(&claims, VOLUME, "been deleted", |claim| claim.metadata.deletion_timestamp.is_some()).await.map(drop)
+        until_gone(&claims, VOLUME).await
     })
     .await;
 }
