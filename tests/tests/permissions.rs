@@ -1,4 +1,5 @@
-//! What is granted is used, nothing else is granted, and no controller asks for another one's kind. Runs after `api`, whose controllers leave word of what they used.
+//! What is granted is used, nothing else is granted, and no controller asks for another one's kind, but for Temporal's, which
+//! watches those that it refers to. Runs after `api`, whose controllers leave word of what they used.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,8 @@ use e2e::{
     controller::{Permission, used_permissions},
 };
 use temporal_stack_common::{
-    api::{GROUP, IpfsCluster, MessageQueue, PostgresDatabase},
+    api::{GROUP, IpfsCluster, MessageQueue, PostgresDatabase, Temporal},
+    component::Component as _,
     driver::{lease_rules, rules},
 };
 
@@ -34,6 +36,41 @@ const IPFS: Elsewhere = &[
     ),
     LEASE,
 ];
+
+const TEMPORAL: Elsewhere = &[
+    ("create jobs.batch", "the tables are made when the broker has answered"),
+    (
+        "get jobs.batch",
+        "read when one of that name is there that belongs to somebody else, and that is tried after the same",
+    ),
+    (
+        "patch jobs.batch",
+        "whose it is, is set when another has made it, and it is looked at after the broker has answered",
+    ),
+    ("create statefulsets.apps", "the key server is made when the tables are there"),
+    ("get statefulsets.apps", "read when one of that name is there that belongs to somebody else, after the same"),
+    ("create deployments.apps", "workers and API are made when the key server answers"),
+    ("get deployments.apps", "read when one of that name is there that belongs to somebody else, after the same"),
+    ("delete pods", "the key server's pod is restarted when its template is another, which takes one that ran"),
+    LEASE,
+];
+
+/// Whether a controller may ask for that of another one's kind: only to read, and only of one that its own refers to.
+fn is_neighbours<K: Subject>(used: &Permission) -> bool {
+    let is_read = ["list", "watch"].contains(&used.verb.as_str());
+    is_read && K::Component::neighbours().iter().any(|kind| kind.group == used.group && kind.plural == used.resource)
+}
+
+#[test]
+fn temporal_alone_refers_to_other_kinds() {
+    assert!(<PostgresDatabase as Subject>::Component::neighbours().is_empty());
+    assert!(<MessageQueue as Subject>::Component::neighbours().is_empty());
+    assert!(<IpfsCluster as Subject>::Component::neighbours().is_empty());
+    let mut referred: Vec<String> =
+        <Temporal as Subject>::Component::neighbours().into_iter().map(|kind| kind.kind).collect();
+    referred.sort_unstable();
+    assert_eq!(referred, ["IpfsCluster", "MessageQueue", "PostgresDatabase"]);
+}
 
 fn granted<K: Subject>() -> BTreeSet<Permission> {
     let mut granted = BTreeSet::new();
@@ -61,6 +98,7 @@ async fn is_used<K: Subject>(elsewhere: Elsewhere) -> Result<()> {
     let siblings: Vec<&Permission> = used
         .iter()
         .filter(|used| used.group == GROUP && used.resource.split('/').next() != Some(&*K::plural(&())))
+        .filter(|used| !is_neighbours::<K>(used))
         .collect();
     println!("{}: {} granted, {} used", K::PROGRAM, granted.len(), used.len());
     assert!(siblings.is_empty(), "asked for another controller's kind: {siblings:?}");
@@ -91,9 +129,15 @@ async fn what_is_granted_to_the_ipfs_controller_is_used_and_nothing_else_is() ->
     is_used::<IpfsCluster>(IPFS).await
 }
 
+#[tokio::test]
+async fn what_is_granted_to_the_temporal_controller_is_used_and_nothing_else_is() -> Result<()> {
+    is_used::<Temporal>(TEMPORAL).await
+}
+
 #[test]
 fn what_is_excused_is_granted() {
     is_granted::<PostgresDatabase>(DATABASE);
     is_granted::<MessageQueue>(QUEUE);
     is_granted::<IpfsCluster>(IPFS);
+    is_granted::<Temporal>(TEMPORAL);
 }

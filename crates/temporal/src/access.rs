@@ -141,6 +141,10 @@ pub(crate) fn users_broker(settings: &Settings) -> Result<Broker, Progress> {
     let Ok(parsed) = uri.parse::<lapin::uri::AMQPUri>() else {
         return Err(wrong(settings, key::RABBITMQ_URL, "is no AMQP URI", by));
     };
+    if parsed.scheme == lapin::uri::AMQPScheme::AMQPS {
+        let what = "asks for TLS, which the controller does not speak with a broker";
+        return Err(wrong(settings, key::RABBITMQ_URL, what, by));
+    }
     if ["127.0.0.1", "localhost", "::1"].contains(&parsed.authority.host.as_str()) {
         return Err(wrong(settings, key::RABBITMQ_URL, "names this very pod, where no broker is", by));
     }
@@ -168,7 +172,7 @@ pub(crate) fn users_ipfs(settings: &Settings) -> Result<Ipfs, Progress> {
 }
 
 /// Whether it is a name or an address; what looks like an address must be one.
-fn is_host(host: &str) -> bool {
+pub(crate) fn is_host(host: &str) -> bool {
     if host.parse::<std::net::IpAddr>().is_ok() {
         return host != "0.0.0.0" && host != "::";
     }

@@ -43,7 +43,9 @@ pub(crate) fn actions(object: &Temporal, observed: &Observed) -> Vec<Action> {
     if let Ok(found) = observed.tables.as_ref()
         && step >= Step::Krab
     {
-        let wanted = observed.admins.iter().filter_map(|admin| admin.username.as_ref().ok());
+        // Only those that it has made itself, and once: somebody may have registered under the name, or taken the right away.
+        let made = observed.admins.iter().filter(|admin| admin.run.as_ref().is_some_and(|run| run.is_done));
+        let wanted = made.filter_map(|admin| admin.username.as_ref().ok());
         let without = wanted.filter(|name| found.accounts.contains(*name) && !found.admins.contains(*name));
         actions.extend(without.map(|username| Action::MakeAdmin { username: username.clone() }));
     }

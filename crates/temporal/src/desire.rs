@@ -49,7 +49,8 @@ pub(crate) fn desire(object: &Temporal, observed: &Observed, defaults: &Defaults
     manifests.extend(environments(object, observed));
     let claim = volume::claim(&names::volume(object), &object.spec.krab.storage);
     manifests.push(Manifest::new(&claim).existing().data(policy));
-    if step >= Step::Migration || observed.migration.is_some() {
+    manifests.extend(unfinished(object, observed, step).map(|name| kept::<Job>(name)));
+    if step >= Step::Migration {
         manifests.push(Manifest::new(&job::migration(object, observed, defaults)).once(&[]));
     }
     if step >= Step::Krab {
@@ -72,12 +73,15 @@ pub(crate) fn desire(object: &Temporal, observed: &Observed, defaults: &Defaults
     manifests.extend(object.spec.ingress.iter().map(|ingress| Manifest::new(&service::ingress(object, ingress))));
     if step >= Step::Krab {
         manifests.extend(job::accounts(object, observed, defaults).iter().map(|job| Manifest::new(job).once(&[])));
-    } else {
-        let under_way = observed.admins.iter().filter(|admin| admin.run.is_some());
-        manifests.extend(under_way.map(|admin| kept::<Job>(&account_name(object, &admin.secret))));
     }
     manifests.push(Manifest::new(&secret::binding(object, observed)));
     manifests
+}
+
+/// The Jobs that are not to be decided about yet.
+fn unfinished<'a>(object: &'a Temporal, observed: &'a Observed, step: Step) -> impl Iterator<Item = &'a String> {
+    let is_open = move |name: &&String| step < Step::Migration || (step < Step::Krab && job::is_account(object, name));
+    observed.jobs.iter().filter(is_open)
 }
 
 /// The environments, as far as they are known; else what there is, where something reads it.

@@ -77,6 +77,7 @@ pub(crate) fn unmade() -> Observed {
         tables: Ok(Found { missing: names::TABLES.to_vec(), ..Found::default() }),
         queues: Ok(Vec::new()),
         admins: Vec::new(),
+        jobs: Vec::new(),
         running: BTreeMap::new(),
         revived: BTreeMap::new(),
         restart: None,

@@ -71,6 +71,8 @@ pub struct Observed {
     pub(crate) queues: Asked<Vec<Queue>>,
     /// Whom the spec wants as administrators.
     pub(crate) admins: Vec<Admin>,
+    /// The Jobs that are there.
+    pub(crate) jobs: Vec<String>,
     /// The children that run something, by name: what each still lacks.
     pub(crate) running: BTreeMap<String, Option<String>>,
     /// The pods for whose sake the parts were made anew last, or are to be now.
@@ -180,7 +182,8 @@ pub(crate) async fn observe(object: &Temporal, world: &World<'_>, defaults: &Def
     let restart = workload::restart_asked(object, children, &names::krab(object));
     let api_ip = service_ip(children, &names::api(object));
     let tls = tls::tls(object, &settings, api_ip.as_deref(), world).await?;
-    let migration = run(children, &desire::migration_name(object, &image, restart.as_deref()));
+    let migration =
+        run(children, &desire::migration_name(object, &image, database.access.as_ref(), restart.as_deref()));
     let admins = admins(object, world).await?;
     let wanted: Vec<String> = admins.iter().filter_map(|admin| admin.username.clone().ok()).collect();
     let tables = match &database.access {
@@ -212,6 +215,7 @@ pub(crate) async fn observe(object: &Temporal, world: &World<'_>, defaults: &Def
         tables,
         queues,
         admins,
+        jobs: children.all::<Job>().iter().map(ResourceExt::name_any).collect(),
         running: running(object, children),
         restart,
         krab_ip: service_ip(children, &names::krab(object)),
@@ -257,9 +261,41 @@ async fn obstacle(object: &Temporal, world: &World<'_>) -> Result<Option<Progres
         return Ok(Some(Progress::Stalled { reason: reason::INVALID_SPEC, message }));
     }
     let claim = world.children.find::<PersistentVolumeClaim>(&names::volume(object));
+    if let Some(obstacle) = lost_keys(object, world.children, claim.is_some()).or_else(|| strange_names(object)) {
+        return Ok(Some(obstacle));
+    }
     let storage = &object.spec.krab.storage;
     let obstacle = volume::obstacle_to_any("spec.krab.storage", storage, &[claim], world).await;
     obstacle.map_err(read("the StorageClasses".to_owned()))
+}
+
+/// Other keys than those that the volume was written with would make it unreadable.
+fn lost_keys(object: &Temporal, children: &Children, has_volume: bool) -> Option<Progress> {
+    let name = names::keys(object);
+    let volume = names::volume(object);
+    let (reason, what) = match children.find::<Secret>(&name) {
+        None if has_volume => (reason::SECRET_MISSING, "is gone".to_owned()),
+        Some(secret) => {
+            let lost =
+                [desire::JWT, desire::KRAB, desire::KEYSTORE].into_iter().find(|key| text(&secret, key).is_none())?;
+            (reason::SECRET_INCOMPLETE, format!("has lost its key {lost}"))
+        }
+        None => return None,
+    };
+    let message = format!(
+        "Secret/{name} {what}, and PersistentVolumeClaim/{volume} cannot be read without it; restore it, or delete what is left of both, and the pod of the key server, to begin without the keys of users"
+    );
+    Some(Progress::Stalled { reason, message })
+}
+
+/// Names that no certificate can have.
+fn strange_names(object: &Temporal) -> Option<Progress> {
+    let of_tls = object.spec.tls.iter().flat_map(|tls| tls.names.iter().map(|name| ("spec.tls.names", name)));
+    let of_ingress = object.spec.ingress.iter().map(|ingress| ("spec.ingress.host", &ingress.host));
+    let is_name = |name: &str| access::is_host(name.strip_prefix("*.").unwrap_or(name));
+    let (field, name) = of_tls.chain(of_ingress).find(|(_, name)| !is_name(name))?;
+    let message = format!("{field}: {name:?} is no name or address of a host; correct it");
+    Some(Progress::Stalled { reason: reason::INVALID_SPEC, message })
 }
 
 fn keys(object: &Temporal, children: &Children) -> Option<Keys> {

@@ -93,7 +93,12 @@ fn migration(object: &Temporal, observed: &Observed) -> Option<Progress> {
     match &observed.tables {
         Err(failure) => some(UNREACHABLE, format!("the tables cannot be looked at: {failure}; it is tried again")),
         Ok(found) if !found.missing.is_empty() => {
-            let name = crate::desire::migration_name(object, image, observed.restart.as_deref());
+            let name = crate::desire::migration_name(
+                object,
+                image,
+                observed.database.access.as_ref(),
+                observed.restart.as_deref(),
+            );
             let message = format!(
                 "the migration of {image} has ended without complaint, and the tables {} are not there; see kubectl logs job/{name}, mend the cause, and give the annotation {} a new value to run it again",
                 found.missing.join(", "),

@@ -4,7 +4,7 @@ use temporal_stack_common::{
     api::{BindingReference, Temporal, TemporalStatus},
     binding::authority,
     component::Progress,
-    condition::{Reason, Statement, reason},
+    condition::{Reason, Statement},
 };
 
 use crate::{
@@ -27,6 +27,8 @@ const AS_WANTED: Reason = Reason::new("AsWanted");
 const CONSUMERS_MISSING: Reason = Reason::new("ConsumersMissing");
 /// An account is not made yet.
 const ADMIN_MISSING: Reason = Reason::new("AdminMissing");
+/// An account that the controller has not made has not all rights.
+const NOT_ADMIN: Reason = Reason::new("NotAdmin");
 
 /// Where the API answers within the cluster.
 pub(crate) fn url(object: &Temporal, observed: &Observed) -> String {
@@ -62,23 +64,31 @@ fn unserved(object: &Temporal, observed: &Observed) -> Option<(Reason, String)> 
     Some((CONSUMERS_MISSING, message))
 }
 
-/// The first account that is not as the spec wants it.
+/// The first account that is being made.
 fn admins(observed: &Observed) -> Option<(Reason, String)> {
-    // What the user must mend comes before what comes by itself, and can be told from the beginning.
-    let wrong = observed.admins.iter().find_map(|admin| admin.username.as_ref().err());
-    if let Some(wrong) = wrong {
-        return Some(wrong.clone());
-    }
     let found = observed.tables.as_ref().ok()?;
-    observed.admins.iter().find_map(|Admin { secret, username, run }| match username {
-        Err(wrong) => Some(wrong.clone()),
-        Ok(name) if !found.accounts.contains(name) => {
+    observed.admins.iter().find_map(|Admin { secret, username, run }| {
+        let name = username.as_ref().ok()?;
+        if !found.accounts.contains(name) {
             let trouble = run.as_ref().and_then(|run| run.trouble.as_deref());
             let trouble = trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
-            Some((ADMIN_MISSING, format!("the account of Secret/{secret} is being made{trouble}")))
+            return Some((ADMIN_MISSING, format!("the account of Secret/{secret} is being made{trouble}")));
         }
-        Ok(name) if !found.admins.contains(name) => {
-            Some((ADMIN_MISSING, format!("the account {name} is being given all rights")))
+        let is_ours = run.is_some() && !found.admins.contains(name);
+        is_ours.then(|| (ADMIN_MISSING, format!("the account {name} is being given all rights")))
+    })
+}
+
+/// The first account that is for the user to see to.
+fn admins_of_others(observed: &Observed) -> Option<(Reason, String)> {
+    let found = observed.tables.as_ref().ok()?;
+    observed.admins.iter().find_map(|Admin { username, .. }| match username {
+        Err(wrong) => Some(wrong.clone()),
+        Ok(name) if found.accounts.contains(name) && !found.admins.contains(name) => {
+            let message = format!(
+                "the account {name} was there before, or its rights were taken away; to give them, run the program's own command: temporal admin {name}"
+            );
+            Some((NOT_ADMIN, message))
         }
         Ok(_) => None,
     })
@@ -112,7 +122,11 @@ pub(crate) fn statements(object: &Temporal, observed: &Observed) -> Vec<Statemen
     if is_migrated {
         statements.push(state(QUEUES_SERVED, unserved(object, observed), "every queue has its consumers"));
         if !observed.admins.is_empty() && !is_admin_wrong {
-            statements.push(state(ADMINS_MADE, admins(observed), "the accounts of spec.admins are there"));
+            statements.push(state(
+                ADMINS_MADE,
+                admins(observed).or_else(|| admins_of_others(observed)),
+                "the accounts of spec.admins are there",
+            ));
         }
     }
     statements

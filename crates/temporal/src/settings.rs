@@ -10,6 +10,8 @@ use temporal_stack_common::{
     config::{self, Reading},
 };
 
+use crate::names;
+
 /// The default name of the user's ConfigMap.
 pub(crate) const CONFIG: &str = "temporal-config";
 /// The longest value that a variable may have, in bytes: a program with a longer one does not start.
@@ -96,6 +98,7 @@ impl Settings {
         }
         let mut settings = Self { variables, written, reading, source };
         settings.pair_of_certificates();
+        settings.places();
         settings
     }
 
@@ -134,6 +137,32 @@ impl Settings {
             }
         }
         told.statement(&self.source)
+    }
+
+    /// Files and directories that would be in each other's place.
+    fn places(&mut self) {
+        let own = ["/tmp", names::KEYSTORE, names::RTNS];
+        let place = |settings: &Self, key: &str| settings.get(key).map(|path| path.trim_end_matches('/').to_owned());
+        if place(self, key::LOG_DIR).is_some_and(|path| own.contains(&path.as_str())) {
+            self.variables.remove(key::LOG_DIR);
+            self.reading
+                .refused
+                .push(format!("{} is a directory that something else is in; name another", key::LOG_DIR));
+        }
+        let logs = place(self, key::LOG_DIR);
+        let (one, other) = (place(self, key::CERTIFICATE), place(self, key::CERTIFICATE_KEY));
+        let is_taken = |path: &Option<String>| {
+            path.as_deref().is_some_and(|path| own.contains(&path) || Some(path) == logs.as_deref())
+        };
+        if one.is_some() && (one == other || is_taken(&one) || is_taken(&other)) {
+            self.variables.remove(key::CERTIFICATE);
+            self.variables.remove(key::CERTIFICATE_KEY);
+            self.reading.refused.push(format!(
+                "{} and {} must be two files, and no directory that something else is in; until then the API speaks no TLS",
+                key::CERTIFICATE,
+                key::CERTIFICATE_KEY
+            ));
+        }
     }
 
     fn pair_of_certificates(&mut self) {

@@ -60,7 +60,7 @@ pub(crate) async fn look(database: &Database, names: &[String]) -> Result<Found,
         let mut found =
             Found { missing: TABLES.into_iter().filter(|table| !there.contains(*table)).collect(), ..Found::default() };
         if !names.is_empty() && there.contains("users") {
-            let of_accounts = "SELECT user_name, coalesce(admin_access, false) FROM users WHERE user_name = ANY($1)";
+            let of_accounts = "SELECT user_name, coalesce(admin_access, false) FROM users WHERE user_name = ANY($1) AND deleted_at IS NULL";
             for row in client.query(of_accounts, &[&names]).await.map_err(|error| statement(&error))? {
                 let name: String = row.get(0);
                 if row.get(1) {

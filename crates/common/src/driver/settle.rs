@@ -54,7 +54,15 @@ pub fn deployed(deployment: &Deployment) -> Option<String> {
     if status.observed_generation != deployment.metadata.generation {
         return Some("its newest revision has not been taken up yet".to_owned());
     }
-    ready(status.updated_replicas.unwrap_or(0).min(status.ready_replicas.unwrap_or(0)), wanted)
+    let updated = status.updated_replicas.unwrap_or(0);
+    // Those of an older template may be ready for those of the newest.
+    let older = status.replicas.unwrap_or(0) - updated;
+    if older > 0 {
+        return Some(format!(
+            "{older} pods of its former template are left, {updated} of {wanted} of the newest are there"
+        ));
+    }
+    ready(updated.min(status.ready_replicas.unwrap_or(0)), wanted)
 }
 
 fn ready(ready: i32, wanted: i32) -> Option<String> {
@@ -147,14 +155,26 @@ pub fn is_ready(pod: &Pod) -> bool {
         && ready.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-/// Whether the pod has done what it was for, as that of a job: it will not be ready any more.
+/// Whether the pod has ended for good, as that of a job does, or one that was evicted: it will not be ready any more.
 pub(super) fn is_done(pod: &Pod) -> bool {
-    pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Succeeded")
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deployment_lacks_something_while_an_old_pod_serves_for_a_new_one() {
+        let status =
+            serde_json::json!({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 1});
+        let mut rolling: Deployment =
+            serde_json::from_value(serde_json::json!({"metadata": {"generation": 2}, "status": status})).unwrap();
+        assert!(deployed(&rolling).unwrap().contains("1 pods of its former template"));
+        rolling.status.as_mut().unwrap().replicas = Some(1);
+        assert_eq!(deployed(&rolling), None);
+    }
 
     #[test]
     fn the_last_words_are_two_lines_and_not_too_long() {

@@ -71,7 +71,8 @@ fn template(
         role.resources(object),
         object.spec.bridge == Bridge::On,
         ipfs,
-        certificate.as_ref().map(|certificate| &certificate.version),
+        certificate.as_ref().map(|certificate| [&certificate.secret, &certificate.version]),
+        (role == Role::Api).then_some(object.spec.api.drain_seconds),
         observed.restart,
         observed.revived.get(&role),
     ]);

@@ -16,7 +16,9 @@ use temporal_stack_common::{
 
 use super::pod;
 use crate::{
-    Defaults, names,
+    Defaults,
+    access::Database,
+    names,
     observe::{Admin, Observed},
 };
 
@@ -28,9 +30,20 @@ const FLAGS: [&str; 1] = ["-db.no_ssl"];
 /// It is run again until it ends well: the database may be away for a while.
 const AGAIN_AND_AGAIN: i32 = i32::MAX;
 
-/// The Job that makes the tables for an image. Another request for a restart runs it again.
-pub(crate) fn migration_name(object: &Temporal, image: &str, restart: Option<&str>) -> String {
-    names::child(object, &format!("migrate-{}", &hash(&json!([image, restart]))[..10]))
+/// The Job that makes the tables for an image, in a database. Another request for a restart runs it again.
+pub(crate) fn migration_name(
+    object: &Temporal,
+    image: &str,
+    database: Option<&Database>,
+    restart: Option<&str>,
+) -> String {
+    let place = database.map(|database| (&database.host, database.port));
+    names::child(object, &format!("migrate-{}", &hash(&json!([image, place, restart]))[..10]))
+}
+
+/// Whether a Job makes an account.
+pub(super) fn is_account(object: &Temporal, name: &str) -> bool {
+    name.starts_with(&names::child(object, "account-"))
 }
 
 /// The Job that makes the account which a Secret describes.
@@ -40,15 +53,22 @@ pub(crate) fn account_name(object: &Temporal, secret: &str) -> String {
 
 /// Makes the tables.
 pub(super) fn migration(object: &Temporal, observed: &Observed, defaults: &Defaults) -> Job {
-    let name = migration_name(object, &observed.image, observed.restart.as_deref());
+    let database = observed.database.access.as_ref();
+    let name = migration_name(object, &observed.image, database, observed.restart.as_deref());
     run(name, "migrate", &["migrate"], object, observed, defaults)
 }
 
-/// Makes the accounts that are not there yet.
+/// Makes the accounts that are not there yet. Each stays until it has ended and its account has the rights that are due to it:
+/// it is how the controller knows that it made it.
 pub(super) fn accounts(object: &Temporal, observed: &Observed, defaults: &Defaults) -> Vec<Job> {
     let Ok(found) = &observed.tables else { return Vec::new() };
-    let is_missing = |admin: &&Admin| admin.username.as_ref().is_ok_and(|name| !found.accounts.contains(name));
-    let missing = observed.admins.iter().filter(is_missing);
+    let is_due = |admin: &&Admin| {
+        admin
+            .username
+            .as_ref()
+            .is_ok_and(|name| !found.accounts.contains(name) || (admin.run.is_some() && !found.admins.contains(name)))
+    };
+    let missing = observed.admins.iter().filter(is_due);
     missing
         .map(|admin| {
             let name = account_name(object, &admin.secret);

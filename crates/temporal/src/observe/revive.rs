@@ -13,7 +13,11 @@ use k8s_openapi::{
     jiff::{SignedDuration, Timestamp},
 };
 use kube::ResourceExt;
-use temporal_stack_common::{api::Temporal, cache::Children, driver};
+use temporal_stack_common::{
+    api::{Temporal, annotation},
+    cache::Children,
+    driver,
+};
 
 use crate::{
     broker::Queue,
@@ -24,8 +28,10 @@ use crate::{
 
 /// Annotation of pod templates: for the sake of which pod they were made anew.
 pub(crate) const REVIVED: &str = "temporal-stack.dev/revived";
-/// How long a worker may take to declare itself a consumer.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(45);
+/// How long a worker may take to declare itself a consumer, in seconds; twice as long each time that it was made anew.
+const PATIENCE: i64 = 45;
+/// How often it takes twice as long.
+const MOST: u32 = 6;
 
 /// What is known of the world that the pods are in.
 #[derive(Clone, Copy)]
@@ -53,30 +59,37 @@ pub(super) fn revived(
 ) -> BTreeMap<Role, String> {
     let pods: Vec<Pod> = children.all();
     let parts = WORKERS.into_iter().chain([Role::Api]);
-    let last = |role: Role| {
+    let of_role = |role: Role| {
         let deployment: Deployment = children.find(&names::child(object, role.name()))?;
-        deployment.spec?.template.metadata?.annotations?.remove(REVIVED)
+        let annotations = deployment.spec?.template.metadata?.annotations?;
+        let last = annotations.get(REVIVED);
+        // `<how often>-<the pod>`
+        let times: u32 = last.and_then(|last| last.split_once('-')?.0.parse().ok()).unwrap_or_default();
+        let is_newest = |pod: &&Pod| {
+            pod.labels().get(ROLE).map(String::as_str) == Some(role.name())
+                && pod.annotations().get(annotation::ROLL) == annotations.get(annotation::ROLL)
+                && pod.metadata.deletion_timestamp.is_none()
+        };
+        let stuck = pods.iter().filter(is_newest).find(|pod| is_stuck(role, pod, times, circumstances));
+        let now = stuck.map(|pod| format!("{}-{}", times + 1, pod.name_any()));
+        Some((role, now.or_else(|| last.cloned())?))
     };
-    let stuck = |role: Role| {
-        let of_role = pods.iter().filter(|pod| pod.labels().get(ROLE).map(String::as_str) == Some(role.name()));
-        let mut there = of_role.filter(|pod| pod.metadata.deletion_timestamp.is_none());
-        there.find(|pod| is_stuck(role, pod, circumstances)).map(ResourceExt::name_any)
-    };
-    parts.filter_map(|role| Some((role, stuck(role).or_else(|| last(role))?))).collect()
+    parts.filter_map(of_role).collect()
 }
 
-fn is_stuck(role: Role, pod: &Pod, circumstances: Circumstances<'_>) -> bool {
+fn is_stuck(role: Role, pod: &Pod, times: u32, circumstances: Circumstances<'_>) -> bool {
     let Some(since) = circumstances.ready_since else { return false };
     let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     let Some(program) = statuses.into_iter().find(|status| status.name == role.name()) else { return false };
     if ended(program).is_some_and(|ended| ended < since) && waits(program) {
         return true;
     }
+    let patience = SignedDuration::from_secs(PATIENCE << times.min(MOST));
     let queue = circumstances.queues.iter().find(|queue| Some(queue.name) == role.queue());
     let runs_for = |started: Timestamp| circumstances.now.duration_since(started.max(since));
     queue.is_some_and(|queue| queue.consumers == 0)
         && driver::pod_is_ready(pod)
-        && started(program).is_some_and(|started| runs_for(started) > PATIENCE)
+        && started(program).is_some_and(|started| runs_for(started) > patience)
 }
 
 fn waits(program: &ContainerStatus) -> bool {
@@ -126,22 +139,24 @@ mod tests {
         let ended = |second| json!({"terminated": {"exitCode": 1, "finishedAt": at(second)}});
         let (queues, now) = with_consumers(0, 200);
         let since = |ready_since| Circumstances { ready_since, queues: &queues, now };
-        assert!(is_stuck(Role::Cluster, &pod(&waits, &ended(90)), since(Some(at(100)))));
+        assert!(is_stuck(Role::Cluster, &pod(&waits, &ended(90)), 0, since(Some(at(100)))));
         // Ended by itself, with all that it needs: it would do so again.
-        assert!(!is_stuck(Role::Cluster, &pod(&waits, &ended(110)), since(Some(at(100)))));
-        assert!(!is_stuck(Role::Cluster, &pod(&waits, &ended(90)), since(None)));
+        assert!(!is_stuck(Role::Cluster, &pod(&waits, &ended(110)), 0, since(Some(at(100)))));
+        assert!(!is_stuck(Role::Cluster, &pod(&waits, &ended(90)), 0, since(None)));
     }
 
     #[test]
     fn a_worker_that_has_been_there_for_a_while_and_consumes_nothing_is_stuck() {
         let runs = json!({"running": {"startedAt": at(100)}});
-        let stuck = |consumers, now| {
+        let stuck = |consumers, times, now| {
             let (queues, now) = with_consumers(consumers, now);
             let circumstances = Circumstances { ready_since: Some(at(50)), queues: &queues, now };
-            is_stuck(Role::Cluster, &pod(&runs, &Value::Null), circumstances)
+            is_stuck(Role::Cluster, &pod(&runs, &Value::Null), times, circumstances)
         };
-        assert!(!stuck(0, 110));
-        assert!(stuck(0, 160));
-        assert!(!stuck(1, 160));
+        assert!(!stuck(0, 0, 110));
+        assert!(stuck(0, 0, 160));
+        assert!(!stuck(1, 0, 160));
+        assert!(!stuck(0, 1, 160), "that it was made anew did not help");
+        assert!(stuck(0, 1, 200));
     }
 }

@@ -51,8 +51,14 @@ fn what_runs_goes_on_unchanged_when_a_dependency_is_not_ready_any_more() {
     let object = whole();
     let mut observed = well(&object);
     observed.database.lack = Some(Progress::Waiting { reason: UNREACHABLE, message: "x".to_owned() });
+    observed.jobs = vec!["temporal-temporal-migrate-0".to_owned(), "temporal-temporal-account-0".to_owned()];
     let manifests = desire::desire(&object, &observed, &fixture::defaults());
-    for name in ["Deployment/temporal-temporal-api", "StatefulSet/temporal-temporal-krab"] {
+    for name in [
+        "Deployment/temporal-temporal-api",
+        "StatefulSet/temporal-temporal-krab",
+        "Job/temporal-temporal-migrate-0",
+        "Job/temporal-temporal-account-0",
+    ] {
         assert!(manifests.iter().any(|manifest| manifest.reference() == name), "{name} would be pruned");
         assert!(!applied(&observed).contains(&name.to_owned()), "{name} would be changed");
     }
@@ -81,4 +87,36 @@ fn a_queue_without_its_consumers_is_found() {
     assert_eq!(unserved(&whole(), &observed), None);
     observed.queues.as_mut().unwrap().iter_mut().for_each(|queue| queue.consumers = 0);
     assert_eq!(unserved(&whole(), &observed), Some((Role::Cluster, 0)));
+}
+
+#[test]
+fn another_database_is_migrated_too() {
+    let (object, observed) = (whole(), unmade());
+    let name = |database| desire::migration_name(&object, "temporal:1", database, None);
+    let here = observed.database.access.as_ref().unwrap();
+    let there = crate::access::Database { host: "other".to_owned(), ..here.clone() };
+    assert_ne!(name(Some(here)), name(Some(&there)));
+}
+
+#[test]
+fn only_an_account_that_was_made_here_gets_all_rights_and_only_once() {
+    use crate::{actions::actions, observe::Admin};
+    let mut observed = well(&whole());
+    let admin = |run| Admin { secret: "first".to_owned(), username: Ok("admin".to_owned()), run };
+    let found = |admins: &[&str]| crate::tables::Found {
+        accounts: ["admin".to_owned()].into(),
+        admins: admins.iter().map(|name| (*name).to_owned()).collect(),
+        ..Default::default()
+    };
+    observed.tables = Ok(found(&[]));
+    // Somebody has registered under the name, or the right was taken away.
+    observed.admins = vec![admin(None)];
+    assert_eq!(actions(&whole(), &observed), []);
+    // It is not whole before its run has ended.
+    observed.admins = vec![admin(Some(Run { is_done: false, trouble: None }))];
+    assert_eq!(actions(&whole(), &observed), []);
+    observed.admins = vec![admin(Some(Run { is_done: true, trouble: None }))];
+    assert_eq!(actions(&whole(), &observed).len(), 1);
+    observed.tables = Ok(found(&["admin"]));
+    assert_eq!(actions(&whole(), &observed), []);
 }

@@ -127,3 +127,15 @@ fn an_empty_config_map_says_nothing_and_another_name_is_used_for_messages() {
     let expected = Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, "ConfigMap/mine was taken as it is written");
     assert_eq!(settings.statement(), expected);
 }
+
+#[test]
+fn files_and_directories_in_each_others_place_are_refused() {
+    let settings = fixture::settings(&[
+        ("LOGDIR", "/tmp/"),
+        ("API_CONNECTION_CERTIFICATES_CERTPATH", "/a"),
+        ("API_CONNECTION_CERTIFICATES_KEYPATH", "/a"),
+    ]);
+    assert_eq!((settings.get(key::LOG_DIR), settings.certificate()), (None, None));
+    let said = format!("{:?}", settings.statement());
+    assert!(said.contains("name another") && said.contains("must be two files"), "{said}");
+}

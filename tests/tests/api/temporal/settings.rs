@@ -141,10 +141,10 @@ async fn what_is_too_much_for_a_variable_is_refused_and_what_is_too_much_to_list
         said(space, &json!({"UNKNOWN": much}), "False", "Refused", &["UNKNOWN is not passed"]).await?;
 
         // As many keys as there is room for.
-        let keys: Value = (0..12_000).map(|n| (format!("UNKNOWN_{n}_{}", "X".repeat(50)), json!("x"))).collect();
+        let keys: Value = (0..6_000).map(|n| (format!("UNKNOWN_{n}_{}", "X".repeat(50)), json!("x"))).collect();
         configure(space, CONFIG, &keys).await?;
         let honoured = space.condition_about(CONFIG_HONOURED, "True", "Adapted", &["is not a key"]).await?;
-        println!("what is said of 12000 unknown keys: {} bytes", honoured.message.len());
+        println!("what is said of 6000 unknown keys: {} bytes", honoured.message.len());
         ensure!(
             honoured.message.len() <= 32 * 1024,
             "a condition takes 32 KiB, this one has {}",

@@ -40,9 +40,9 @@ where
     K: DeserializeOwned,
 {
     let labels = json!({label::MANAGED_BY: label::STACK, label::COMPONENT: "temporal", label::INSTANCE: NAME});
-    // Without the last words of it: those are set when the child is seen.
+    // Not its controller yet: that is set when the child is seen.
     let mut reference = json!(owner.controller_owner_ref(&()));
-    reference.as_object_mut().map(|reference| reference.remove("blockOwnerDeletion"));
+    reference.as_object_mut().map(|reference| reference.remove("controller"));
     let object = json!({"metadata": {"name": name, "labels": labels, "ownerReferences": [reference]}, "spec": spec});
     space.api::<K>().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
     Ok(())
@@ -98,7 +98,7 @@ async fn nothing_that_runs_is_touched_when_a_neighbour_is_not_ready_any_more<K: 
         running(space, &object).await?;
         // Their owner is written in full.
         let is_taken_care_of = |set: &StatefulSet| {
-            set.metadata.owner_references.iter().flatten().any(|owner| owner.block_owner_deletion == Some(true))
+            set.metadata.owner_references.iter().flatten().any(|owner| owner.controller == Some(true))
         };
         until(&space.api(), "temporal-temporal-krab", "been taken care of", is_taken_care_of).await?;
         quiet(space, controller).await?;
