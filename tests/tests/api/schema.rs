@@ -31,14 +31,14 @@ use crate::step::complete;
 pub(crate) static SCHEMA: Mutex<()> = Mutex::const_new(());
 
 /// An object that is past the schema: its name, its spec, and what the controller says about it.
-type Past = (String, Value, Vec<&'static str>);
+pub(crate) type Past = (String, Value, Vec<&'static str>);
 
 fn two_providers<K: Subject>() -> Past {
     let told = vec!["spec.provider", K::PROVIDER, "both", "external", "name one of them"];
     ("two-providers".to_owned(), json!({"provider": {K::PROVIDER: {}, "external": {"secretName": "x"}}}), told)
 }
 
-fn unparsable() -> Past {
+pub(crate) fn unparsable() -> Past {
     let told = vec!["deletionPolicy", "does not parse", "correct the field"];
     ("unparsable".to_owned(), json!({"deletionPolicy": {"never": true}}), told)
 }
@@ -69,7 +69,7 @@ fn without_validations(schema: &mut Value) {
 }
 
 /// Puts objects into a namespace past the schema, which is in force again afterwards.
-async fn put_past_the_schema<K: Subject>(space: &Space, objects: &[Past]) -> Result<()> {
+pub(crate) async fn put_past_the_schema<K: Subject>(space: &Space, objects: &[Past]) -> Result<()> {
     let kinds = Api::<CustomResourceDefinition>::all(space.client.clone());
     kinds.patch(K::crd_name(), &PatchParams::apply("e2e").force(), &Patch::Apply(loosened::<K>()?)).await?;
     let (first, spec, _) = &objects[0];
@@ -113,7 +113,7 @@ async fn until_result<F: Future<Output = Result<()>>>(attempt: impl Fn() -> F, s
 }
 
 /// Waits until the object is stalled for this reason, and returns what it says.
-async fn stalled<K: Subject>(space: &Space, name: &str, reason: &str) -> Result<Condition> {
+pub(crate) async fn stalled<K: Subject>(space: &Space, name: &str, reason: &str) -> Result<Condition> {
     let stalled = |object: &DynamicObject| {
         let conditions = object.data["status"]["conditions"].clone();
         let conditions: Vec<Condition> = serde_json::from_value(conditions).unwrap_or_default();

@@ -95,7 +95,7 @@ async fn a_broker_that_does_not_answer_is_named_without_its_password() {
         for uri in [
             format!("amqp://app:{PASSWORD}@127.0.0.1:none/temporal"),
             format!("amqp://app:{PASSWORD}@/temporal"),
-            format!("{PASSWORD}"),
+            PASSWORD.to_string(),
             format!("http://app:{PASSWORD}@127.0.0.1:1/"),
         ] {
             bind::<MessageQueue>(space, &json!({"uri": uri})).await?;

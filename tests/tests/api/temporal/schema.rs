@@ -1,12 +1,14 @@
 //! What the API server refuses, and what the controller says of what got past it.
 
 use anyhow::{Result, bail, ensure};
-use e2e::{Space, Subject as _, prepare::api_server, with_namespace};
+use e2e::{
+    Controller, Space, Subject as _, prepare::api_server, snapshot::children, subject::assert_told, with_namespace,
+};
 use serde_json::{Value, json};
 use temporal_stack_common::api::Temporal;
 
-use super::{siblings, spec, waits_for_the_broker, with_controller};
-use crate::schema::{SCHEMA, put};
+use super::{complete, siblings, spec, waits_for_the_broker, with_controller};
+use crate::schema::{SCHEMA, put, put_past_the_schema, stalled, unparsable};
 
 #[tokio::test]
 async fn the_api_server_refuses_what_no_temporal_can_be_and_says_why() {
@@ -52,6 +54,26 @@ async fn the_api_server_refuses_what_no_temporal_can_be_and_says_why() {
         // Just what is allowed.
         let most = json!({"api": {"replicas": 100, "drainSeconds": 3600}, "workers": {"pin": {"replicas": 0}}});
         put::<Temporal>(space, &"x".repeat(35), &most, true).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_temporal_that_does_not_parse_is_told_so_and_the_others_go_on() {
+    let cluster = &api_server().await.expect("an API server");
+    let schema = SCHEMA.lock().await;
+    with_namespace(cluster, async |space| {
+        let past = unparsable();
+        put_past_the_schema::<Temporal>(space, std::slice::from_ref(&past)).await?;
+        drop(schema);
+
+        let controller = Controller::start::<Temporal>(space).await?;
+        let (name, _, told) = &past;
+        assert_told(&stalled::<Temporal>(space, name, "Unparsable").await?, told)?;
+        ensure!(children(space).await?.is_empty(), "something was made");
+        siblings(space).await?;
+        space.one::<Temporal>().create(&spec(&json!({}))).await?;
+        complete(&space.one(), &controller).await.map(drop)
     })
     .await;
 }
