@@ -79,18 +79,21 @@ fn admins(observed: &Observed) -> Option<(Reason, String)> {
     })
 }
 
-/// The first account that is for the user to see to.
+/// The first Secret that describes no account.
+fn described_wrongly(observed: &Observed) -> Option<(Reason, String)> {
+    observed.admins.iter().find_map(|admin| admin.username.as_ref().err().cloned())
+}
+
+/// The first account without all rights that the controller is not to give them.
 fn admins_of_others(observed: &Observed) -> Option<(Reason, String)> {
     let found = observed.tables.as_ref().ok()?;
-    observed.admins.iter().find_map(|Admin { username, .. }| match username {
-        Err(wrong) => Some(wrong.clone()),
-        Ok(name) if found.accounts.contains(name) && !found.admins.contains(name) => {
-            let message = format!(
-                "the account {name} was there before, or its rights were taken away; to give them, run the program's own command: temporal admin {name}"
-            );
-            Some((NOT_ADMIN, message))
-        }
-        Ok(_) => None,
+    let names = observed.admins.iter().filter_map(|admin| admin.username.as_ref().ok());
+    let mut without = names.filter(|name| found.accounts.contains(*name) && !found.admins.contains(*name));
+    without.next().map(|name| {
+        let message = format!(
+            "the account {name} was there before, or its rights were taken away; to give them, run the program's own command: temporal admin {name}"
+        );
+        (NOT_ADMIN, message)
     })
 }
 
@@ -105,10 +108,10 @@ pub(crate) fn statements(object: &Temporal, observed: &Observed) -> Vec<Statemen
         None => Statement::holds(kind, AS_WANTED, well),
         Some((reason, message)) => Statement::fails(kind, reason, message),
     };
-    let is_admin_wrong = observed.admins.iter().any(|admin| admin.username.is_err());
-    if is_admin_wrong {
-        statements.push(state(ADMINS_MADE, admins(observed), ""));
-    }
+    let wrong = described_wrongly(observed);
+    let is_admin_wrong = wrong.is_some();
+    // Known whatever else is missing.
+    statements.extend(wrong.map(|(reason, message)| Statement::fails(ADMINS_MADE, reason, message)));
     let lack = order::dependencies(observed).map(of);
     let is_lacking = lack.is_some();
     statements.push(state(DEPENDENCIES_READY, lack, "the database, the message queue and the IPFS cluster are Ready"));

@@ -38,7 +38,7 @@ async fn delete(space: &Subjects<'_>) -> Result<()> {
     until_gone(&space.objects(), NAME).await
 }
 
-/// The claim of a key server that ran before.
+/// The claim of a key server, as its set makes it.
 async fn volume(space: &Subjects<'_>) -> Result<Option<String>> {
     let claim = json!({
         "metadata": {"name": VOLUME, "labels": {
@@ -61,8 +61,10 @@ async fn volume(space: &Subjects<'_>) -> Result<Option<String>> {
 async fn under_retain_the_keys_and_the_volume_stay_and_are_taken_over_by_an_object_of_the_same_name() {
     with_controller(async |space, controller| {
         with_tls(space).await?;
-        let claim = volume(space).await?;
         let first = made(space, controller, &json!({})).await?;
+        let claim = volume(space).await?;
+        let is_taken = |claim: &PersistentVolumeClaim| claim.annotations().contains_key(annotation::OWNER);
+        until(&space.api(), VOLUME, "been taken care of", is_taken).await?;
         let before = keys(space).await?;
         delete(space).await?;
         for name in ["temporal-temporal-environment", "temporal-temporal-binding", "temporal-temporal-certificate"] {
@@ -94,8 +96,8 @@ async fn under_retain_the_keys_and_the_volume_stay_and_are_taken_over_by_an_obje
 async fn data_have_an_owner_only_while_they_are_to_go_with_it_and_go_under_delete() {
     with_controller(async |space, controller| {
         with_tls(space).await?;
-        volume(space).await?;
         made(space, controller, &json!({})).await?;
+        volume(space).await?;
         let (secrets, claims) = (space.api::<Secret>(), space.api::<PersistentVolumeClaim>());
         for (policy, owners) in [("Delete", 1), ("Retain", 0), ("Delete", 1)] {
             space.patch(&json!({"spec": {"deletionPolicy": policy}})).await?;

@@ -131,8 +131,6 @@ async fn nothing_that_runs_is_touched_when_a_neighbour_is_not_ready_any_more<K: 
 async fn what_an_earlier_controller_has_left_goes() {
     with_controller(async |space, controller| {
         let object = made(space, controller, &json!({})).await?;
-        plant::<Job>(space, &object, "temporal-temporal-old", json!({"template": template("old", "OnFailure")}))
-            .await?;
         plant::<StatefulSet>(space, &object, "temporal-temporal-old", replicated("old")).await?;
         let mut deployed = replicated("old");
         deployed.as_object_mut().map(|spec| spec.remove("serviceName"));
@@ -140,7 +138,6 @@ async fn what_an_earlier_controller_has_left_goes() {
         plant::<NetworkPolicy>(space, &object, "temporal-temporal-old", json!({"podSelector": {}})).await?;
         let service = json!({"ports": [{"port": 80}]});
         plant::<k8s_openapi::api::core::v1::Service>(space, &object, "temporal-temporal-old", service).await?;
-        until_gone(&space.api::<Job>(), "temporal-temporal-old").await?;
         until_gone(&space.api::<StatefulSet>(), "temporal-temporal-old").await?;
         until_gone(&space.api::<Deployment>(), "temporal-temporal-old").await?;
         until_gone(&space.api::<NetworkPolicy>(), "temporal-temporal-old").await?;
