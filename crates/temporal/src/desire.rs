@@ -66,9 +66,10 @@ pub(crate) fn desire(object: &Temporal, observed: &Observed, defaults: &Defaults
             manifests.extend(kept_if_there::<Deployment>(&names::child(object, role.name()), observed));
         }
     }
-    if object.spec.api.replicas > 1 {
-        let budget = workload::one_at_a_time(names::api(object), pod::selector(object, Role::Api.name()));
-        manifests.push(Manifest::new(&budget));
+    let several = WORKERS.into_iter().chain([Role::Api]).filter(|role| role.replicas(object) > 1);
+    for role in several {
+        let name = names::child(object, role.name());
+        manifests.push(Manifest::new(&workload::one_at_a_time(name, pod::selector(object, role.name()))));
     }
     manifests.extend(object.spec.ingress.iter().map(|ingress| Manifest::new(&service::ingress(object, ingress))));
     if step >= Step::Krab {
@@ -88,10 +89,10 @@ fn unfinished<'a>(object: &'a Temporal, observed: &'a Observed, step: Step) -> i
 fn environments(object: &Temporal, observed: &Observed) -> Vec<Manifest> {
     let clients = (names::environment(object), environment::of_clients(object, observed));
     let krab = (names::krab_environment(object), environment::of_krab(observed));
-    let is_read = !observed.running.is_empty() || observed.migration.is_some();
+    let is_there = |name: &String| observed.secrets.contains(name);
     let manifest = |(name, variables): (String, Option<_>)| match variables {
         Some(variables) => Some(Manifest::new(&secret::environment(name, variables))),
-        None => is_read.then(|| kept::<Secret>(&name)),
+        None => is_there(&name).then(|| kept::<Secret>(&name)),
     };
     [clients, krab].into_iter().filter_map(manifest).collect()
 }

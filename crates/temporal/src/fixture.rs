@@ -83,7 +83,7 @@ pub(crate) fn unmade() -> Observed {
         restart: None,
         api_ip: None,
         krab_ip: None,
-        bound: false,
+        secrets: Vec::new(),
     }
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn well(object: &Temporal) -> Observed {
         running: parts.chain([names::krab(object)]).map(|name| (name, None)).collect(),
         api_ip: Some("10.96.0.7".to_owned()),
         krab_ip: Some("10.96.0.8".to_owned()),
-        bound: true,
+        secrets: [names::binding(object), names::environment(object), names::krab_environment(object)].into(),
         ..unmade()
     }
 }

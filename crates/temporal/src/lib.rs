@@ -63,9 +63,9 @@ use temporal_stack_common::{
 pub use actions::Action;
 pub use observe::Observed;
 
-/// How often an instance is looked at that is Ready: Kubernetes does not tell when a queue loses its consumer.
+/// How often an instance is looked at: Kubernetes does not tell when a queue loses its consumer.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// The same while something is on its way.
+/// The same while something is on its way that only a product tells of.
 const LOOK_SOON: Duration = Duration::from_secs(2);
 
 /// What the installation decides, as operators do it: by environment.
@@ -195,8 +195,8 @@ impl Component for Application {
     }
 
     fn look_again(&self, object: &Temporal, observed: &Observed) -> Option<Duration> {
-        let is_done = matches!(progress::progress(object, observed), Progress::Settled);
-        Some(if is_done { LOOK_EVERY } else { LOOK_SOON })
+        let is_soon = progress::is_for_products(&progress::progress(object, observed));
+        Some(if is_soon { LOOK_SOON } else { LOOK_EVERY })
     }
 
     async fn act(&self, _object: &Temporal, observed: &Observed, action: &Action) -> Result<(), Error> {

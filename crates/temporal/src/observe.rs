@@ -83,8 +83,8 @@ pub struct Observed {
     pub(crate) api_ip: Option<String>,
     /// The address of the key server's Service.
     pub(crate) krab_ip: Option<String>,
-    /// Whether the binding is there.
-    pub(crate) bound: bool,
+    /// The Secrets that are there.
+    pub(crate) secrets: Vec<String>,
 }
 
 /// The keys that were drawn. `Debug` shows none.
@@ -220,7 +220,7 @@ pub(crate) async fn observe(object: &Temporal, world: &World<'_>, defaults: &Def
         restart,
         krab_ip: service_ip(children, &names::krab(object)),
         api_ip,
-        bound: children.get("Secret", &names::binding(object)).is_some(),
+        secrets: children.all::<Secret>().iter().map(ResourceExt::name_any).collect(),
         settings,
         database,
         queue,

@@ -73,7 +73,8 @@ pub(crate) fn dependencies(observed: &Observed) -> Option<Progress> {
     if is_prepared { None } else { some(reason::PREPARING, "keys and certificates are being made") }
 }
 
-fn queues(observed: &Observed) -> Option<Progress> {
+/// What is lacking of the queues themselves.
+pub(crate) fn queues(observed: &Observed) -> Option<Progress> {
     match &observed.queues {
         Err(failure) => some(UNREACHABLE, format!("the queues cannot be looked at: {failure}; it is tried again")),
         Ok(there) if there.len() < QUEUES.len() => some(DECLARING_QUEUES, "the queues are being declared"),
@@ -81,7 +82,8 @@ fn queues(observed: &Observed) -> Option<Progress> {
     }
 }
 
-fn migration(object: &Temporal, observed: &Observed) -> Option<Progress> {
+/// What is lacking of the tables.
+pub(crate) fn migration(object: &Temporal, observed: &Observed) -> Option<Progress> {
     let image = &observed.image;
     let Some(run) = &observed.migration else {
         return some(MIGRATING, format!("the tables of {image} are to be made"));

@@ -53,6 +53,12 @@ pub(crate) fn progress(object: &Temporal, observed: &Observed) -> Progress {
     Progress::Settled
 }
 
+/// Whether something is awaited that only products tell of, so that no watch shows when it has come.
+pub(crate) fn is_for_products(progress: &Progress) -> bool {
+    let of_products = [order::DECLARING_QUEUES, order::UNREACHABLE, CONSUMERS_MISSING, ADMIN_MISSING];
+    matches!(progress, Progress::Waiting { reason, .. } if of_products.contains(reason))
+}
+
 fn unserved(object: &Temporal, observed: &Observed) -> Option<(Reason, String)> {
     let (role, consumers) = order::unserved(object, observed)?;
     let message = format!(
@@ -118,19 +124,13 @@ pub(crate) fn statements(object: &Temporal, observed: &Observed) -> Vec<Statemen
     if is_lacking {
         return statements;
     }
-    let (step, open) = first_open(object, observed);
-    let migration = open.filter(|_| step <= Step::Migration).map(of);
-    let is_migrated = migration.is_none();
+    let migration = order::migration(object, observed).map(of);
     statements.push(state(MIGRATED, migration, &format!("the tables of {} are there", observed.image)));
-    if is_migrated {
-        statements.push(state(QUEUES_SERVED, unserved(object, observed), "every queue has its consumers"));
-        if !observed.admins.is_empty() && !is_admin_wrong {
-            statements.push(state(
-                ADMINS_MADE,
-                admins(observed).or_else(|| admins_of_others(observed)),
-                "the accounts of spec.admins are there",
-            ));
-        }
+    let queues = order::queues(observed).map(of).or_else(|| unserved(object, observed));
+    statements.push(state(QUEUES_SERVED, queues, "every queue has its consumers"));
+    if observed.tables.is_ok() && !observed.admins.is_empty() && !is_admin_wrong {
+        let lack = admins(observed).or_else(|| admins_of_others(observed));
+        statements.push(state(ADMINS_MADE, lack, "the accounts of spec.admins are there"));
     }
     statements
 }
@@ -139,8 +139,9 @@ pub(crate) fn statements(object: &Temporal, observed: &Observed) -> Vec<Statemen
 pub(crate) fn status(object: &Temporal, observed: &Observed) -> TemporalStatus {
     let (step, _) = first_open(object, observed);
     let before = object.status.as_ref().and_then(|status| status.image.clone());
+    let has_binding = observed.secrets.contains(&names::binding(object));
     TemporalStatus {
-        binding: observed.bound.then(|| BindingReference { name: names::binding(object) }),
+        binding: has_binding.then(|| BindingReference { name: names::binding(object) }),
         url: Some(url(object, observed)),
         image: if step > Step::Migration { Some(observed.image.clone()) } else { before },
         ..TemporalStatus::default()

@@ -120,3 +120,24 @@ fn only_an_account_that_was_made_here_gets_all_rights_and_only_once() {
     observed.tables = Ok(found(&["admin"]));
     assert_eq!(actions(&whole(), &observed), []);
 }
+
+#[test]
+fn each_condition_speaks_of_its_own_matter() {
+    use temporal_stack_common::condition::Statement;
+    let says = |observed: &Observed, kind, reason, message: &str| {
+        crate::progress::statements(&whole(), observed).contains(&Statement::fails(kind, reason, message))
+    };
+    let mut observed = well(&whole());
+    observed.queues = Err("nobody there".to_owned());
+    let away = "the queues cannot be looked at: nobody there; it is tried again";
+    assert!(says(&observed, "QueuesServed", UNREACHABLE, away));
+    assert!(!says(&observed, "Migrated", UNREACHABLE, away));
+
+    let wrong = (reason::SECRET_MISSING, "there is no Secret/first".to_owned());
+    let username = Err(wrong.clone());
+    observed.admins = vec![crate::observe::Admin { secret: "first".to_owned(), username, run: None }];
+    observed.tables = Err("nobody there".to_owned());
+    let away = "the tables cannot be looked at: nobody there; it is tried again";
+    assert!(says(&observed, "Migrated", UNREACHABLE, away));
+    assert!(says(&observed, "AdminsMade", wrong.0, &wrong.1));
+}

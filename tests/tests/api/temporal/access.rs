@@ -89,7 +89,7 @@ async fn a_credential_that_cannot_be_used_later_on_changes_nothing_of_what_was_m
 async fn a_broker_that_does_not_answer_is_named_without_its_password() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({})).await?;
-        space.condition_about("Migrated", "False", "Unreachable", &["RabbitMQ", "refused"]).await?;
+        space.condition_about("QueuesServed", "False", "Unreachable", &["RabbitMQ", "refused"]).await?;
         ensure_untold(space, controller, PASSWORD).await?;
         // It may be anything: its owner is another controller.
         for uri in [
