@@ -97,13 +97,26 @@ pub struct Wanted<'a> {
     pub rotation: Option<&'a str>,
 }
 
-/// Which login the binding holds.
-#[derive(Clone, Copy, Debug)]
-pub struct Held<'a> {
-    /// Its place in the row; absent where it is not the controller's.
+/// What a binding says: which login it holds, and where that leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The login's place in the row; absent where it is not the controller's.
     pub number: Option<u32>,
-    /// Its name.
-    pub username: &'a str,
+    /// The login's name.
+    pub username: String,
+    /// What it leads to within the product: a database, a virtual host.
+    pub place: String,
+}
+
+impl Bound {
+    /// Reads a binding whose `key` names the place. `None` where it is not complete.
+    pub fn read(binding: &Secret, key: &str) -> Option<Self> {
+        Some(Self {
+            number: number(binding),
+            username: binding::text(binding, USERNAME)?.to_owned(),
+            place: binding::text(binding, key)?.to_owned(),
+        })
+    }
 }
 
 /// The row: the logins that have been made, oldest first.
@@ -115,10 +128,10 @@ pub fn row(children: &Children) -> Vec<Login> {
 
 /// The login that the binding is to hold: the newest that the product `has`; while that cannot be asked, or has none of them, the
 /// one that the binding holds.
-pub fn active<'a>(row: &'a [Login], held: Option<Held<'_>>, has: Option<impl Fn(&Login) -> bool>) -> Option<&'a Login> {
+pub fn active<'a>(row: &'a [Login], bound: Option<&Bound>, has: Option<impl Fn(&Login) -> bool>) -> Option<&'a Login> {
     let newest = has.and_then(|has| row.iter().rfind(|login| has(login)));
     newest.or_else(|| {
-        let number = held?.number?;
+        let number = bound?.number?;
         row.iter().find(|login| login.number == number)
     })
 }
@@ -163,13 +176,13 @@ pub fn secret(name: String, keys: &[(&str, &str)]) -> Secret {
 pub fn manifests(
     prefix: &str,
     row: &[Login],
-    held: Option<Held<'_>>,
+    bound: Option<&Bound>,
     active: Option<u32>,
     next: Option<Next>,
     policy: DeletionPolicy,
 ) -> Vec<Manifest> {
     let name = |number: u32| format!("{prefix}-login-{number}");
-    let held = held.and_then(|held| held.number);
+    let held = bound.and_then(|bound| bound.number);
     let mut manifests: Vec<Manifest> = row
         .iter()
         .map(|login| {
@@ -204,8 +217,8 @@ pub fn manifests(
 ///
 /// Where the Secrets of all logins are gone, the row goes on behind the one in the binding, and with the other name: the
 /// applications that use it are not to be cut off.
-pub fn next(wanted: Wanted<'_>, newest: Option<&Login>, held: Option<Held<'_>>) -> Option<Next> {
-    let before = newest.map(|login| login.number).or(held.and_then(|held| held.number));
+pub fn next(wanted: Wanted<'_>, newest: Option<&Login>, bound: Option<&Bound>) -> Option<Next> {
+    let before = newest.map(|login| login.number).or(bound.and_then(|bound| bound.number));
     let number = before.unwrap_or_default() + 1;
     let asked = |login: &Login| wanted.rotation.is_some() && wanted.rotation != login.rotation.as_deref();
     let rotation = wanted.rotation.map(str::to_owned);
@@ -215,7 +228,7 @@ pub fn next(wanted: Wanted<'_>, newest: Option<&Login>, held: Option<Held<'_>>) 
             return None;
         }
         let used = last.map(|login| login.username.as_str());
-        let used = used.or(held.map(|held| held.username).filter(|_| newest.is_none()));
+        let used = used.or(bound.map(|bound| bound.username.as_str()).filter(|_| newest.is_none()));
         let turn = if used.is_some_and(|name| name.ends_with("_a")) { "b" } else { "a" };
         let username = format!("{}_{turn}", wanted.base);
         return Some(Next { number, username, password: None, named: false, rotation });
@@ -247,6 +260,10 @@ mod tests {
         Login { number, username: username.to_owned(), password: password.to_owned(), named, rotation: None }
     }
 
+    fn bound(number: u32) -> Bound {
+        Bound { number: Some(number), username: "temporal_a".to_owned(), place: "temporal".to_owned() }
+    }
+
     #[test]
     fn generated_logins_take_turns() {
         let first = next(wanted(None, None, None), None, None).unwrap();
@@ -262,8 +279,7 @@ mod tests {
 
     #[test]
     fn where_all_secrets_are_lost_the_login_in_use_keeps_its_name() {
-        let held = Held { number: Some(3), username: "temporal_a" };
-        let next = next(wanted(None, None, None), None, Some(held)).unwrap();
+        let next = next(wanted(None, None, None), None, Some(&bound(3))).unwrap();
         assert_eq!((next.number, next.username.as_str()), (4, "temporal_b"));
     }
 
@@ -297,10 +313,9 @@ mod tests {
     #[test]
     fn the_newest_that_the_product_has_is_active_else_the_one_in_the_binding() {
         let row = [login(1, "a_a", "x", false), login(2, "a_b", "y", false)];
-        let held = Some(Held { number: Some(1), username: "a_a" });
         let active = |has: Option<u32>| {
             let has = has.map(|most| move |login: &Login| login.number <= most);
-            active(&row, held, has).map(|login| login.number)
+            active(&row, Some(&bound(1)), has).map(|login| login.number)
         };
         assert_eq!((active(Some(2)), active(Some(0)), active(None)), (Some(2), Some(1), Some(1)));
     }
@@ -308,12 +323,11 @@ mod tests {
     #[test]
     fn what_the_binding_holds_stays_until_it_holds_something_newer() {
         let row = [login(1, "a_a", "x", false), login(2, "a_b", "y", false)];
-        let held = |number| Some(Held { number: Some(number), username: "a_a" });
         let absent = |held| {
-            let manifests = manifests("a", &row, held, Some(2), None, DeletionPolicy::Retain);
+            let manifests = manifests("a", &row, Some(&bound(held)), Some(2), None, DeletionPolicy::Retain);
             manifests.iter().filter(|one| matches!(one.making, crate::manifest::Making::Absent)).count()
         };
-        assert_eq!(absent(held(1)), 0);
-        assert_eq!(absent(held(2)), 1);
+        assert_eq!(absent(1), 0);
+        assert_eq!(absent(2), 1);
     }
 }

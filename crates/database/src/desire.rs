@@ -52,8 +52,8 @@ fn embedded_server(
 }
 
 fn logins(object: &PostgresDatabase, observed: &Observed, embedded: &Embedded) -> Vec<Manifest> {
-    let held = observed.held();
-    let next = login::next(observed.settings.wanted(embedded.rotation.as_deref()), embedded.newest(), held);
+    let bound = observed.bound.as_ref();
+    let next = login::next(observed.settings.wanted(embedded.rotation.as_deref()), embedded.newest(), bound);
     let active = observed.active_login().map(|login| login.number);
-    login::manifests(&names::server(object), &embedded.logins, held, active, next, object.spec.deletion_policy)
+    login::manifests(&names::server(object), &embedded.logins, bound, active, next, object.spec.deletion_policy)
 }

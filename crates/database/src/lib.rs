@@ -152,7 +152,7 @@ impl Component for Database {
         let bound = observed.bound.as_ref();
         let status = PostgresDatabaseStatus {
             binding: bound.map(|_| BindingReference { name: names::binding(object) }),
-            database: bound.map(|bound| bound.database.clone()),
+            database: bound.map(|bound| bound.place.clone()),
             username: bound.map(|bound| bound.username.clone()),
             server_version: observed.server_version(object),
             rotation: observed.active_login().and_then(|login| login.rotation.clone()),

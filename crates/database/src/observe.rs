@@ -7,7 +7,7 @@ use temporal_stack_common::{
     binding,
     component::Progress,
     driver,
-    login::{self, Held, Login, PASSWORD, USERNAME},
+    login::{self, Bound, Login, PASSWORD},
     volume, workload,
     world::World,
 };
@@ -97,23 +97,6 @@ impl std::fmt::Debug for Known {
     }
 }
 
-/// What the binding says.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Bound {
-    /// Which login it holds; absent with an external database.
-    pub(crate) number: Option<u32>,
-    /// The database it leads to.
-    pub(crate) database: String,
-    /// The login's name.
-    pub(crate) username: String,
-}
-
-impl std::fmt::Debug for Bound {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} on {}", self.username, self.database)
-    }
-}
-
 impl Embedded {
     /// The login that was made last.
     pub(crate) fn newest(&self) -> Option<&Login> {
@@ -143,17 +126,12 @@ impl Known {
 }
 
 impl Observed {
-    /// The login that the binding holds.
-    pub(crate) fn held(&self) -> Option<Held<'_>> {
-        self.bound.as_ref().map(|bound| Held { number: bound.number, username: &bound.username })
-    }
-
     /// The login that the binding is to hold: the newest that the server has; while the server cannot be asked, the one
     /// that it holds.
     pub(crate) fn active_login(&self) -> Option<&Login> {
         let Source::Embedded(embedded) = &self.source else { return None };
         let has = embedded.known().map(|known| |login: &Login| known.has(login));
-        login::active(&embedded.logins, self.held(), has)
+        login::active(&embedded.logins, self.bound.as_ref(), has)
     }
 
     /// The database that the binding is to lead to: the one that is wanted once it is there.
@@ -161,7 +139,7 @@ impl Observed {
         let Source::Embedded(embedded) = &self.source else { return None };
         match &embedded.server {
             Server::Known(known) if known.database_owner.is_some() => Some(&self.settings.database),
-            _ => self.bound.as_ref().map(|bound| bound.database.as_str()),
+            _ => self.bound.as_ref().map(|bound| bound.place.as_str()),
         }
     }
 
@@ -183,10 +161,11 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     let config_map = settings::config_map(object);
     let written = world.config_map(config_map).await.map_err(read(format!("ConfigMap/{config_map}")))?;
     let (password, password_obstacle) = password_of_spec(object, world).await?;
-    let bound = world.children.find(&names::binding(object)).as_ref().and_then(bound);
+    let binding = world.children.find(&names::binding(object));
+    let bound = binding.and_then(|binding| Bound::read(&binding, "database"));
     let logins = login::row(world.children);
     let in_use = InUse {
-        database: bound.as_ref().filter(|bound| bound.number.is_some()).map(|bound| bound.database.as_str()),
+        database: bound.as_ref().filter(|bound| bound.number.is_some()).map(|bound| bound.place.as_str()),
         user: logins.last().filter(|login| login.named).map(|login| login.username.as_str()),
     };
     let data = written.as_ref().and_then(|map| map.data.as_ref());
@@ -277,14 +256,6 @@ async fn known(address: Address, password: &str, database: &str, logins: &[Login
         accepted,
         password: password.to_owned(),
         address,
-    })
-}
-
-fn bound(secret: &Secret) -> Option<Bound> {
-    Some(Bound {
-        number: login::number(secret),
-        database: binding::text(secret, "database")?.to_owned(),
-        username: binding::text(secret, USERNAME)?.to_owned(),
     })
 }
 

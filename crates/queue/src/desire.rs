@@ -94,10 +94,10 @@ fn volumes(object: &MessageQueue, embedded: &Embedded, replicas: i32) -> Vec<Man
 }
 
 fn logins(object: &MessageQueue, observed: &Observed, embedded: &Embedded) -> Vec<Manifest> {
-    let held = observed.held();
+    let bound = observed.bound.as_ref();
     let base = &observed.virtual_host;
     let wanted = login::Wanted { base, user: None, password: None, rotation: embedded.rotation.as_deref() };
-    let next = login::next(wanted, embedded.newest(), held);
+    let next = login::next(wanted, embedded.newest(), bound);
     let active = observed.active_login().map(|login| login.number);
-    login::manifests(&names::set(object), &embedded.logins, held, active, next, object.spec.deletion_policy)
+    login::manifests(&names::set(object), &embedded.logins, bound, active, next, object.spec.deletion_policy)
 }

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 use temporal_stack_common::{
     api::MessageQueue,
     condition::{CONFIG_HONOURED, Statement, reason},
-    login::Login,
+    login::{Bound, Login},
     shared::Shared,
 };
 
 use crate::{
     cookie, names,
-    observe::{Bound, Broker, BrokerPod, Embedded, Known, Observed, Source},
+    observe::{Broker, BrokerPod, Embedded, Known, Observed, Source},
     rabbit::{Management, Node, Queue, User},
 };
 
@@ -152,8 +152,8 @@ pub(crate) fn observed(embedded: Embedded) -> Observed {
         obstacle: None,
         bound: embedded.logins.first().map(|login| Bound {
             number: Some(login.number),
-            virtual_host: "temporal".to_owned(),
             username: login.username.clone(),
+            place: "temporal".to_owned(),
         }),
         source: Source::Embedded(Box::new(embedded)),
     }

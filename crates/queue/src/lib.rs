@@ -173,7 +173,7 @@ impl Component for Queue {
         let before = object.status.as_ref().filter(|_| matches!(observed.source, Source::Embedded(_)));
         let status = MessageQueueStatus {
             binding: bound.map(|_| BindingReference { name: names::binding(object) }),
-            virtual_host: bound.map(|bound| bound.virtual_host.clone()),
+            virtual_host: bound.map(|bound| bound.place.clone()),
             username: bound.map(|bound| bound.username.clone()),
             nodes: known
                 .and_then(|known| i32::try_from(known.nodes.len()).ok())

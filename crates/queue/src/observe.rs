@@ -15,7 +15,7 @@ use temporal_stack_common::{
     component::Progress,
     condition::{CONFIG_HONOURED, Statement, reason},
     driver,
-    login::{self, Held, Login, PASSWORD, USERNAME},
+    login::{self, Bound, Login, PASSWORD},
     shared::{self, Shared},
     volume, workload,
     world::World,
@@ -144,23 +144,6 @@ pub(crate) struct Known {
     pub(crate) features: Vec<String>,
 }
 
-/// What the binding says.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Bound {
-    /// Which login it holds; absent with somebody else's broker.
-    pub(crate) number: Option<u32>,
-    /// The virtual host it leads to.
-    pub(crate) virtual_host: String,
-    /// The login's name.
-    pub(crate) username: String,
-}
-
-impl std::fmt::Debug for Bound {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} on {}", self.username, self.virtual_host)
-    }
-}
-
 impl Embedded {
     /// The login that was made last.
     pub(crate) fn newest(&self) -> Option<&Login> {
@@ -199,16 +182,11 @@ impl Known {
 }
 
 impl Observed {
-    /// The login that the binding holds.
-    pub(crate) fn held(&self) -> Option<Held<'_>> {
-        self.bound.as_ref().map(|bound| Held { number: bound.number, username: &bound.username })
-    }
-
     /// The login that the binding is to hold: the newest that the broker has; while it cannot be asked, the one that it holds.
     pub(crate) fn active_login(&self) -> Option<&Login> {
         let Source::Embedded(embedded) = &self.source else { return None };
         let has = embedded.known().map(|known| |login: &Login| known.has(login));
-        login::active(&embedded.logins, self.held(), has)
+        login::active(&embedded.logins, self.bound.as_ref(), has)
     }
 
     /// The virtual host that the binding is to lead to: the one that is wanted once it is there.
@@ -217,7 +195,7 @@ impl Observed {
         // The login may have to wait for the one before, and until then it is good for the other virtual host only.
         match embedded.known() {
             Some(known) if embedded.logins.iter().any(|login| known.has(login)) => Some(&self.virtual_host),
-            _ => self.bound.as_ref().map(|bound| bound.virtual_host.as_str()),
+            _ => self.bound.as_ref().map(|bound| bound.place.as_str()),
         }
     }
 
@@ -245,7 +223,8 @@ pub(crate) async fn observe(
     world: &World<'_>,
     client: &reqwest::Client,
 ) -> Result<Observed, Error> {
-    let bound = world.children.find(&names::binding(object)).as_ref().and_then(bound);
+    let binding = world.children.find(&names::binding(object));
+    let bound = binding.and_then(|binding| Bound::read(&binding, VIRTUAL_HOST));
     if let Some(external) = &object.spec.provider.external {
         let name = &external.secret_name;
         let read = |source| Error::Read { what: format!("Secret/{name}"), source };
@@ -426,12 +405,4 @@ fn honoured_of_external(object: &MessageQueue, secret: &str, is_usable: bool) ->
         return Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message);
     }
     Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, format!("Secret/{secret} says everything"))
-}
-
-fn bound(secret: &Secret) -> Option<Bound> {
-    Some(Bound {
-        number: login::number(secret),
-        virtual_host: binding::text(secret, VIRTUAL_HOST)?.to_owned(),
-        username: binding::text(secret, USERNAME)?.to_owned(),
-    })
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use temporal_stack_common::{
     api::PostgresDatabase,
     condition::{CONFIG_HONOURED, Statement, reason},
-    login::Login,
+    login::{Bound, Login},
     manifest::Manifest,
     testkit::bill,
 };
@@ -13,7 +13,7 @@ use super::desire;
 use crate::{
     Defaults,
     external::Access,
-    observe::{Bound, Embedded, Known, Observed, Server, Source},
+    observe::{Embedded, Known, Observed, Server, Source},
     postgres::{Address, Role},
     settings::Settings,
 };
@@ -76,8 +76,8 @@ fn observed(object: &PostgresDatabase, logins: Vec<Login>, bound: Option<&Login>
         })),
         bound: bound.map(|login| Bound {
             number: Some(login.number),
-            database: "temporal".to_owned(),
             username: login.username.clone(),
+            place: "temporal".to_owned(),
         }),
     }
 }
