@@ -19,7 +19,7 @@ use serde_json::Value;
 use temporal_stack_common::{api::MessageQueue, binding::text, http};
 use tokio::time::{interval, timeout};
 
-use crate::{HANG, One, Subject as _, subject::NAME, until};
+use crate::{Binding, HANG, One, Subject as _, subject::NAME, until};
 
 /// The queues that Temporal's processes declare when they start: durable, and without arguments.
 pub const TEMPORAL: [&str; 9] = [
@@ -40,45 +40,6 @@ const TURN: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages are kept on disk.
 const PERSISTENT: u8 = 2;
-
-/// What a binding says.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Binding {
-    /// Which login it holds, counted from 1; 0 where it is not the controller's.
-    pub login: u32,
-    /// The login's name.
-    pub username: String,
-    /// Its password.
-    pub password: String,
-    /// The virtual host.
-    pub virtual_host: String,
-    /// The host, by its name in the cluster.
-    pub host: String,
-    /// All of it.
-    pub uri: String,
-}
-
-impl std::fmt::Debug for Binding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "login {} {} on {}", self.login, self.username, self.virtual_host)
-    }
-}
-
-impl Binding {
-    /// Reads a binding; `None` if the Secret lacks a key.
-    pub fn of(secret: &Secret) -> Option<Self> {
-        let key = |key| text(secret, key).map(str::to_owned);
-        let labels = secret.metadata.labels.clone().unwrap_or_default();
-        Some(Self {
-            login: labels.get("temporal-stack.dev/login").and_then(|number| number.parse().ok()).unwrap_or_default(),
-            username: key("username")?,
-            password: key("password")?,
-            virtual_host: key("virtual-host")?,
-            host: key("host")?,
-            uri: key("uri")?,
-        })
-    }
-}
 
 /// A connection with one channel whose publications are confirmed; it ends when it is dropped.
 pub struct Session {

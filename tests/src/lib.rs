@@ -16,6 +16,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "only tests use this library, and a test fails by a panic")]
 
 pub mod application;
+mod binding;
 pub mod broker;
 pub mod cluster;
 pub mod controller;
@@ -38,13 +39,14 @@ pub mod temporal;
 pub mod wait;
 pub mod witness;
 
+pub use binding::Binding;
 pub use cluster::Cluster;
 pub use controller::{Controller, Identity, built};
 pub use existing::in_default;
 pub use pinset::Pinset;
 pub use record::Record;
 pub use space::{Space, with_namespace};
-pub use sql::{Binding, Session};
+pub use sql::Session;
 pub use stopwatch::Stopwatch;
 pub use subject::{One, Subject};
 pub use wait::{HANG, full, until, until_gone};

@@ -8,51 +8,12 @@ use temporal_stack_common::binding::text;
 use tokio::time::{interval, timeout};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
-use crate::{HANG, Space, database::NAME, until};
+use crate::{Binding, HANG, Space, database::NAME, until};
 
 /// The database that every server has.
 const MAINTENANCE: &str = "postgres";
 /// A server has no watch: how often it is asked again.
 const TURN: Duration = Duration::from_millis(100);
-
-/// What a binding says.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Binding {
-    /// Which login it holds, counted from 1; 0 where it is not the controller's.
-    pub login: u32,
-    /// The login's name.
-    pub username: String,
-    /// Its password.
-    pub password: String,
-    /// The database.
-    pub database: String,
-    /// The host, by its name in the cluster.
-    pub host: String,
-    /// All of it.
-    pub uri: String,
-}
-
-impl std::fmt::Debug for Binding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "login {} {} on {}", self.login, self.username, self.database)
-    }
-}
-
-impl Binding {
-    /// Reads a binding; `None` if the Secret lacks a key.
-    pub fn of(secret: &Secret) -> Option<Self> {
-        let key = |key| text(secret, key).map(str::to_owned);
-        let labels = secret.metadata.labels.clone().unwrap_or_default();
-        Some(Self {
-            login: labels.get("temporal-stack.dev/login").and_then(|number| number.parse().ok()).unwrap_or_default(),
-            username: key("username")?,
-            password: key("password")?,
-            database: key("database")?,
-            host: key("host")?,
-            uri: key("uri")?,
-        })
-    }
-}
 
 /// A session; it ends when it is dropped.
 pub struct Session {

@@ -32,14 +32,12 @@ async fn each_change_of_the_configuration_leads_to_what_it_says_and_loses_nothin
         configure(space, &[(database, "first"), (user, "alice"), (password, "one")]).await?;
         let mut watch = made(space, &embedded(&json!({}))).await?;
         let alice = space.binding().await?;
-        ensure!(
-            (alice.database.as_str(), alice.username.as_str(), alice.password.as_str()) == ("first", "alice", "one")
-        );
+        ensure!((alice.place.as_str(), alice.username.as_str(), alice.password.as_str()) == ("first", "alice", "one"));
         let session = space.connect(&alice).await?;
         session.run("create table kept (n int); insert into kept select generate_series(1, 100)").await?;
 
         configure(space, &[(database, "second"), (user, "alice"), (password, "one")]).await?;
-        let second = until(space, "the second database", |binding| binding.database == "second").await?;
+        let second = until(space, "the second database", |binding| binding.place == "second").await?;
         watch.step("another database after");
         let tables = "select count(*) from pg_tables where schemaname = 'public'";
         ensure!(space.connect(&second).await?.one(tables).await? == "0", "the second database is not new");

@@ -9,10 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use e2e::{
-    HANG, One, Subject as _,
-    broker::{Binding, Session},
-};
+use e2e::{Binding, HANG, One, Subject as _, broker::Session};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{

@@ -7,10 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{
-    HANG,
-    broker::{Binding, Session},
-};
+use e2e::{Binding, HANG, broker::Session};
 use futures::StreamExt as _;
 use lapin::options::BasicAckOptions;
 use tokio::{
