@@ -47,6 +47,7 @@ const TEMPORAL: Elsewhere = &[
         "patch jobs.batch",
         "whose it is, is set when another has made it, and it is looked at after the broker has answered",
     ),
+    ("delete jobs.batch", "the run of an image before goes when the broker has answered and another is due"),
     ("create statefulsets.apps", "the key server is made when the tables are there"),
     ("get statefulsets.apps", "read when one of that name is there that belongs to somebody else, after the same"),
     ("create deployments.apps", "workers and API are made when the key server answers"),
