@@ -35,6 +35,9 @@ pub struct Arguments {
     /// Another image for a product, as `cargo xtask up` takes it: `temporal=REF` runs the tests with Temporal itself.
     #[arg(long = "image", value_name = "NAME=REF")]
     images: Vec<String>,
+    /// Go on with the other tests when some have failed.
+    #[arg(long)]
+    no_fail_fast: bool,
     /// Do not ask before installing packages or changing the network.
     #[arg(long, short)]
     yes: bool,
@@ -53,7 +56,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for line in &run.closing {
         println!("{line}");
     }
-    result.and(gone)
+    result.and(gone)?;
+    if !run.failed.is_empty() {
+        bail!("failed: {}", run.failed.join(", "));
+    }
+    Ok(())
 }
 
 struct Run<'a> {
@@ -63,6 +70,8 @@ struct Run<'a> {
     /// This program: asked for at the start, because cargo puts another file in its place while it builds for the tests.
     program: PathBuf,
     closing: Vec<String>,
+    /// Tests that failed while the others went on.
+    failed: Vec<String>,
 }
 
 impl<'a> Run<'a> {
@@ -71,7 +80,7 @@ impl<'a> Run<'a> {
         node_dir.push("-test");
         let program = env::current_exe().context("the path of xtask is unknown")?;
         let steps = Steps::new("test")?;
-        Ok(Self { arguments, steps, node_dir: node_dir.into(), program, closing: Vec::new() })
+        Ok(Self { arguments, steps, node_dir: node_dir.into(), program, closing: Vec::new(), failed: Vec::new() })
     }
 
     fn without_a_cluster(&mut self) -> Result<()> {
@@ -146,9 +155,10 @@ impl<'a> Run<'a> {
     fn tests(&mut self, name: &str, arguments: &[&str], environment: &[(&str, OsString)]) -> Result<()> {
         let node_dir = self.node_dir.clone();
         let full = self.arguments.full;
+        let no_fail_fast = self.arguments.no_fail_fast.then_some("--no-fail-fast");
         let log = self.steps.log_of(name);
         let result = self.steps.run(name, |step| {
-            let mut command = cargo(step).arg("test").args(arguments).env(NODE_DIR, node_dir);
+            let mut command = cargo(step).arg("test").args(no_fail_fast).args(arguments).env(NODE_DIR, node_dir);
             for (key, value) in environment {
                 command = command.env(key, value);
             }
@@ -169,7 +179,14 @@ impl<'a> Run<'a> {
             println!("{line}");
             self.closing.push(line.to_owned());
         }
-        result
+        match result {
+            Err(error) if self.arguments.no_fail_fast => {
+                println!("{error:#}");
+                self.failed.push(name.to_owned());
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Runs another command of this program, on the clusters of the tests; it prints its own steps.
