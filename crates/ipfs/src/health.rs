@@ -8,7 +8,7 @@ use temporal_stack_common::{
 use crate::{
     names,
     observe::{Embedded, MOST_ATTEMPTS, Seen, Surveyed},
-    scale::pins,
+    scale::pins_have,
 };
 
 /// Whether every peer sees every other.
@@ -189,8 +189,8 @@ fn healthy(embedded: &Embedded) -> Statement {
     }
     if let Some(survey) = embedded.survey.any().filter(|survey| survey.short.count > 0 && under_way.is_empty()) {
         let message = format!(
-            "{} have fewer copies than their replication minimum, among them {}; IPFS Cluster makes those that it can when the peers see each other, for the rest bring the data to a peer, keep more peers, or unpin them",
-            pins(survey.short.count),
+            "{} fewer copies than the replication minimum, among them {}; IPFS Cluster makes those that it can when the peers see each other, for the rest bring the data to a peer, keep more peers, or unpin them",
+            pins_have(survey.short.count),
             survey.short.examples.join(", ")
         );
         return Statement::fails(PINS_HEALTHY, BELOW_FLOOR, message);

@@ -54,7 +54,7 @@ pub(crate) fn progress(object: &IpfsCluster, observed: &Observed) -> Progress {
         let hindrance = scale::not_missed(object, embedded).or_else(|| health::unknown_room(object, embedded));
         let hindrance = hindrance.map(|why| format!("; {why}")).unwrap_or_default();
         let message = format!(
-            "{} get the replication back that they were given, or a new peer in the place of one that has left{hindrance}",
+            "the replication of {} is restored, with other peers in the place of those that have left{hindrance}",
             scale::pins(survey.to_restore)
         );
         return waiting(RESTORING, message);

@@ -73,8 +73,8 @@ pub(crate) fn obstacle_to_leaving(object: &IpfsCluster, embedded: &Embedded) -> 
     };
     if survey.impossible.count > 0 {
         return Some(Obstacle::NotEnoughPeers(format!(
-            "{} need more copies than {wanted} peers can hold, up to {}: {}; lower their replication, or set spec.replicas to {} or more",
-            pins(survey.impossible.count),
+            "{} a replication minimum that {wanted} peers cannot hold, up to {}: {}; lower their replication, or set spec.replicas to {} or more",
+            pins_have(survey.impossible.count),
             survey.impossible.highest,
             survey.impossible.examples.join(", "),
             survey.impossible.highest,
@@ -90,8 +90,8 @@ pub(crate) fn obstacle_to_leaving(object: &IpfsCluster, embedded: &Embedded) -> 
     }
     if survey.short.count > 0 {
         return Some(Obstacle::Passing(format!(
-            "{} have too few copies on the peers that stay, among them {}; where nobody has the data, bring them to a peer or unpin",
-            pins(survey.short.count),
+            "{} too few copies on the peers that stay, among them {}; where nobody has the data, bring them to a peer or unpin",
+            pins_have(survey.short.count),
             survey.short.examples.join(", ")
         )));
     }
@@ -116,7 +116,7 @@ fn no_room(object: &IpfsCluster, embedded: &Embedded, survey: &Survey) -> Option
         .sum();
     (needed > free).then(|| {
         format!(
-            "{} would have to be copied to the peers that stay, which have no room for them; raise spec.provider.kubo.storage.size and restart the peers by the annotation temporal-stack.dev/restart, remove pins, or keep more peers",
+            "the peers that stay have no room for {}, which would have to be copied to them; raise spec.provider.kubo.storage.size and restart the peers by the annotation temporal-stack.dev/restart, remove pins, or keep more peers",
             pins(survey.to_raise)
         )
     })
@@ -136,8 +136,8 @@ pub(crate) fn restart_gate(object: &IpfsCluster, embedded: &Embedded) -> Gate {
     match embedded.survey.now() {
         Ok(survey) if survey.short.count == 0 => Gate::Open,
         Ok(survey) => Gate::Closed(format!(
-            "{} are not at their replication minimum, among them {}; where nobody has the data, bring them to a peer or unpin",
-            pins(survey.short.count),
+            "{} fewer copies than the replication minimum, among them {}; where nobody has the data, bring them to a peer or unpin",
+            pins_have(survey.short.count),
             survey.short.examples.join(", ")
         )),
         Err(why) => Gate::Closed(why),
@@ -155,4 +155,9 @@ pub(crate) fn not_missed(object: &IpfsCluster, embedded: &Embedded) -> Option<St
 /// So many pins, in words.
 pub(crate) fn pins(number: u64) -> String {
     if number == 1 { "1 pin".to_owned() } else { format!("{number} pins") }
+}
+
+/// What so many pins have: the beginning of a sentence.
+pub(crate) fn pins_have(number: u64) -> String {
+    format!("{} {}", pins(number), if number == 1 { "has" } else { "have" })
 }

@@ -108,7 +108,7 @@ async fn is_refused_and_then_goes_on(ipfs: &One<'_, IpfsCluster>, demanding: &mu
     let before = lives(ipfs).await?;
     ipfs.patch(&json!({"spec": {"replicas": 2}})).await?;
     let first = demanding.cids().next().expect("a pin").as_str();
-    let count = format!("{} pins need more copies than 2 peers can hold", demanding.len());
+    let count = format!("{} pins have a replication minimum that 2 peers cannot hold", demanding.len());
     let told = [count.as_str(), first, "lower their replication", "spec.replicas to 3"];
     ipfs.condition_about(READY, "False", "NotEnoughPeers", &told).await?;
     watch.step("not enough peers, as said after");

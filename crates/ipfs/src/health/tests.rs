@@ -39,7 +39,10 @@ fn pins_with_too_few_copies_are_not_healthy_even_if_nothing_failed() {
     let short = Short { count: 2, examples: vec!["a".to_owned(), "b".to_owned()] };
     embedded.survey = Surveyed::Before(Survey { pins: 5, short, ..Survey::default() });
     let text = said(&healthy(&embedded));
-    assert!(text.contains("BelowFloor") && text.contains("2 pins have fewer copies"), "{text}");
+    assert!(
+        text.contains("BelowFloor") && text.contains("2 pins have fewer copies than the replication minimum"),
+        "{text}"
+    );
     fixture::seen(&mut embedded, 0).troubles.queued = 2;
     let text = said(&healthy(&embedded));
     assert!(text.contains("holds: true") && text.contains("2 copies are queued"), "{text}");

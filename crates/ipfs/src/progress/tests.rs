@@ -69,7 +69,10 @@ fn a_pin_that_wants_more_copies_than_peers_would_be_left_keeps_them_from_leaving
     let short = Short { count: 2, examples: vec!["a".to_owned()] };
     let (reason, message) = said(&object, with(Survey { short, impossible, ..Survey::default() }, &object, 3));
     assert_eq!(reason, "NotEnoughPeers");
-    assert!(message.contains("2 pins need more copies than 2 peers can hold, up to 3: a; lower"), "{message}");
+    assert!(
+        message.contains("2 pins have a replication minimum that 2 peers cannot hold, up to 3: a; lower"),
+        "{message}"
+    );
 }
 
 #[test]
