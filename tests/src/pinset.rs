@@ -30,18 +30,28 @@ struct Wish {
     expire_at: String,
 }
 
-/// What was pinned, by CID.
+/// What was pinned.
 #[derive(Clone, Debug, Default)]
-pub struct Pinset(BTreeMap<String, Wish>);
+pub struct Pinset {
+    /// What each pin is to be, by CID.
+    wishes: BTreeMap<String, Wish>,
+    /// The CIDs of somebody else's pins, which are not looked at.
+    others: BTreeSet<String>,
+}
 
 /// Which peers hold each pin, by the number of the peer.
 pub type Holders = BTreeMap<String, BTreeSet<usize>>;
 
 impl Pinset {
+    /// Without any pin yet, on a cluster that has others.
+    pub async fn beside_others(peer: &Peer) -> Result<Self> {
+        Ok(Self { wishes: BTreeMap::new(), others: peer.allocations().await?.into_keys().collect() })
+    }
+
     /// Adds files, each through another of the peers, and pins them with these factors; some have a name, metadata and an end,
     /// and some more than one block.
     pub async fn grow(&mut self, peers: &[Peer], count: usize, (min, max): (i32, i32)) -> Result<()> {
-        let (first, salt) = (self.0.len(), rand::random::<u64>());
+        let (first, salt) = (self.wishes.len(), rand::random::<u64>());
         let mut files = vec![Vec::new(); peers.len()];
         for number in first..first + count {
             let mut content = format!("file {number} of {salt:016x}\n").into_bytes();
@@ -59,13 +69,13 @@ impl Pinset {
         }
         let pinned = stream::iter(made.iter().zip(peers.iter().cycle())).map(Ok);
         pinned.try_for_each_concurrent(AT_ONCE, |((cid, wish), peer)| pin(peer, cid, wish)).await?;
-        self.0.extend(made);
+        self.wishes.extend(made);
         Ok(())
     }
 
     /// Adds a file and pins it as a client does: again and again until both were acknowledged. Says how often that failed.
     pub async fn add(&mut self, through: &Peer, (min, max): (i32, i32)) -> Result<u32> {
-        let number = self.0.len();
+        let number = self.wishes.len();
         let wish = wish(number, format!("file {number} of {:032x}\n", rand::random::<u128>()).into_bytes(), min, max);
         let failures = AtomicU32::new(0);
         let offer = async || {
@@ -75,50 +85,50 @@ impl Pinset {
             Ok(cid)
         };
         let cid = until_answer("a file to be pinned", offer, |_| true).await?;
-        self.0.insert(cid, wish);
+        self.wishes.insert(cid, wish);
         Ok(failures.into_inner() - 1)
     }
 
     /// Gives the files to a Kubo, without pinning them.
     pub async fn bring(&self, to: &Peer) -> Result<()> {
-        let contents: Vec<Vec<u8>> = self.0.values().map(|wish| wish.content.clone()).collect();
+        let contents: Vec<Vec<u8>> = self.wishes.values().map(|wish| wish.content.clone()).collect();
         let cids = to.add(&contents).await?;
-        ensure!(cids.iter().eq(self.0.keys()), "the same files have other CIDs");
+        ensure!(cids.iter().eq(self.wishes.keys()), "the same files have other CIDs");
         Ok(())
     }
 
     /// Gives all pins other factors.
     pub async fn replicate(&mut self, through: &Peer, (min, max): (i32, i32)) -> Result<()> {
-        for wish in self.0.values_mut() {
+        for wish in self.wishes.values_mut() {
             (wish.min, wish.max) = (min, max);
         }
-        stream::iter(&self.0).map(Ok).try_for_each_concurrent(AT_ONCE, |(cid, wish)| pin(through, cid, wish)).await
+        stream::iter(&self.wishes).map(Ok).try_for_each_concurrent(AT_ONCE, |(cid, wish)| pin(through, cid, wish)).await
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.wishes.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.wishes.is_empty()
     }
 
     /// The CIDs.
     pub fn cids(&self) -> impl Iterator<Item = &String> {
-        self.0.keys()
+        self.wishes.keys()
     }
 
     /// Whether a pin is to be on every peer.
     pub fn is_everywhere(&self, cid: &str) -> bool {
-        self.0.get(cid).is_some_and(|wish| wish.min < 0)
+        self.wishes.get(cid).is_some_and(|wish| wish.min < 0)
     }
 
     /// Both together.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
+        self.wishes.extend(other.wishes);
         self
     }
 
@@ -131,7 +141,7 @@ impl Pinset {
             .map(Ok)
             .try_for_each_concurrent(AT_ONCE, async |(cid, holder)| {
                 let read = peers[holder].read(cid).await?;
-                ensure!(read == self.0[cid].content, "peer {holder} has other bytes of {cid}");
+                ensure!(read == self.wishes[cid].content, "peer {holder} has other bytes of {cid}");
                 Ok(())
             })
             .await?;
@@ -149,16 +159,17 @@ impl Pinset {
         let holders = self.holders(peers).await?;
         for (number, peer) in peers.iter().enumerate() {
             let pins = peer.allocations().await?;
-            let pins: BTreeMap<_, _> = pins.iter().filter(|(_, pin)| pin.name != VERIFICATION).collect();
-            let missing: Vec<_> = self.0.keys().filter(|cid| !pins.contains_key(cid)).take(3).collect();
-            let further: Vec<_> = pins.keys().filter(|cid| !self.0.contains_key(**cid)).take(3).collect();
+            let is_looked_at = |cid: &str, pin: &Allocation| pin.name != VERIFICATION && !self.others.contains(cid);
+            let pins: BTreeMap<_, _> = pins.iter().filter(|(cid, pin)| is_looked_at(cid, pin)).collect();
+            let missing: Vec<_> = self.wishes.keys().filter(|cid| !pins.contains_key(cid)).take(3).collect();
+            let further: Vec<_> = pins.keys().filter(|cid| !self.wishes.contains_key(**cid)).take(3).collect();
             ensure!(
                 missing.is_empty() && further.is_empty(),
                 "peer {number} lists {} pins instead of {}; it lacks {missing:?}, and has {further:?} more",
                 pins.len(),
-                self.0.len()
+                self.wishes.len()
             );
-            for (cid, wish) in &self.0 {
+            for (cid, wish) in &self.wishes {
                 is_as_wished(pins[cid], wish, &ids).with_context(|| format!("peer {number}"))?;
                 let allocated = allocated(pins[cid], &ids);
                 let held = &holders[cid];
@@ -174,7 +185,7 @@ impl Pinset {
 
     /// Which peers hold each pin, by the word of both their products.
     pub async fn holders(&self, peers: &[Peer]) -> Result<Holders> {
-        let mut holders: Holders = self.0.keys().map(|cid| (cid.clone(), BTreeSet::new())).collect();
+        let mut holders: Holders = self.wishes.keys().map(|cid| (cid.clone(), BTreeSet::new())).collect();
         for (number, peer) in peers.iter().enumerate() {
             let (of_cluster, of_kubo) = (peer.holds().await?, peer.kubo_pins().await?);
             for cid in of_cluster.intersection(&of_kubo) {

@@ -9,9 +9,14 @@ pub const XTASK: &str = "TEMPORAL_STACK_XTASK";
 
 /// Runs `xtask` with these arguments, says how long it took, and returns what it printed.
 pub async fn xtask(arguments: &[&str]) -> Result<String> {
+    xtask_with(arguments, &[]).await
+}
+
+/// The same, with these variables.
+pub async fn xtask_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<String> {
     let program = std::env::var_os(XTASK).map(PathBuf::from);
     let program = program.with_context(|| format!("{XTASK} is not set: `cargo xtask test` sets it"))?;
-    run(program, arguments, &[]).await
+    run(program, arguments, environment).await
 }
 
 /// Runs a program to its end; anything but success is an error with what it said.

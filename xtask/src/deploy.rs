@@ -6,7 +6,6 @@
 mod manifests;
 mod replacement;
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -48,9 +47,6 @@ pub struct Arguments {
     /// Another image for a product, for instance `temporal=rtradetech/temporal:v2.8.0`; may be given more than once.
     #[arg(long = "image", value_name = "NAME=REF")]
     images: Vec<Replacement>,
-    /// The program of the one controller that is named, instead of the one that cargo builds; on the local node only.
-    #[arg(long, requires = "controllers", conflicts_with = "context", value_name = "FILE")]
-    program: Option<PathBuf>,
     /// Do not ask before changing the machine.
     #[arg(long, short)]
     yes: bool,
@@ -59,20 +55,12 @@ pub struct Arguments {
 /// Runs `cargo xtask deploy`.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let chosen = controllers::named(&arguments.controllers)?;
-    if arguments.program.is_some() && chosen.len() != 1 {
-        bail!("--program is for one controller: name it alone");
-    }
     if arguments.cluster.context.is_none() {
         images::agree(arguments.yes)?;
     }
     let kubectl = Kubectl::of(arguments.cluster.context.as_deref())?;
     let mut steps = Steps::new("deploy")?;
-    let how = How {
-        registry: arguments.registry.as_deref(),
-        tag: arguments.tag.as_deref(),
-        program: arguments.program.as_deref(),
-        images: &arguments.images,
-    };
+    let how = How { registry: arguments.registry.as_deref(), tag: arguments.tag.as_deref(), images: &arguments.images };
     deploy(&mut steps, &kubectl, arguments.cluster.context.is_none(), &chosen, &how)?;
     steps.finish();
     Ok(())
@@ -85,8 +73,6 @@ pub struct How<'a> {
     pub registry: Option<&'a str>,
     /// Their tag.
     pub tag: Option<&'a str>,
-    /// The program of the one controller that is chosen.
-    pub program: Option<&'a Path>,
     /// Images of products that are neither built here nor those of the manifests.
     pub images: &'a [Replacement],
 }
@@ -98,12 +84,13 @@ pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Cont
         let is_ours = |(name, _): &&(&str, &str)| replacement::find(how.images, name).is_none();
         let products = chosen.iter().flat_map(|controller| controller.images.iter().filter(is_ours));
         let mut names: Vec<&str> = products.map(|(_, image)| *image).collect();
-        if how.tag.is_none() && how.program.is_none() {
+        match how.tag {
             // All programs in one build, which keeps every processor busy.
-            names.extend(chosen.iter().map(|controller| controller.program));
-        } else {
-            for controller in chosen {
-                built.push(images::controller(steps, controller.program, how.tag, how.program)?);
+            None => names.extend(chosen.iter().map(|controller| controller.program)),
+            Some(tag) => {
+                for controller in chosen {
+                    built.push(images::controller(steps, controller.program, tag)?);
+                }
             }
         }
         built.extend(images::build(steps, &names)?);

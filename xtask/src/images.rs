@@ -74,9 +74,6 @@ pub struct Arguments {
     /// The tag of the one controller that is named, instead of the workspace's version.
     #[arg(long, requires = "names")]
     tag: Option<String>,
-    /// The program of the one controller that is named, instead of the one that cargo builds.
-    #[arg(long, requires = "names", value_name = "FILE")]
-    program: Option<PathBuf>,
     /// Do not ask before changing the machine.
     #[arg(long, short)]
     yes: bool,
@@ -89,12 +86,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.fresh {
         steps.run("forget the built images", |_| store::forget())?;
     }
-    let (tag, program) = (arguments.tag.as_deref(), arguments.program.as_deref());
-    let images = match arguments.names.as_slice() {
-        [name] if tag.is_some() || program.is_some() => vec![controller(&mut steps, name, tag, program)?],
-        _ if tag.is_some() || program.is_some() => bail!("--tag and --program are for one controller: name it alone"),
-        [] => build(&mut steps, &ALL.iter().map(|recipe| recipe.name).collect::<Vec<_>>())?,
-        names => build(&mut steps, names)?,
+    let images = match (arguments.names.as_slice(), arguments.tag.as_deref()) {
+        ([name], Some(tag)) => vec![controller(&mut steps, name, tag)?],
+        (_, Some(_)) => bail!("--tag is for one controller: name it alone"),
+        ([], None) => build(&mut steps, &ALL.iter().map(|recipe| recipe.name).collect::<Vec<_>>())?,
+        (names, None) => build(&mut steps, names)?,
     };
     steps.finish();
     for image in images {
@@ -142,13 +138,11 @@ pub fn peers(steps: &mut Steps) -> Result<PathBuf> {
     Ok(place::cache()?.join("bin"))
 }
 
-/// Builds one controller's image with another tag than the workspace's version, or of another program than cargo
-/// builds now, or both: two versions of a controller, for tests of upgrades.
-pub fn controller(steps: &mut Steps, name: &str, tag: Option<&str>, program: Option<&Path>) -> Result<Image> {
+/// Builds one controller's image, with another tag than the workspace's version.
+pub fn controller(steps: &mut Steps, name: &str, tag: &str) -> Result<Image> {
     let recipe = find_controller(name)?;
-    let program = program.map_or_else(|| self::program(steps, name), |program| Ok(program.to_owned()))?;
-    let tag = tag.map_or_else(|| recipe.tag(), |tag| Ok(tag.to_owned()))?;
-    Builder::new()?.image(steps, recipe, &tag, &[Program::controller(program)])
+    let program = self::program(steps, name)?;
+    Builder::new()?.image(steps, recipe, tag, &[Program::controller(program)])
 }
 
 fn find_controller(name: &str) -> Result<&'static Recipe> {

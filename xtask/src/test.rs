@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
         // Those of images bring Go along, which builds the programs.
         images::agree(self.arguments.yes)?;
         let programs = images::peers(&mut self.steps)?;
-        let bridge = ["--package=e2e", "--all-features", "--test=bridge", "--", "--show-output"];
+        let bridge = ["--workspace", "--all-features", "--test=bridge", "--", "--show-output"];
         self.tests("tests of the bridge", &bridge, &[(PROGRAMS, programs.into())])
     }
 
@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
         let result = self.tests(
             "tests on the API server",
             // The second looks at what all controllers of the first have been permitted and have used.
-            &["--package=e2e", "--all-features", "--test=api", "--test=permissions", "--", "--show-output"],
+            &["--workspace", "--all-features", "--test=api", "--test=permissions", "--", "--show-output"],
             &[(API_KUBECONFIG, kubeconfig.into())],
         );
         result.and(self.xtask(&["node", "down", "--control-plane"]))
@@ -136,18 +136,17 @@ impl<'a> Run<'a> {
             (NODE_KUBECONFIG, self.node_dir.join("node/admin.kubeconfig").into()),
             (XTASK, self.program.clone().into()),
         ];
-        let seed = ["--package=e2e", "--all-features", "--test=seed", "--", "--test-threads=1", "--show-output"];
+        let seed = ["--workspace", "--all-features", "--test=seed", "--", "--test-threads=1", "--show-output"];
         self.tests("tests of the seed on the node", &seed, &environment)?;
         // One after the other: they share the queues of the stack.
-        let temporal =
-            ["--package=e2e", "--all-features", "--test=temporal", "--", "--test-threads=1", "--show-output"];
+        let temporal = ["--workspace", "--all-features", "--test=temporal", "--", "--test-threads=1", "--show-output"];
         self.tests("tests of Temporal on the node", &temporal, &environment)?;
-        let rest = ["--package=e2e", "--all-features", "--test=node", "--", "--show-output"];
+        let rest = ["--workspace", "--all-features", "--test=node", "--", "--show-output"];
         self.tests("tests on the node", &rest, &environment)?;
-        let queue = ["--package=e2e", "--all-features", "--test=queue", "--", "--show-output"];
+        let queue = ["--workspace", "--all-features", "--test=queue", "--", "--show-output"];
         self.tests("tests of the queue on the node", &queue, &environment)?;
         // Three at a time: each has several peers, and a machine of two processors starts no more of them in good time.
-        let ipfs = ["--package=e2e", "--all-features", "--test=ipfs", "--", "--test-threads=3", "--show-output"];
+        let ipfs = ["--workspace", "--all-features", "--test=ipfs", "--", "--test-threads=3", "--show-output"];
         self.tests("tests of the peers on the node", &ipfs, &environment)
     }
 

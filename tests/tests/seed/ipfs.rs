@@ -100,7 +100,7 @@ impl Untouched {
 /// Runs a test with some pins, and unpins them, whatever came of it: the stack is left as it was found.
 async fn with_pins(ipfs: &One<'_, IpfsCluster>, test: impl AsyncFnOnce(&Pinset, &[Peer]) -> Result<()>) -> Result<()> {
     let peers = ipfs.peers(PEERS).await?;
-    let mut pins = Pinset::default();
+    let mut pins = Pinset::beside_others(&peers[0]).await?;
     pins.grow(&peers, 10, (2, 3)).await?;
     pins.grow(&peers, 10, (-1, -1)).await?;
     let result = test(&pins, &peers).await;

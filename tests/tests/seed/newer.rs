@@ -1,8 +1,3 @@
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
-
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
     Space, Stopwatch, Subject,
@@ -10,7 +5,7 @@ use e2e::{
     host::SERVER,
     in_default,
     installed::SYSTEM,
-    program::{run, xtask},
+    program::{run, xtask, xtask_with},
     until,
 };
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
@@ -29,31 +24,16 @@ use crate::{
     as_given::controllers,
     cluster,
     faults::{a_controller_works, is_the_same},
-    rows, workspace,
+    rows,
 };
 
 /// The version of the build that is upgraded to.
 const NEXT: &str = "0.1.0-next";
 
-/// Builds the controller of a kind with another version, and puts the program where the next build does not overwrite it.
-async fn build<K: Subject>(version: &str, folder: &Path) -> Result<PathBuf> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = workspace().join("Cargo.toml").display().to_string();
-    let arguments = ["build", "--release", "--manifest-path", &manifest, "--bin", K::PROGRAM];
-    run(cargo.into(), &arguments, &[("TEMPORAL_STACK_VERSION", version)]).await?;
-    let test = env::current_exe()?;
-    let target = test.ancestors().nth(3).context("the test is in no target directory")?;
-    let copy = folder.join(K::PROGRAM);
-    fs::copy(target.join("release").join(K::PROGRAM), &copy)?;
-    let said = run(copy.clone(), &["--version"], &[]).await?;
-    ensure!(said.contains(version), "the program says that it is {said}");
-    Ok(copy)
-}
-
 /// Has the node run a newer controller of a kind, and returns when its pod says so.
 pub(crate) async fn upgrade<K: Subject>(space: &Space) -> Result<()> {
-    let program = build::<K>(NEXT, &space.folder).await?.display().to_string();
-    xtask(&["deploy", <K::Component as Component>::NAME, "--yes", "--tag", NEXT, "--program", &program]).await?;
+    let deploy = ["deploy", <K::Component as Component>::NAME, "--yes", "--tag", NEXT];
+    xtask_with(&deploy, &[("TEMPORAL_STACK_VERSION", NEXT)]).await?;
     let pods = controllers::<K>(space).await?;
     let newest = pods.iter().find(|pod| pod.metadata.deletion_timestamp.is_none()).context("no controller")?;
     let api = Api::<Pod>::namespaced(space.client.clone(), SYSTEM);
