@@ -30,17 +30,22 @@ enum Fault {
     QueueNode,
     IpfsPeer,
     KeyServer,
-    Workers,
+    /// Of this role.
+    Worker(&'static str),
     Api,
     Controller,
 }
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 11] = [
     Fault::Database,
     Fault::QueueNode,
     Fault::IpfsPeer,
     Fault::KeyServer,
-    Fault::Workers,
+    Fault::Worker("cluster"),
+    Fault::Worker("pin"),
+    Fault::Worker("key-creation"),
+    Fault::Worker("ipns-entry"),
+    Fault::Worker("email-send"),
     Fault::Api,
     Fault::Controller,
 ];
@@ -57,11 +62,7 @@ impl Fault {
             Self::QueueNode => delete(&MessageQueue::pod(1)).await?,
             Self::IpfsPeer => delete(&IpfsCluster::pod(1)).await?,
             Self::KeyServer => delete(&format!("{}-0", Temporal::child("krab"))).await?,
-            Self::Workers => {
-                for worker in ["cluster", "pin", "key-creation", "ipns-entry", "email-send"] {
-                    all(role(worker)).await?;
-                }
-            }
+            Self::Worker(worker) => all(role(worker)).await?,
             Self::Api => all(role("api")).await?,
             Self::Controller => {
                 let of_it = ListParams::default().labels("app.kubernetes.io/name=temporal-controller");
@@ -159,7 +160,7 @@ async fn with_a_fault_every_so_often_every_upload_is_accounted_for() {
         temporal.ready().await?;
         let complaints = Complaints::default();
         let listening = complaints.listen(space);
-        let each = if full() { 29 } else { 8 };
+        let each = if full() { 20 } else { 5 };
         let (accepted, refused) = upload(space, &temporal, each).await?;
         let sent = accepted.len() + refused.len();
         ensure!(sent == each * FAULTS.len(), "{sent} were sent");
