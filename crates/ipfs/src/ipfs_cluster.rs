@@ -31,6 +31,8 @@ const GREETING: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a peer may take to begin with a list: before it does, it reads all that its Kubo has pinned.
 const BEGINNING: Duration = Duration::from_secs(120);
+/// How many CIDs are in one question: IPFS Cluster reads 4 KiB of a request's head and some more.
+const ASKED_AT_ONCE: usize = 30;
 
 /// Why a peer did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +146,15 @@ impl Cluster {
     /// What this peer itself says of its pins, of those with one of these statuses.
     pub(crate) fn statuses(&self, filter: &[&str]) -> impl Stream<Item = Result<PinStatus>> + Send + use<> {
         self.list(format!("pins?local=true&filter={}", filter.join(",")))
+    }
+
+    /// What this peer itself says of these CIDs, in no order.
+    pub(crate) fn statuses_of<'a>(&'a self, cids: &'a [String]) -> impl Stream<Item = Result<PinStatus>> + Send + 'a {
+        let asked = cids.chunks(ASKED_AT_ONCE).map(|cids| {
+            let cids: Vec<_> = cids.iter().map(|cid| uri_part(cid)).collect();
+            self.list(format!("pins?local=true&cids={}", cids.join(",")))
+        });
+        stream::iter(asked).flatten()
     }
 
     /// Pins as wished, with all other options as they are in `pin`. Returns when it is noted, which is long before it is done.

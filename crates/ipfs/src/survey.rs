@@ -9,6 +9,9 @@
 //!   all members       /allocations ─────────▶ floor of each CID ──┴──▶ short? impossible? to raise? to restore?
 //! ```
 //!
+//! What is held is asked before what is pinned, so a pin that was made in between seems to be held by nobody. Clients that never
+//! stop make some in every survey: those who stay are asked for these once more, by name.
+//!
 //! Memory does not grow with the pinset: a pin takes its hash and a number, and when there are more of them than [`TABLE`],
 //! the lists are read several times, each time looking at another part of the hashes.
 
@@ -18,9 +21,10 @@ mod tests;
 mod wishes;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future,
     hash::{BuildHasher, RandomState},
+    time::Duration,
 };
 
 use futures::{
@@ -28,8 +32,9 @@ use futures::{
     stream::{self, BoxStream},
 };
 use k8s_openapi::jiff::Timestamp;
+use tokio::time::sleep;
 
-use crate::ipfs_cluster::{self, Cluster, Pin};
+use crate::ipfs_cluster::{self, Cluster, Pin, PinStatus};
 
 use judgement::Peers;
 #[cfg(test)]
@@ -41,6 +46,11 @@ pub(crate) use wishes::{original_wish, raise_wish, restore_wishes};
 const TABLE: usize = 100_000;
 /// How many pins are named that must be written; the rest is only counted, and named by the next survey.
 pub(crate) const BATCH: usize = 1000;
+
+/// How often those who stay are asked for pins that were made meanwhile.
+const LOOKS: u32 = 4;
+/// How long they are given to get them in between.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Why nothing can be said about the pins.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +69,8 @@ pub(crate) trait Lists: Sync {
     fn pins(&self) -> BoxStream<'_, Result<Pin, ipfs_cluster::Failure>>;
     /// The CIDs that it has itself, wholly and now.
     fn holds(&self) -> BoxStream<'_, Result<String, ipfs_cluster::Failure>>;
+    /// Those of these CIDs that it has itself, wholly and now.
+    fn holds_of<'a>(&'a self, cids: &'a [String]) -> BoxStream<'a, Result<String, ipfs_cluster::Failure>>;
 }
 
 impl Lists for Cluster {
@@ -67,11 +79,19 @@ impl Lists for Cluster {
     }
 
     fn holds(&self) -> BoxStream<'_, Result<String, ipfs_cluster::Failure>> {
-        let statuses = self.statuses(&["pinned"]);
-        let pinned =
-            statuses.try_filter(|status| future::ready(status.peer_map.values().any(ipfs_cluster::Short::is_pinned)));
-        pinned.map_ok(|status| status.cid).boxed()
+        pinned(self.statuses(&["pinned"]))
     }
+
+    fn holds_of<'a>(&'a self, cids: &'a [String]) -> BoxStream<'a, Result<String, ipfs_cluster::Failure>> {
+        pinned(self.statuses_of(cids))
+    }
+}
+
+fn pinned<'a>(
+    statuses: impl Stream<Item = Result<PinStatus, ipfs_cluster::Failure>> + Send + 'a,
+) -> BoxStream<'a, Result<String, ipfs_cluster::Failure>> {
+    let is_pinned = |status: &PinStatus| future::ready(status.peer_map.values().any(ipfs_cluster::Short::is_pinned));
+    statuses.try_filter(is_pinned).map_ok(|status| status.cid).boxed()
 }
 
 /// A peer.
@@ -129,7 +149,7 @@ async fn attempt<L: Lists>(
     // Other keys each time: nobody can make CIDs whose hashes are the same.
     let keys = RandomState::new();
     let judges = Peers::new(peers.iter().map(|peer| (peer.id.as_str(), peer.stays)), others, now);
-    let mut survey = Survey::default();
+    let (mut survey, mut lonely) = (Survey::default(), Vec::new());
     for round in 0..rounds {
         let mut entries: HashMap<u64, Entry> = HashMap::new();
         let here = |cid: &str| Some(keys.hash_one(cid)).filter(|hash| hash % rounds == round);
@@ -148,7 +168,7 @@ async fn attempt<L: Lists>(
             let entry = entries.entry(hash).or_default();
             if !entry.is_judged {
                 entry.is_judged = true;
-                entry.is_to_restore = survey.judge(pin, entry.copies.into(), &judges);
+                entry.is_to_restore = survey.judge(pin, entry.copies.into(), &judges, &mut lonely);
             } else if !entry.is_to_restore && judges.is_to_restore(&pin) {
                 // One of the peers has not heard of what was said since: it is not over yet.
                 entry.is_to_restore = true;
@@ -159,7 +179,32 @@ async fn attempt<L: Lists>(
             }
         }
     }
+    look_again(peers, lonely, &mut survey).await?;
     Ok(Some(survey))
+}
+
+/// Asks those who stay for the pins that nobody seemed to hold and that are too new for that to mean something. However many
+/// clients make further ones, these get fewer.
+async fn look_again<L: Lists>(
+    peers: &[Member<L>],
+    mut lonely: Vec<String>,
+    survey: &mut Survey,
+) -> Result<(), Failure> {
+    for look in 0..LOOKS {
+        if lonely.is_empty() {
+            break;
+        }
+        if look > 0 {
+            sleep(PAUSE).await;
+        }
+        let stay = peers.iter().filter(|peer| peer.stays);
+        let held: HashSet<String> = all(stay, |peer| peer.cluster.holds_of(&lonely)).try_collect().await?;
+        let before = lonely.len();
+        lonely.retain(|cid| !held.contains(cid));
+        survey.fresh += (before - lonely.len()) as u64;
+    }
+    lonely.iter().for_each(|cid| survey.short.add(cid));
+    Ok(())
 }
 
 /// How many pins the peer lists that lists the most.

@@ -127,6 +127,9 @@ async fn a_peer_does_not_leave_while_pins_need_it_and_a_client_meanwhile_loses_n
         let mut demanding = Pinset::default();
         demanding.grow(&three, 3, (3, 3)).await?;
         demanding.heals(&three).await?;
+        // With these a list of all pins takes its time, and the client pins more meanwhile.
+        let mut others = Pinset::default();
+        others.grow(&three, count(200, 1000), SOME).await?;
 
         let (end, until) = watch::channel(false);
         let story = async {
@@ -139,7 +142,7 @@ async fn a_peer_does_not_leave_while_pins_need_it_and_a_client_meanwhile_loses_n
         let (pins, again) = clients?;
         println!("the client has pinned {} files meanwhile, and had to try {again} times again", pins.len());
         ensure!(pins.len() > 10, "the client has pinned {} files", pins.len());
-        pins.and(demanding).heals(&ipfs.peers(2).await?).await?;
+        pins.and(demanding).and(others).heals(&ipfs.peers(2).await?).await?;
         ipfs.condition(condition::READY, "True", "Verified").await.map(drop)
     })
     .await;

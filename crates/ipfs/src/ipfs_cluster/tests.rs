@@ -79,6 +79,20 @@ async fn a_refusal_says_what_the_peer_says() {
 }
 
 #[tokio::test]
+async fn many_cids_are_asked_for_in_several_questions() {
+    let answer = |asked: &str| {
+        let cids = asked.split_once("cids=").unwrap().1;
+        let lines: String = cids.split(',').map(|cid| format!("{{\"cid\":\"{cid}\",\"peer_map\":{{}}}}\n")).collect();
+        list(&[&lines], WELL)
+    };
+    let fake = Fake::new(answer).await;
+    let cids: Vec<String> = (0..ASKED_AT_ONCE * 2 + 1).map(|number| format!("cid{number}")).collect();
+    let told: Vec<_> = fake.cluster.statuses_of(&cids).map_ok(|status| status.cid).try_collect().await.unwrap();
+    assert_eq!(told, cids);
+    assert_eq!((fake.asked().len(), fake.asked()[2].as_str()), (3, "GET /pins?local=true&cids=cid60"));
+}
+
+#[tokio::test]
 async fn nobody_there_is_a_failure_of_its_own() {
     let client = temporal_stack_common::http::client();
     let cluster = Cluster::new(&client, "::1", 1);

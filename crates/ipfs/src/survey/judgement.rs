@@ -156,7 +156,10 @@ impl Survey {
     }
 
     /// Adds what is to be said of a pin that so many of the staying peers hold. Says whether it is to be restored.
-    pub(super) fn judge(&mut self, pin: Pin, copies: u64, peers: &Peers<'_>) -> bool {
+    ///
+    /// Of one that was made within the last minute, and that nobody who stays has, nothing is said yet: its CID joins the
+    /// `lonely`, of which there are a [`BATCH`] at most.
+    pub(super) fn judge(&mut self, pin: Pin, copies: u64, peers: &Peers<'_>, lonely: &mut Vec<String>) -> bool {
         self.pins += 1;
         // The head of what was added in shards is a mere note, which nobody has to hold; what has expired goes within minutes.
         if pin.kind == "meta-pin" || pin.is_expired(peers.now) {
@@ -166,16 +169,18 @@ impl Survey {
         let is_possible = floor <= peers.stay();
         // While nobody who stays holds it, its data may be with a leaver alone, who need not know that it is pinned.
         let is_safe = copies > 0 || peers.all_stay();
-        if copies < floor && peers.is_fresh(&pin) && is_safe {
+        let is_fresh = copies < floor && peers.is_fresh(&pin);
+        if is_fresh && is_safe {
             self.fresh += 1;
+        } else if is_fresh && lonely.len() < BATCH {
+            lonely.push(pin.cid.clone());
         } else if copies < floor {
-            self.short.count += 1;
-            name(&mut self.short.examples, &pin);
+            self.short.add(&pin.cid);
         }
         if !is_possible {
             self.impossible.count += 1;
             self.impossible.highest = self.impossible.highest.max(floor);
-            name(&mut self.impossible.examples, &pin);
+            name(&mut self.impossible.examples, &pin.cid);
         }
         // Peers refuse to be told anything about shards, and to find more peers than there are.
         if !is_possible || !pin.is_data() {
@@ -194,9 +199,16 @@ impl Survey {
     }
 }
 
-fn name(examples: &mut Vec<String>, pin: &Pin) {
+impl Short {
+    pub(super) fn add(&mut self, cid: &str) {
+        self.count += 1;
+        name(&mut self.examples, cid);
+    }
+}
+
+fn name(examples: &mut Vec<String>, cid: &str) {
     if examples.len() < EXAMPLES {
-        examples.push(pin.cid.clone());
+        examples.push(cid.to_owned());
     }
 }
 

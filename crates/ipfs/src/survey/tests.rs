@@ -16,6 +16,8 @@ use super::{
 struct Fake {
     pins: Vec<Pin>,
     holds: Vec<String>,
+    /// What it holds when it is asked for it by name.
+    gets: Vec<String>,
     /// Whether the list of pins ends too early.
     is_cut: bool,
     read: AtomicUsize,
@@ -34,6 +36,10 @@ impl Lists for Fake {
 
     fn holds(&self) -> BoxStream<'_, Result<String, ipfs_cluster::Failure>> {
         stream::iter(self.holds.iter().cloned().map(Ok)).boxed()
+    }
+
+    fn holds_of<'a>(&'a self, cids: &'a [String]) -> BoxStream<'a, Result<String, ipfs_cluster::Failure>> {
+        stream::iter(self.gets.iter().filter(|cid| cids.contains(cid)).cloned().map(Ok)).boxed()
     }
 }
 
@@ -173,6 +179,22 @@ async fn a_pin_that_was_just_made_may_be_on_its_way_if_somebody_who_stays_has_it
     let mut raised = at(&fresh);
     raised.metadata.insert(NOTE.to_owned(), "2,2".to_owned());
     assert_eq!(judged(raised, &["a"], true).await, (1, 0));
+}
+
+#[tokio::test]
+async fn what_was_pinned_during_the_look_is_looked_for_by_name() {
+    let made = |cid: &str, ago: i64| Pin {
+        timestamp: Some(now() - SignedDuration::from_secs(ago)),
+        ..pin(cid, 2, 2, &["A", "B"])
+    };
+    let pins = [made("new", 1), made("nowhere", 1), made("old", 90)];
+    let mut peers =
+        [member("A", true, &pins, &[]), member("B", true, &pins, &[]), member("C", false, &pins, &["nowhere"])];
+    peers[1].cluster.gets = vec!["new".to_owned(), "old".to_owned()];
+    peers[2].cluster.gets = vec!["nowhere".to_owned()];
+    let survey = surveyed(&peers).await;
+    assert_eq!((survey.pins, survey.fresh, survey.short.count), (3, 1, 2));
+    assert_eq!(survey.short.examples, ["old", "nowhere"]);
 }
 
 #[tokio::test]
