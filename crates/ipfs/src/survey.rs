@@ -203,7 +203,9 @@ async fn look_again<L: Lists>(
         lonely.retain(|cid| !held.contains(cid));
         survey.fresh += (before - lonely.len()) as u64;
     }
-    lonely.iter().for_each(|cid| survey.short.add(cid));
+    for cid in &lonely {
+        survey.short.add(cid);
+    }
     Ok(())
 }
 

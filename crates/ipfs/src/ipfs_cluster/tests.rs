@@ -82,11 +82,11 @@ async fn a_refusal_says_what_the_peer_says() {
 async fn many_cids_are_asked_for_in_several_questions() {
     let answer = |asked: &str| {
         let cids = asked.split_once("cids=").unwrap().1;
-        let lines: String = cids.split(',').map(|cid| format!("{{\"cid\":\"{cid}\",\"peer_map\":{{}}}}\n")).collect();
-        list(&[&lines], WELL)
+        let lines: Vec<_> = cids.split(',').map(|cid| format!("{{\"cid\":\"{cid}\",\"peer_map\":{{}}}}\n")).collect();
+        list(&[&lines.concat()], WELL)
     };
     let fake = Fake::new(answer).await;
-    let cids: Vec<String> = (0..ASKED_AT_ONCE * 2 + 1).map(|number| format!("cid{number}")).collect();
+    let cids: Vec<String> = (0..=ASKED_AT_ONCE * 2).map(|number| format!("cid{number}")).collect();
     let told: Vec<_> = fake.cluster.statuses_of(&cids).map_ok(|status| status.cid).try_collect().await.unwrap();
     assert_eq!(told, cids);
     assert_eq!((fake.asked().len(), fake.asked()[2].as_str()), (3, "GET /pins?local=true&cids=cid60"));
