@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::{Api, ResourceExt as _};
 pub use rustix::process::Signal;
-use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal},
+};
 
 use crate::{Space, database::NAME};
 
@@ -35,8 +38,11 @@ pub fn signal(id: i32, signal: Signal, is_it: impl Fn(i32) -> bool) -> Result<bo
     if !is_it(id) {
         return Ok(false);
     }
-    pidfd_send_signal(handle, signal).with_context(|| format!("could not signal process {id}"))?;
-    Ok(true)
+    match pidfd_send_signal(handle, signal) {
+        // It has ended meanwhile.
+        Err(Errno::SRCH) => Ok(false),
+        sent => sent.map(|()| true).with_context(|| format!("could not signal process {id}")),
+    }
 }
 
 /// Sends a signal to the postmaster in a pod: the first process of the container's namespace of processes.

@@ -3,11 +3,7 @@
 use clap::{Parser, Subcommand};
 use temporal_stack_bridge::{Options, Targets};
 
-/// The version that the process says it is; a build can be given another one.
-const VERSION: &str = match option_env!("TEMPORAL_STACK_VERSION") {
-    Some(version) => version,
-    None => env!("CARGO_PKG_VERSION"),
-};
+const VERSION: &str = temporal_stack_common::version!();
 
 /// Lets Temporal of 2020 speak with today's Kubo and IPFS Cluster: takes its calls on this machine, translates those
 /// that have changed since, and passes on all others.

@@ -72,6 +72,11 @@ impl Children {
         self.iter().filter(|(k, ..)| *k == kind).filter_map(|(_, _, object)| object.parse().ok()).collect()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Kind, name and object of all of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Arc<Packed>)> {
         self.0.iter().map(|((kind, name), object)| (&**kind, &**name, object))

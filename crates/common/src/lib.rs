@@ -41,3 +41,14 @@ pub mod testkit;
 pub mod volume;
 pub mod workload;
 pub mod world;
+
+/// The version of the program that this stands in: its package's, or the one that `TEMPORAL_STACK_VERSION` gave the build.
+#[macro_export]
+macro_rules! version {
+    () => {
+        match option_env!("TEMPORAL_STACK_VERSION") {
+            Some(version) => version,
+            None => env!("CARGO_PKG_VERSION"),
+        }
+    };
+}

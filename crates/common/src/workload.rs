@@ -12,8 +12,8 @@ use k8s_openapi::{
         core::v1::{
             Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
             ObjectFieldSelector, PersistentVolumeClaim, PodSecurityContext, PodTemplateSpec, ResourceRequirements,
-            SeccompProfile, SecretVolumeSource, SecurityContext, Service, ServiceSpec, TopologySpreadConstraint,
-            Volume, VolumeMount,
+            SeccompProfile, SecretVolumeSource, SecurityContext, Service, ServicePort, ServiceSpec,
+            TopologySpreadConstraint, Volume, VolumeMount,
         },
         policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     },
@@ -125,6 +125,21 @@ pub fn naming_service() -> ServiceSpec {
         publish_not_ready_addresses: Some(true),
         ..ServiceSpec::default()
     }
+}
+
+/// A port of a Service, which leads to the pods' port of that name.
+pub fn port(name: &str, number: u16) -> ServicePort {
+    ServicePort {
+        name: Some(name.to_owned()),
+        port: number.into(),
+        target_port: Some(IntOrString::String(name.to_owned())),
+        ..ServicePort::default()
+    }
+}
+
+/// The same where HTTP is spoken, for those who look at that.
+pub fn http_port(name: &str, number: u16) -> ServicePort {
+    ServicePort { app_protocol: Some("http".to_owned()), ..port(name, number) }
 }
 
 /// The address that a Service has within the cluster: using it keeps name servers out of the way.

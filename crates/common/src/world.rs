@@ -155,20 +155,25 @@ impl World<'_> {
         self.source(&self.watched.secrets, self.watched.sources.secrets, name).await
     }
 
-    /// What a watch has seen, else nothing if the name is watched, else what a read finds.
+    /// What a watch has seen, else what a read finds or has just found. Where the name is watched, only an object that has no
+    /// children yet makes a read: this watch may be behind the one that told of the object, and what is drawn in its first pass
+    /// because the user had written nothing is not to be taken back.
     async fn source<K>(&self, stores: &[Store<K>], watched: &[&str], name: &str) -> kube::Result<Option<K>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize,
         K: DeserializeOwned,
     {
         let reference = ObjectRef::new(name).within(self.namespace);
+        let what = format!("{}/{name}", K::kind(&()));
         match stores.iter().find_map(|store| store.get(&reference)) {
             Some(seen) => {
                 // An older read must not come back when the label goes.
-                self.reads.drop(&format!("{}/{name}", K::kind(&())));
+                self.reads.drop(&what);
                 Ok(Some((*seen).clone()))
             }
-            None if watched.contains(&name) => Ok(None),
+            None if watched.contains(&name) && !self.children.is_empty() => {
+                self.reads.recall(&what, self.max_age).map_or(Ok(None), |found| parsed(&found))
+            }
             None => self.get(name).await,
         }
     }

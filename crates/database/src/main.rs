@@ -4,11 +4,7 @@ use clap::Parser;
 use temporal_stack_common::process;
 use temporal_stack_database::Defaults;
 
-/// The version that the process says it is; a build can be given another one.
-const VERSION: &str = match option_env!("TEMPORAL_STACK_VERSION") {
-    Some(version) => version,
-    None => env!("CARGO_PKG_VERSION"),
-};
+const VERSION: &str = temporal_stack_common::version!();
 
 /// Keeps the `PostgresDatabase` objects of a cluster: makes servers, databases and logins, and uses them before it calls them
 /// Ready.

@@ -4,11 +4,7 @@ use clap::{Parser, Subcommand};
 use temporal_stack_common::process;
 use temporal_stack_ipfs::{Defaults, transfer};
 
-/// The version that the process says it is; a build can be given another one.
-const VERSION: &str = match option_env!("TEMPORAL_STACK_VERSION") {
-    Some(version) => version,
-    None => env!("CARGO_PKG_VERSION"),
-};
+const VERSION: &str = temporal_stack_common::version!();
 
 /// Keeps the `IpfsCluster` objects of a cluster: makes peers of Kubo and IPFS Cluster, lets them join and leave without losing a
 /// pin, and reads something back before it calls them Ready.

@@ -4,11 +4,7 @@ use clap::Parser;
 use temporal_stack_common::process;
 use temporal_stack_queue::Defaults;
 
-/// The version that the process says it is; a build can be given another one.
-const VERSION: &str = match option_env!("TEMPORAL_STACK_VERSION") {
-    Some(version) => version,
-    None => env!("CARGO_PKG_VERSION"),
-};
+const VERSION: &str = temporal_stack_common::version!();
 
 /// Keeps the `MessageQueue` objects of a cluster: makes brokers, virtual hosts and logins, and sends a message through them
 /// before it calls them Ready.

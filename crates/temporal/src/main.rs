@@ -4,11 +4,7 @@ use clap::Parser;
 use temporal_stack_common::process;
 use temporal_stack_temporal::Defaults;
 
-/// The version that the process says it is; a build can be given another one.
-const VERSION: &str = match option_env!("TEMPORAL_STACK_VERSION") {
-    Some(version) => version,
-    None => env!("CARGO_PKG_VERSION"),
-};
+const VERSION: &str = temporal_stack_common::version!();
 
 /// Keeps the `Temporal` objects of a cluster: waits for what they refer to, migrates the tables, runs the API, the queue workers
 /// and the key server, and asks all of them before it calls them Ready.

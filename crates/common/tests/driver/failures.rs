@@ -85,7 +85,8 @@ async fn a_namespace_on_its_way_out_is_no_failure() {
     stage.api.release_watches();
     time_passes(1800).await;
     let calls: Vec<_> = stage.api.calls().iter().map(ToString::to_string).collect();
-    assert_eq!(calls, ["create secrets/x-key"]);
+    // What the user wrote is asked for before anything is made.
+    assert_eq!(calls, ["get configmaps/lamp-config", "create secrets/x-key"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,6 +74,25 @@ async fn the_users_configuration_is_acted_on_when_it_comes_changes_and_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_written_before_the_object_counts_although_its_watch_is_behind() {
+    let stage = Stage::new();
+    stage.ready("before", json!({})).await;
+    stage.api.hold_watches("configmaps");
+    stage.config_map("lamp-config", json!({"colour": "gold"})).await;
+    stage.make("x", json!({"colour": "red"})).await;
+    let colour = || stage.object("configmaps", "x")["data"]["colour"].clone();
+    stage.api.until("the first write", |_| colour().is_string().then_some(())).await;
+    assert_eq!(colour(), "gold");
+    time_passes(5).await;
+    assert_eq!(colour(), "gold");
+    stage.api.release_watches();
+    stage.until_ready("x").await;
+    stage.delete::<ConfigMap>("lamp-config").await;
+    time_passes(10).await;
+    assert_eq!(colour(), "red");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_standby_changes_nothing_and_knows_all_when_it_leads() {
     let (stage, control) = Stage::standby(FakeApi::new());
     stage.make("x", json!({})).await;

@@ -2,11 +2,11 @@
 
 use k8s_openapi::{
     api::core::v1::{Service, ServicePort, ServiceSpec},
-    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use temporal_stack_common::{
     api::PostgresDatabase,
-    workload::{client_service, naming_service},
+    workload::{client_service, naming_service, port},
 };
 
 use super::stateful_set::{mesh, selector};
@@ -27,12 +27,7 @@ fn service(object: &PostgresDatabase, name: String, spec: ServiceSpec) -> Servic
         metadata: ObjectMeta { name: Some(name), annotations: Some(mesh()), ..ObjectMeta::default() },
         spec: Some(ServiceSpec {
             selector: Some(selector(object)),
-            ports: Some(vec![ServicePort {
-                name: Some("tcp-postgresql".to_owned()),
-                port: i32::from(PORT),
-                target_port: Some(IntOrString::String("postgresql".to_owned())),
-                ..ServicePort::default()
-            }]),
+            ports: Some(vec![ServicePort { name: Some("tcp-postgresql".to_owned()), ..port("postgresql", PORT) }]),
             ..spec
         }),
         ..Service::default()

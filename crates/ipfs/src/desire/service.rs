@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{Service, ServicePort, ServiceSpec},
-    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use temporal_stack_common::{
     api::{Exposure, IpfsCluster, Network},
-    workload::{client_service, naming_service},
+    workload::{client_service, http_port, naming_service, port},
 };
 
 use super::stateful_set::{SERVES, mesh, selector};
@@ -19,15 +19,15 @@ use crate::{
 
 /// What clients connect to: peers that are ready, and not about to leave.
 pub(super) fn clients(object: &IpfsCluster, embedded: &Embedded) -> Service {
-    let mut ports = vec![port("rpc", "http", RPC), port("cluster", "http", REST), port("metrics", "http", METRICS)];
-    ports.extend(embedded.provider.proxy.then(|| port("proxy", "http", PROXY)));
+    let mut ports = vec![http_port("rpc", RPC), http_port("cluster", REST), http_port("metrics", METRICS)];
+    ports.extend(embedded.provider.proxy.then(|| http_port("proxy", PROXY)));
     let spec = ServiceSpec { ports: Some(ports), selector: Some(serving(object)), ..client_service() };
     service(names::set(object), mesh(), spec)
 }
 
 /// What gives pods their names, ready or not: peers look for each other as they start.
 pub(super) fn pods(object: &IpfsCluster) -> Service {
-    let ports = vec![port("swarm", "tcp", SWARM), port("peers", "tcp", PEERS)];
+    let ports = vec![port("swarm", SWARM), port("peers", PEERS)];
     let spec = ServiceSpec { ports: Some(ports), selector: Some(selector(object)), ..naming_service() };
     service(names::pods(object), mesh(), spec)
 }
@@ -36,7 +36,7 @@ pub(super) fn pods(object: &IpfsCluster) -> Service {
 pub(super) fn gateway(object: &IpfsCluster, exposure: &Exposure) -> Service {
     let spec = ServiceSpec {
         type_: Some(exposure.type_.as_str().to_owned()),
-        ports: Some(vec![port("gateway", "http", GATEWAY)]),
+        ports: Some(vec![http_port("gateway", GATEWAY)]),
         selector: Some(serving(object)),
         ..ServiceSpec::default()
     };
@@ -45,9 +45,9 @@ pub(super) fn gateway(object: &IpfsCluster, exposure: &Exposure) -> Service {
 
 /// By which others connect to one Kubo: each is somebody else, so a Service for all of them would lead to the wrong one.
 pub(super) fn swarm(object: &IpfsCluster, embedded: &Embedded, exposure: &Exposure, ordinal: i32) -> Service {
-    let mut ports = vec![port("swarm", "tcp", SWARM)];
+    let mut ports = vec![port("swarm", SWARM)];
     if embedded.network == Network::Public {
-        let udp = ServicePort { protocol: Some("UDP".to_owned()), ..port("swarm-udp", "udp", SWARM) };
+        let udp = ServicePort { protocol: Some("UDP".to_owned()), ..port("swarm-udp", SWARM) };
         ports.push(udp);
     }
     let mut labels = selector(object);
@@ -75,15 +75,5 @@ fn service(name: String, annotations: BTreeMap<String, String>, spec: ServiceSpe
         metadata: ObjectMeta { name: Some(name), annotations: Some(annotations), ..ObjectMeta::default() },
         spec: Some(spec),
         ..Service::default()
-    }
-}
-
-fn port(name: &str, protocol: &str, number: u16) -> ServicePort {
-    ServicePort {
-        name: Some(name.to_owned()),
-        port: i32::from(number),
-        target_port: Some(IntOrString::String(name.to_owned())),
-        app_protocol: (protocol == "http").then(|| protocol.to_owned()),
-        ..ServicePort::default()
     }
 }

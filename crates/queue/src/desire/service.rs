@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::core::v1::{Service, ServicePort, ServiceSpec},
-    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+    api::core::v1::{Service, ServiceSpec},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use temporal_stack_common::{
     api::MessageQueue,
-    workload::{client_service, naming_service},
+    workload::{client_service, http_port, naming_service, port},
 };
 
 use super::stateful_set::{mesh, selector};
@@ -16,14 +16,13 @@ use crate::names::{self, AMQP, CLUSTERING, EPMD, MANAGEMENT, METRICS};
 
 /// What clients connect to: ready pods only.
 pub(super) fn clients(object: &MessageQueue) -> Service {
-    let ports =
-        vec![port("amqp", "amqp", AMQP), port("management", "http", MANAGEMENT), port("metrics", "http", METRICS)];
+    let ports = vec![port("amqp", AMQP), http_port("management", MANAGEMENT), http_port("metrics", METRICS)];
     service(object, names::set(object), ServiceSpec { ports: Some(ports), ..client_service() })
 }
 
 /// What gives pods their names, ready or not: a node must find the others before it can become ready.
 pub(super) fn pods(object: &MessageQueue) -> Service {
-    let ports = vec![port("epmd", "tcp", EPMD), port("clustering", "tcp", CLUSTERING)];
+    let ports = vec![port("epmd", EPMD), port("clustering", CLUSTERING)];
     service(object, names::pods(object), ServiceSpec { ports: Some(ports), ..naming_service() })
 }
 
@@ -33,16 +32,6 @@ fn service(object: &MessageQueue, name: String, spec: ServiceSpec) -> Service {
         metadata: ObjectMeta { name: Some(name), annotations: Some(annotations), ..ObjectMeta::default() },
         spec: Some(ServiceSpec { selector: Some(selector(object)), ..spec }),
         ..Service::default()
-    }
-}
-
-fn port(name: &str, protocol: &str, number: u16) -> ServicePort {
-    ServicePort {
-        name: Some(name.to_owned()),
-        port: i32::from(number),
-        target_port: Some(IntOrString::String(name.to_owned())),
-        app_protocol: (protocol == "http").then(|| protocol.to_owned()),
-        ..ServicePort::default()
     }
 }
 

@@ -10,7 +10,7 @@ use k8s_openapi::{
             IngressSpec, IngressTLS, ServiceBackendPort,
         },
     },
-    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use temporal_stack_common::{
     api::{Temporal, TemporalIngress},
@@ -31,7 +31,7 @@ pub(super) fn api(object: &Temporal, observed: &Observed) -> Service {
     let spec = ServiceSpec {
         type_: Some(exposure.type_.as_str().to_owned()),
         selector: Some(pod::selector(object, Role::Api.name())),
-        ports: Some(vec![port("api", API, protocol)]),
+        ports: Some(vec![ServicePort { app_protocol: Some(protocol.to_owned()), ..workload::port("api", API) }]),
         ..workload::client_service()
     };
     Service {
@@ -49,23 +49,16 @@ pub(super) fn api(object: &Temporal, observed: &Observed) -> Service {
 pub(super) fn krab(object: &Temporal) -> Service {
     let spec = ServiceSpec {
         selector: Some(pod::selector(object, pod::KRAB)),
-        ports: Some(vec![port("krab", KRAB, "kubernetes.io/h2c")]),
+        ports: Some(vec![ServicePort {
+            app_protocol: Some("kubernetes.io/h2c".to_owned()),
+            ..workload::port("krab", KRAB)
+        }]),
         ..workload::client_service()
     };
     Service {
         metadata: ObjectMeta { name: Some(names::krab(object)), ..ObjectMeta::default() },
         spec: Some(spec),
         ..Service::default()
-    }
-}
-
-fn port(name: &str, number: u16, protocol: &str) -> ServicePort {
-    ServicePort {
-        name: Some(name.to_owned()),
-        port: i32::from(number),
-        target_port: Some(IntOrString::String(name.to_owned())),
-        app_protocol: Some(protocol.to_owned()),
-        ..ServicePort::default()
     }
 }
 
