@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
+    BasicProperties, Channel, Connection, ConnectionProperties, Consumer, PublisherConfirm,
     options::{
         BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
         QueueDeclareOptions, QueueDeleteOptions,
@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages are kept on disk.
 const PERSISTENT: u8 = 2;
 
-/// A connection with one channel whose publications are confirmed; it ends when it is dropped.
+/// A connection with one channel; it ends when it is dropped.
 pub struct Session {
     /// The connection.
     pub connection: Connection,
@@ -49,15 +49,21 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a connection with a binding's `uri`, to this address: names of the cluster are not known on this machine.
+    /// Opens a connection whose publications are confirmed.
     pub async fn open(binding: &Binding, address: IpAddr) -> Result<Self> {
+        let session = Self::unconfirmed(binding, address).await?;
+        in_time("confirms", session.channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok(session)
+    }
+
+    /// Opens a connection with a binding's `uri`, to this address: names of the cluster are not known on this machine.
+    pub async fn unconfirmed(binding: &Binding, address: IpAddr) -> Result<Self> {
         let mut uri: AMQPUri =
             binding.uri.parse().map_err(|wrong| anyhow::anyhow!("the binding's uri is none of AMQP: {wrong}"))?;
         uri.authority.host = address.to_string();
         let properties = ConnectionProperties::default().with_connection_name("e2e".into());
         let connection = in_time("a connection", Connection::connect_uri(uri, properties)).await?;
         let channel = in_time("a channel", connection.create_channel()).await?;
-        in_time("confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
         Ok(Self { connection, channel })
     }
 
@@ -87,15 +93,16 @@ impl Session {
         in_time(&format!("the binding of {queue}"), binding).await
     }
 
+    /// Publishes a persistent message to a queue, as Temporal does: nobody waits until it is there.
+    pub async fn send(&self, queue: &str, message: &str) -> Result<()> {
+        self.write("", queue, message, false).await.map(drop)
+    }
+
     /// Publishes persistent messages, and waits until all are confirmed by a queue.
     pub async fn publish(&self, exchange: &str, key: &str, messages: impl IntoIterator<Item = String>) -> Result<()> {
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
         let mut confirms = Vec::new();
         for message in messages {
-            let (exchange, key, properties) = (exchange.into(), key.into(), properties.clone());
-            let publishing = self.channel.basic_publish(exchange, key, options, message.as_bytes(), properties);
-            confirms.push(in_time("a publication", publishing).await?);
+            confirms.push(self.write(exchange, key, &message, true).await?);
         }
         for confirm in confirms {
             let confirmation = in_time("a confirm", confirm).await?;
@@ -103,6 +110,15 @@ impl Session {
             ensure!(confirmation.take_message().is_none(), "no queue takes a message to {key}");
         }
         Ok(())
+    }
+
+    /// Ends when it is on its way.
+    async fn write(&self, exchange: &str, key: &str, message: &str, mandatory: bool) -> Result<PublisherConfirm> {
+        let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
+        let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
+        let publishing =
+            self.channel.basic_publish(exchange.into(), key.into(), options, message.as_bytes(), properties);
+        in_time("a publication", publishing).await
     }
 
     /// Starts to consume a queue; what it gives out must be acknowledged.

@@ -1,4 +1,4 @@
-//! An application that publishes all the time, and publishes again what was not confirmed.
+//! Applications that publish all the time: one publishes again what was not confirmed, another asks for no confirmations.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use lapin::options::BasicAckOptions;
 use tokio::{
     sync::watch,
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -20,6 +20,10 @@ use tokio::{
 const BATCH: u64 = 20;
 /// How far apart batches are.
 const APART: Duration = Duration::from_millis(100);
+/// How many applications ask for no confirmations: several on each node.
+const CONNECTIONS: u64 = 9;
+/// How far apart messages of one of them are.
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// How far it has come.
 #[derive(Clone, Debug, Default)]
@@ -107,16 +111,75 @@ async fn publish(
     }
 }
 
-/// Takes all messages out of a queue; fails if one of those that were confirmed does not come. Says how many came twice.
-pub(crate) async fn take_all(session: &Session, queue: &str, confirmed: u64) -> Result<u64> {
+/// What a publisher without confirmations has on its mind.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    /// Messages that went to the broker without an error.
+    pub(crate) messages: BTreeSet<u64>,
+    /// How often one did not.
+    pub(crate) refused: u64,
+}
+
+/// Applications that ask for no confirmations, as Temporal's API is one; they end when this is dropped.
+pub(crate) struct Careless {
+    last: watch::Sender<bool>,
+    tasks: JoinSet<Sent>,
+}
+
+impl Careless {
+    /// Starts to publish to a queue.
+    pub(crate) fn start(binding: &Binding, address: IpAddr, queue: &'static str) -> Self {
+        let last = watch::Sender::new(false);
+        let first = (0..CONNECTIONS).map(|connection| connection << u32::BITS);
+        let tasks = first.map(|first| send(binding.clone(), address, queue, first, last.subscribe())).collect();
+        Self { last, tasks }
+    }
+
+    /// Ends, and says what was sent.
+    pub(crate) async fn end(self) -> Result<Sent> {
+        self.last.send_replace(true);
+        let ended = timeout(HANG, self.tasks.join_all()).await.context("the publishers do not end")?;
+        Ok(ended.into_iter().fold(Sent::default(), |mut all, sent| {
+            all.messages.extend(sent.messages);
+            all.refused += sent.refused;
+            all
+        }))
+    }
+}
+
+/// Sends messages with numbers from this one on; one that was refused is not sent again.
+async fn send(binding: Binding, address: IpAddr, queue: &'static str, first: u64, last: watch::Receiver<bool>) -> Sent {
+    let mut turns = interval(BETWEEN);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sent = Sent::default();
+    let mut next = first;
+    while !*last.borrow() {
+        turns.tick().await;
+        let Ok(session) = Session::unconfirmed(&binding, address).await else { continue };
+        while !*last.borrow() {
+            turns.tick().await;
+            let number = next;
+            next += 1;
+            if session.send(queue, &number.to_string()).await.is_err() {
+                sent.refused += 1;
+                break;
+            }
+            sent.messages.insert(number);
+        }
+    }
+    sent
+}
+
+/// Takes all messages out of a queue; fails if one of these does not come. Says how many others came, or came twice.
+pub(crate) async fn take_all(session: &Session, queue: &str, mut missing: BTreeSet<u64>) -> Result<u64> {
     let mut consumer = session.consume(queue).await?;
-    let mut missing: BTreeSet<u64> = (0..confirmed).collect();
+    let all = missing.len();
     let mut twice = 0;
     while !missing.is_empty() {
         let next = timeout(HANG, consumer.next()).await;
         let next = next.with_context(|| {
             let first: Vec<_> = missing.iter().take(20).collect();
-            format!("{} of {confirmed} confirmed messages are lost, the first of them: {first:?}", missing.len())
+            format!("{} of {all} messages are lost, the first of them: {first:?}", missing.len())
         })?;
         let delivery = next.context("the consumer has ended")??;
         let number: u64 = std::str::from_utf8(&delivery.data)?.parse()?;

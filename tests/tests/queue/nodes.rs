@@ -6,7 +6,7 @@ use serde_json::json;
 use temporal_stack_common::{api::MessageQueue, condition};
 
 use crate::{
-    load::{Load, take_all},
+    load::{Careless, Load, take_all},
     made, of_size, with_queue,
 };
 
@@ -16,7 +16,7 @@ const MESSAGES: u64 = 10_000;
 const BETWEEN: u64 = 200;
 
 #[tokio::test]
-async fn no_confirmed_message_is_lost_while_nodes_volumes_and_settings_change_one_after_the_other() {
+async fn no_message_is_lost_while_nodes_volumes_and_settings_change_one_after_the_other() {
     with_queue(async |queue| {
         let mut watch = made(queue, &of_size(3, &json!({}))).await?;
         let management = queue.management().await?;
@@ -32,6 +32,7 @@ async fn no_confirmed_message_is_lost_while_nodes_volumes_and_settings_change_on
         watch.step("Temporal's queues have three members after");
 
         let load = Load::start(&queue.bound().await?, queue.service().await?, TEMPORAL[0]);
+        let careless = Careless::start(&queue.bound().await?, queue.service().await?, TEMPORAL[1]);
         load.confirmed(BETWEEN).await?;
         for ordinal in 0..3 {
             let pods = queue.api::<Pod>();
@@ -41,6 +42,11 @@ async fn no_confirmed_message_is_lost_while_nodes_volumes_and_settings_change_on
             watch.step(&format!("pod {ordinal} was deleted; one more may go after"));
             load.confirmed(BETWEEN).await?;
         }
+        let sent = careless.end().await?;
+        let (count, refused) = (sent.messages.len(), sent.refused);
+        take_all(&queue.session().await?, TEMPORAL[1], sent.messages).await?;
+        watch.step(&format!("{count} messages that nobody had confirmed were consumed, {refused} had been refused, after"));
+        ensure!(refused > 0, "no publisher was on a node that was deleted");
 
         let pods = queue.api::<Pod>();
         let before = pods.get(&MessageQueue::pod(1)).await?;
@@ -71,7 +77,7 @@ async fn no_confirmed_message_is_lost_while_nodes_volumes_and_settings_change_on
         watch.step("the last messages were published after");
         management.runs(3).await?;
         management.has_members(TEMPORAL[0], 3).await?;
-        let twice = take_all(&queue.session().await?, TEMPORAL[0], published.confirmed).await?;
+        let twice = take_all(&queue.session().await?, TEMPORAL[0], (0..published.confirmed).collect()).await?;
         watch.step("all messages were consumed after");
         println!(
             "{} messages confirmed and consumed, {twice} of them twice; published again {} times; longest time without a confirm: {:.1} s",

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use e2e::{One, Space, Stopwatch, Subject as _, full, in_default, installed::SYSTEM, peers::until_answer};
 use futures::{AsyncBufReadExt as _, StreamExt as _};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, ListParams, LogParams},
@@ -129,17 +129,21 @@ impl Complaints {
     }
 }
 
-/// Uploads, with a fault every so often; what was accepted, and how often it was refused.
-async fn upload(space: &Space, temporal: &One<'_, Temporal>, each: usize) -> Result<(Vec<String>, Vec<String>)> {
+/// Uploads, with a fault every so often; what was accepted with when and after which fault, and why others were refused.
+async fn upload(
+    space: &Space,
+    temporal: &One<'_, Temporal>,
+    each: usize,
+) -> Result<(BTreeMap<String, String>, Vec<String>)> {
     let caller = temporal.admin().await?;
-    let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+    let (mut accepted, mut refused) = (BTreeMap::new(), Vec::new());
     for fault in FAULTS {
         let mut watch = Stopwatch::new();
         fault.happen(space).await?;
         let before = refused.len();
         for _ in 0..each {
             match caller.add(random(5000)).await {
-                Ok(cid) => accepted.push(cid),
+                Ok(cid) => drop(accepted.insert(cid, format!("{fault:?} at {}", Timestamp::now()))),
                 Err(error) => {
                     refused.push(format!("{fault:?}: {error:#}"));
                     sleep(PAUSE).await;
@@ -169,13 +173,12 @@ async fn with_a_fault_every_so_often_every_upload_is_accounted_for() {
         let first = ipfs.peers.first().context("a peer")?;
         let settled = async || {
             let pinned = first.allocations().await?;
-            let open: Vec<&String> =
-                accepted.iter().filter(|cid| !pinned.contains_key(*cid) && complaints.of(cid).is_none()).collect();
-            Ok(open.into_iter().cloned().collect::<Vec<_>>())
+            let open = |cid: &String| !pinned.contains_key(cid) && complaints.of(cid).is_none();
+            Ok(accepted.clone().into_iter().filter(|(cid, _)| open(cid)).collect::<Vec<_>>())
         };
         until_answer("every accepted upload to be pinned, or said to have failed", settled, Vec::is_empty).await?;
         let pins = first.allocations().await?;
-        let (pinned, failed): (Vec<&String>, Vec<&String>) = accepted.iter().partition(|cid| pins.contains_key(*cid));
+        let (pinned, failed): (Vec<&String>, Vec<&String>) = accepted.keys().partition(|cid| pins.contains_key(*cid));
         for cid in &pinned {
             ipfs.all_have(cid).await?;
             ipfs.forget(cid).await?;

@@ -9,7 +9,26 @@ say() { echo "$(date -u +%FT%TZ) preStop: $*" | tee /proc/1/fd/1 2> /dev/null ||
 # The mark is set first, and another's mark ends the wait: when all are stopped at once nobody has to wait for anybody.
 # Queues of one or two replicas cannot get safer by waiting and are not waited for.
 # When the server does not run (starting, or paused without a majority) there is nothing to move.
-answer=$(timeout 80 rabbitmqctl --quiet eval '
+#
+# Maintenance ends connections by the protocol's own farewell, and what a client sends before it has read that is thrown
+# away: messages whose publisher does not ask for confirmations would be lost. So clients are let go first: the server stops
+# writing, which they see as the end of the connection, and goes on reading until they have closed their side.
+answer=$(timeout 90 rabbitmqctl --quiet eval '
+  LetGo = fun() ->
+    rabbit_maintenance:suspend_all_client_listeners(),
+    Until = erlang:monotonic_time(second) + 5,
+    Wait = fun Again() ->
+      Connections = rabbit_networking:local_connections(),
+      [gen_tcp:shutdown(Port, write) || Connection <- Connections,
+        {links, Links} <- [erlang:process_info(Connection, links)],
+        Port <- Links, is_port(Port)],
+      case Connections =/= [] andalso erlang:monotonic_time(second) < Until of
+        true -> timer:sleep(50), Again();
+        false -> ok
+      end
+    end,
+    Wait()
+  end,
   Answer = case rabbit:is_running() of
     false -> "stopped";
     true ->
@@ -19,7 +38,7 @@ answer=$(timeout 80 rabbitmqctl --quiet eval '
         _ -> false
       end,
       case Leaving of
-        true when Others =/= [] -> "leave";
+        true when Others =/= [] -> catch LetGo(), "leave";
         _ ->
           rabbit_maintenance:mark_as_being_drained(),
           Critical = fun() ->
@@ -45,6 +64,7 @@ answer=$(timeout 80 rabbitmqctl --quiet eval '
             end
           end,
           Waited = Wait(),
+          catch LetGo(),
           rabbit_maintenance:drain(),
           Waited
       end
