@@ -29,6 +29,7 @@ mod fake;
 mod header;
 mod metrics;
 mod options;
+mod patience;
 mod process;
 mod product;
 mod query;

@@ -7,6 +7,9 @@
 //! soon none is left to a pod that has gone. A call whose connection turns out to have ended before it was sent goes over
 //! another one; a call that may have been carried out is repeated only when it changes nothing.
 //!
+//! A connection that nobody takes is tried again for a while (`patience`): a Service names a pod that ends a little longer than
+//! the pod takes connections, and Temporal gives an upload up at the first refusal.
+//!
 //! There is no limit to how long an answer may take: Temporal itself gives up after an hour.
 
 use std::{
@@ -24,17 +27,21 @@ use http::{
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::{
-    client::legacy::{Client, Error, connect::HttpConnector},
+    client::legacy::{
+        Client, Error,
+        connect::{Connect, HttpConnector},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use temporal_stack_common::failure::deepest;
 use tokio::time::{Instant, timeout};
-use tower::BoxError;
+use tower::{BoxError, retry::Retry};
 
 use crate::{
     answer::{Answer, Body, full},
     failure::Failure,
     header::keep_end_to_end,
+    patience::{Patience, kind},
     product::Product,
 };
 
@@ -53,7 +60,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Upstream {
     pub(crate) product: Product,
     authority: Authority,
-    client: Client<HttpConnector, Body>,
+    client: Client<Retry<Patience, HttpConnector>, Body>,
+    /// For whoever asks whether somebody is there: over a connection of its own, and without waiting for one.
+    impatient: Client<HttpConnector, Body>,
     answered: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -65,12 +74,11 @@ impl Upstream {
         connector.set_keepalive(Some(SILENCE));
         connector.set_keepalive_interval(Some(SILENCE / 3));
         connector.set_keepalive_retries(Some(3));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .http1_max_buf_size(BUFFER)
-            .build(connector);
-        Self { product, authority, client, answered: Arc::default() }
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).http1_max_buf_size(BUFFER);
+        let client = builder.build(Retry::new(Patience::default(), connector.clone()));
+        let impatient = builder.pool_max_idle_per_host(0).build(connector);
+        Self { product, authority, client, impatient, answered: Arc::default() }
     }
 
     /// Passes a call on as it is, but for what is about the client's connection.
@@ -88,13 +96,20 @@ impl Upstream {
     /// # Errors
     ///
     /// There is no answer.
-    pub(crate) async fn send(&self, mut request: Request<Body>) -> Result<Answer, Failure> {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Result<Answer, Failure> {
+        self.send_by(&self.client, request).await
+    }
+
+    async fn send_by<C>(&self, client: &Client<C, Body>, mut request: Request<Body>) -> Result<Answer, Failure>
+    where
+        C: Connect + Clone + Send + Sync + 'static,
+    {
         *request.uri_mut() = self.address(request.uri().path_and_query());
         keep_end_to_end(request.headers_mut());
         // The one is set anew, and the other is the bridge's to answer: it does when it begins to read the body.
         request.headers_mut().remove(HOST);
         request.headers_mut().remove(EXPECT);
-        let mut answer = self.client.request(request).await.map_err(|error| self.failure(&error))?;
+        let mut answer = client.request(request).await.map_err(|error| self.failure(&error))?;
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         keep_end_to_end(answer.headers_mut());
         Ok(answer.map(|body| body.map_err(BoxError::from).boxed_unsync()))
@@ -124,7 +139,7 @@ impl Upstream {
         if last.is_some_and(|last| last.elapsed() < LATELY) {
             return Ok(());
         }
-        match timeout(ANSWERS_WITHIN, self.ask(self.question())).await {
+        match timeout(ANSWERS_WITHIN, self.send_by(&self.impatient, self.question())).await {
             Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
             Ok(Ok(answer)) => Err(format!("{} at {} answers {}", self.product.name(), self.authority, answer.status())),
             Ok(Err(failure)) => Err(failure.to_string()),
@@ -135,8 +150,8 @@ impl Upstream {
         }
     }
 
-    fn question(&self) -> Request<()> {
-        let mut question = Request::new(());
+    fn question(&self) -> Request<Body> {
+        let mut question = Request::new(full(Bytes::new()));
         let path = match self.product {
             Product::Kubo => {
                 *question.method_mut() = Method::POST;
@@ -163,16 +178,11 @@ impl Upstream {
         if !error.is_connect() {
             return Failure::Unanswered { product, address, cause };
         }
-        if is_timeout(error) {
+        if kind(error) == Some(io::ErrorKind::TimedOut) {
             return Failure::Slow { product, address, seconds: CONNECTS_WITHIN.as_secs() };
         }
         Failure::Unreachable { product, address, cause }
     }
-}
-
-fn is_timeout(error: &Error) -> bool {
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Whether an answer is one that has something to translate.

@@ -1,39 +1,64 @@
+use std::time::Duration;
+
+use axum::Router;
+use http::{Request, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt as _,
-    net::{TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
+    time::sleep,
 };
 
 use crate::{
     Product,
+    answer::{full, whole},
     fake::{Fake, Heard, answered, bridge_to, nobody, read, serving, told},
 };
 
 const POST: &str = "POST /api/v0/pin/add?arg=QmA HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 const PEERS: &str = "GET /peers HTTP/1.1\r\nHost: a\r\n\r\n";
 
-#[tokio::test]
-async fn nobody_at_home_is_told_in_the_shape_of_each_product() {
+/// The bridge's answer to a call that goes to somebody who is not there: status, and the body of JSON.
+async fn missed(product: Product, path: &str) -> (u16, Value) {
     let bridge = bridge_to(&nobody().await);
-    let answer = told(serving(&bridge, Product::Kubo).await, POST).await;
-    let (status, body) = read(&answer);
-    assert_eq!(status, "HTTP/1.1 502 Bad Gateway");
-    assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
-    let body: Value = serde_json::from_str(body).unwrap();
+    let answer = bridge.answer(product, Request::post(path).body(full("")).unwrap()).await;
+    assert_eq!(answer.headers()[CONTENT_TYPE], "application/json");
+    let (parts, body) = whole(answer, usize::MAX).await.unwrap();
+    (parts.status.as_u16(), serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_at_home_is_told_in_the_shape_of_each_product() {
+    let (status, body) = missed(Product::Kubo, "/api/v0/pin/add?arg=QmA").await;
     let message = body["Message"].as_str().unwrap().to_owned();
-    assert_eq!(body, json!({"Message": message, "Code": 0, "Type": "error"}));
+    assert_eq!((status, body), (502, json!({"Message": message, "Code": 0, "Type": "error"})));
     for part in ["Kubo cannot be reached at 127.0.0.1:", "refused", "--kubo"] {
         assert!(message.contains(part), "{message}");
     }
 
-    let answer = told(serving(&bridge, Product::Cluster).await, PEERS).await;
-    let (status, body) = read(&answer);
-    assert_eq!(status, "HTTP/1.1 502 Bad Gateway");
-    let body: Value = serde_json::from_str(body).unwrap();
+    let (status, body) = missed(Product::Cluster, "/pins/QmA").await;
     let message = body["message"].as_str().unwrap().to_owned();
-    assert_eq!(body, json!({"code": 502, "message": message}));
+    assert_eq!((status, body), (502, json!({"code": 502, "message": message})));
     assert!(message.contains("IPFS Cluster cannot be reached") && message.contains("--cluster"), "{message}");
+}
+
+#[tokio::test]
+async fn who_comes_late_gets_the_call_whole() {
+    let address = nobody().await;
+    let bridge = bridge_to(&address);
+    let call = bridge.answer(Product::Kubo, Request::post("/api/v0/add").body(full("a file")).unwrap());
+    let late = async {
+        sleep(Duration::from_millis(500)).await;
+        let listener = TcpListener::bind(address.as_str()).await.unwrap();
+        axum::serve(listener, Router::new().fallback(async |body: String| body)).await.unwrap();
+    };
+    let answer = tokio::select! {
+        answer = call => answer,
+        () = late => unreachable!("it serves for ever"),
+    };
+    assert_eq!(answer.status(), 200);
+    assert_eq!(whole(answer, usize::MAX).await.unwrap().1, "a file");
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,8 +70,7 @@ async fn a_connection_that_nobody_takes_ends_after_a_while() {
     let address = listener.local_addr().unwrap();
     let _waiting = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
     let bridge = bridge_to(&address.to_string().parse().unwrap());
-    let request = http::Request::post("/api/v0/id").body(crate::answer::full(""));
-    let answer = bridge.answer(Product::Kubo, request.unwrap()).await;
+    let answer = bridge.answer(Product::Kubo, Request::post("/api/v0/id").body(full("")).unwrap()).await;
     assert_eq!(answer.status(), 504);
 }
 
