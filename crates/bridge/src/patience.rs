@@ -6,28 +6,36 @@ use http::Uri;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::retry::Policy;
 
-/// Since the first try. A pod that has ended is out of its Service within a second; one that starts takes a few.
+/// A pod that has ended is out of its Service within a second; one that starts takes a few.
 const FOR: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Tries to connect again when there is nobody yet, or not any more: nothing was sent, so nothing can happen twice. A name
-/// that nobody knows stays one.
+/// that cannot be resolved is not tried again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Patience {
+    /// When this connection was tried first: hyper clones the connector, and this with it, for each.
     since: Option<Instant>,
 }
 
 impl<A, E: Error + 'static> Policy<Uri, A, E> for Patience {
     type Future = Pin<Box<Sleep>>;
 
-    fn retry(&mut self, _: &mut Uri, tried: &mut Result<A, E>) -> Option<Self::Future> {
-        let kind = kind(tried.as_ref().err()?)?;
-        let nobody = [io::ErrorKind::ConnectionRefused, io::ErrorKind::HostUnreachable, io::ErrorKind::TimedOut];
-        let since = *self.since.get_or_insert_with(Instant::now);
-        (nobody.contains(&kind) && since.elapsed() < FOR).then(|| Box::pin(sleep(PAUSE)))
+    fn retry(&mut self, to: &mut Uri, tried: &mut Result<A, E>) -> Option<Self::Future> {
+        let error = tried.as_ref().err()?;
+        let nobody = [
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::NetworkUnreachable,
+            io::ErrorKind::TimedOut,
+        ];
+        let again = nobody.contains(&kind(error)?) && self.since?.elapsed() < FOR;
+        tracing::debug!(%to, %error, again, "nobody takes the connection");
+        again.then(|| Box::pin(sleep(PAUSE)))
     }
 
     fn clone_request(&mut self, to: &Uri) -> Option<Uri> {
+        self.since.get_or_insert_with(Instant::now);
         Some(to.clone())
     }
 }
@@ -37,5 +45,28 @@ pub(crate) fn kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     match error.downcast_ref::<io::Error>() {
         Some(error) => Some(error.kind()),
         None => kind(error.source()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it is tried again, so long after the first try.
+    async fn is_tried_again(after: Duration, kind: io::ErrorKind) -> bool {
+        let (mut patience, mut to) = (Patience::default(), Uri::from_static("http://ipfs:5001"));
+        let _: Option<Uri> = Policy::<Uri, (), io::Error>::clone_request(&mut patience, &to);
+        sleep(after).await;
+        patience.retry(&mut to, &mut Err::<(), _>(io::Error::from(kind))).is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_is_not_there_is_tried_again_and_not_for_ever() {
+        let soon = Duration::from_secs(9);
+        assert!(is_tried_again(soon, io::ErrorKind::ConnectionRefused).await);
+        assert!(is_tried_again(soon, io::ErrorKind::HostUnreachable).await);
+        assert!(is_tried_again(soon, io::ErrorKind::TimedOut).await);
+        assert!(!is_tried_again(soon, io::ErrorKind::PermissionDenied).await);
+        assert!(!is_tried_again(FOR, io::ErrorKind::ConnectionRefused).await);
     }
 }

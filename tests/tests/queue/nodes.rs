@@ -16,7 +16,7 @@ const MESSAGES: u64 = 10_000;
 const BETWEEN: u64 = 200;
 
 #[tokio::test]
-async fn no_message_is_lost_while_nodes_volumes_and_settings_change_one_after_the_other() {
+async fn no_message_is_lost_while_nodes_are_deleted_and_no_confirmed_one_while_volumes_and_settings_change() {
     with_queue(async |queue| {
         let mut watch = made(queue, &of_size(3, &json!({}))).await?;
         let management = queue.management().await?;

@@ -9,7 +9,10 @@ use lapin::types::{AMQPValue, FieldTable};
 use serde_json::json;
 use temporal_stack_common::{api::MessageQueue, condition};
 
-use crate::{made, of_size, with_queue};
+use crate::{
+    load::{Careless, take_all},
+    made, of_size, with_queue,
+};
 
 /// How many messages are in each queue.
 const MESSAGES: usize = 500;
@@ -80,6 +83,7 @@ async fn from_one_node_to_three_and_back_no_message_is_lost_and_no_declaration_r
         }
         let consumer = on_last.consume(held).await?;
 
+        let careless = Careless::start(&queue.bound().await?, queue.service().await?, TEMPORAL[1]);
         queue.patch_provider(&json!({"replicas": 1})).await?;
         let told = ["queue held on virtual host temporal has consumers", "stop them"];
         queue.condition_about(condition::READY, "False", "QueuesInTheWay", &told).await?;
@@ -92,8 +96,14 @@ async fn from_one_node_to_three_and_back_no_message_is_lost_and_no_declaration_r
             until_gone(&queue.api::<Pod>(), &MessageQueue::pod(ordinal)).await?;
         }
         watch.step("the consumer has gone; one node after");
-
+        let sent = careless.end().await?;
+        let (count, refused) = (sent.messages.len(), sent.refused);
         let session = queue.session().await?;
+        take_all(&session, TEMPORAL[1], sent.messages).await?;
+        watch.step(&format!(
+            "{count} messages that nobody had confirmed were consumed, {refused} had been refused, after"
+        ));
+
         everything_is_there(&session, &[replicated, stays, moves]).await?;
         // The same arguments are no other queue, and what was bound still is.
         for name in [stays, moves, held] {

@@ -12,22 +12,31 @@ say() { echo "$(date -u +%FT%TZ) preStop: $*" | tee /proc/1/fd/1 2> /dev/null ||
 #
 # Maintenance ends connections by the protocol's own farewell, and what a client sends before it has read that is thrown
 # away: messages whose publisher does not ask for confirmations would be lost. So clients are let go first: the server stops
-# writing, which they see as the end of the connection, and goes on reading until they have closed their side.
-answer=$(timeout 90 rabbitmqctl --quiet eval '
+# writing, which they see as the end of the connection, and reads on until they have closed their side. Those of AMQP 1.0
+# are not: they get answers all the time, and a server that cannot write reads no more. Those that do not close are cut off,
+# because the maintenance of 3.13 does not get over them. What came is given a moment to be copied: leaders of queues go next.
+answer=$(timeout 85 rabbitmqctl --quiet eval '
   LetGo = fun() ->
     rabbit_maintenance:suspend_all_client_listeners(),
-    Until = erlang:monotonic_time(second) + 5,
+    Until = erlang:monotonic_time(millisecond) + 5000,
     Wait = fun Again() ->
-      Connections = rabbit_networking:local_connections(),
-      [gen_tcp:shutdown(Port, write) || Connection <- Connections,
+      Sockets = [{Connection, Port} || Connection <- pg_local:get_members(rabbit_connections),
         {links, Links} <- [erlang:process_info(Connection, links)],
         Port <- Links, is_port(Port)],
-      case Connections =/= [] andalso erlang:monotonic_time(second) < Until of
+      [gen_tcp:shutdown(Port, write) || {_, Port} <- Sockets],
+      case Sockets =/= [] andalso erlang:monotonic_time(millisecond) < Until of
         true -> timer:sleep(50), Again();
-        false -> ok
+        false -> [catch rabbit_reader:shutdown(Connection, "the node stops") || {Connection, _} <- Sockets]
       end
     end,
-    Wait()
+    Left = Wait(),
+    timer:sleep(300),
+    logger:notice("let clients go; ~b did not close their connections", [length(Left)])
+  end,
+  TryLetGo = fun() ->
+    try LetGo()
+    catch _:Why -> logger:warning("could not let clients go: ~p", [Why])
+    end
   end,
   Answer = case rabbit:is_running() of
     false -> "stopped";
@@ -38,7 +47,7 @@ answer=$(timeout 90 rabbitmqctl --quiet eval '
         _ -> false
       end,
       case Leaving of
-        true when Others =/= [] -> catch LetGo(), "leave";
+        true when Others =/= [] -> TryLetGo(), "leave";
         _ ->
           rabbit_maintenance:mark_as_being_drained(),
           Critical = fun() ->
@@ -64,7 +73,7 @@ answer=$(timeout 90 rabbitmqctl --quiet eval '
             end
           end,
           Waited = Wait(),
-          catch LetGo(),
+          TryLetGo(),
           rabbit_maintenance:drain(),
           Waited
       end
@@ -78,7 +87,7 @@ leave)
   # Should it be cut short nevertheless, the mark tells the next start that what is here may be half.
   touch "$RABBITMQ_MNESIA_BASE/leaving"
   # Streams have a coordinator beside their queues; it would count this node for its majority for ever.
-  if timeout 60 rabbitmqctl --quiet eval '
+  if timeout 55 rabbitmqctl --quiet eval '
     catch rabbit_stream_coordinator:forget_node(node()),
     ok = rabbit:stop(),
     ok = rabbit_db:reset().'; then

@@ -5,9 +5,9 @@ use http::{Request, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt as _,
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpSocket, TcpStream},
     sync::mpsc,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -22,7 +22,9 @@ const PEERS: &str = "GET /peers HTTP/1.1\r\nHost: a\r\n\r\n";
 /// The bridge's answer to a call that goes to somebody who is not there: status, and the body of JSON.
 async fn missed(product: Product, path: &str) -> (u16, Value) {
     let bridge = bridge_to(&nobody().await);
+    let since = Instant::now();
     let answer = bridge.answer(product, Request::post(path).body(full("")).unwrap()).await;
+    assert!(since.elapsed() >= Duration::from_secs(10), "given up after {:?}", since.elapsed());
     assert_eq!(answer.headers()[CONTENT_TYPE], "application/json");
     let (parts, body) = whole(answer, usize::MAX).await.unwrap();
     (parts.status.as_u16(), serde_json::from_slice(&body).unwrap())
@@ -45,13 +47,14 @@ async fn nobody_at_home_is_told_in_the_shape_of_each_product() {
 
 #[tokio::test]
 async fn who_comes_late_gets_the_call_whole() {
-    let address = nobody().await;
-    let bridge = bridge_to(&address);
+    // Bound, so that nobody else takes the port, and refused as long as it does not listen.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bridge = bridge_to(&socket.local_addr().unwrap().to_string().parse().unwrap());
     let call = bridge.answer(Product::Kubo, Request::post("/api/v0/add").body(full("a file")).unwrap());
     let late = async {
         sleep(Duration::from_millis(500)).await;
-        let listener = TcpListener::bind(address.as_str()).await.unwrap();
-        axum::serve(listener, Router::new().fallback(async |body: String| body)).await.unwrap();
+        axum::serve(socket.listen(16).unwrap(), Router::new().fallback(async |body: String| body)).await.unwrap();
     };
     let answer = tokio::select! {
         answer = call => answer,
