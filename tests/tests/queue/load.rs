@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Binding, HANG, broker::Session};
+use e2e::{Binding, HANG, Stopwatch, broker::Session};
 use futures::StreamExt as _;
 use lapin::options::BasicAckOptions;
 use tokio::{
@@ -113,15 +113,16 @@ async fn publish(
 
 /// What a publisher without confirmations has on its mind.
 #[derive(Debug, Default)]
-pub(crate) struct Sent {
+struct Sent {
     /// Messages that went to the broker without an error.
-    pub(crate) messages: BTreeSet<u64>,
+    messages: BTreeSet<u64>,
     /// How often one did not.
-    pub(crate) refused: u64,
+    refused: u64,
 }
 
 /// Applications that ask for no confirmations, as Temporal's API is one; they end when this is dropped.
 pub(crate) struct Careless {
+    queue: &'static str,
     last: watch::Sender<bool>,
     tasks: JoinSet<Sent>,
 }
@@ -132,18 +133,19 @@ impl Careless {
         let last = watch::Sender::new(false);
         let first = (0..CONNECTIONS).map(|connection| connection << u32::BITS);
         let tasks = first.map(|first| send(binding.clone(), address, queue, first, last.subscribe())).collect();
-        Self { last, tasks }
+        Self { queue, last, tasks }
     }
 
-    /// Ends, and says what was sent.
-    pub(crate) async fn end(self) -> Result<Sent> {
+    /// Ends, and takes what was sent out of the queue; fails if a message does not come. Says how many were refused.
+    pub(crate) async fn end(self, session: &Session, watch: &mut Stopwatch) -> Result<u64> {
         self.last.send_replace(true);
         let ended = timeout(HANG, self.tasks.join_all()).await.context("the publishers do not end")?;
-        Ok(ended.into_iter().fold(Sent::default(), |mut all, sent| {
-            all.messages.extend(sent.messages);
-            all.refused += sent.refused;
-            all
-        }))
+        let refused = ended.iter().map(|sent| sent.refused).sum();
+        let messages: BTreeSet<u64> = ended.into_iter().flat_map(|sent| sent.messages).collect();
+        let count = messages.len();
+        take_all(session, self.queue, messages).await?;
+        watch.step(&format!("{count} messages without confirmations were consumed, {refused} had been refused, after"));
+        Ok(refused)
     }
 }
 

@@ -17,24 +17,22 @@ say() { echo "$(date -u +%FT%TZ) preStop: $*" | tee /proc/1/fd/1 2> /dev/null ||
 # because the maintenance of 3.13 does not get over them. What came is given a moment to be copied: leaders of queues go next.
 answer=$(timeout 85 rabbitmqctl --quiet eval '
   LetGo = fun() ->
-    rabbit_maintenance:suspend_all_client_listeners(),
-    Until = erlang:monotonic_time(millisecond) + 5000,
-    Wait = fun Again() ->
-      Sockets = [{Connection, Port} || Connection <- pg_local:get_members(rabbit_connections),
-        {links, Links} <- [erlang:process_info(Connection, links)],
-        Port <- Links, is_port(Port)],
-      [gen_tcp:shutdown(Port, write) || {_, Port} <- Sockets],
-      case Sockets =/= [] andalso erlang:monotonic_time(millisecond) < Until of
-        true -> timer:sleep(50), Again();
-        false -> [catch rabbit_reader:shutdown(Connection, "the node stops") || {Connection, _} <- Sockets]
-      end
-    end,
-    Left = Wait(),
-    timer:sleep(300),
-    logger:notice("let clients go; ~b did not close their connections", [length(Left)])
-  end,
-  TryLetGo = fun() ->
-    try LetGo()
+    try
+      rabbit_maintenance:suspend_all_client_listeners(),
+      Until = erlang:monotonic_time(millisecond) + 5000,
+      Wait = fun Again() ->
+        Sockets = [{Connection, Port} || Connection <- pg_local:get_members(rabbit_connections),
+          {links, Links} <- [erlang:process_info(Connection, links)],
+          Port <- Links, is_port(Port)],
+        [gen_tcp:shutdown(Port, write) || {_, Port} <- Sockets],
+        case Sockets =/= [] andalso erlang:monotonic_time(millisecond) < Until of
+          true -> timer:sleep(50), Again();
+          false -> [catch rabbit_reader:shutdown(Connection, "the node stops") || {Connection, _} <- Sockets]
+        end
+      end,
+      Left = Wait(),
+      timer:sleep(300),
+      logger:notice("let clients go; ~b did not close their connections", [length(Left)])
     catch _:Why -> logger:warning("could not let clients go: ~p", [Why])
     end
   end,
@@ -47,7 +45,7 @@ answer=$(timeout 85 rabbitmqctl --quiet eval '
         _ -> false
       end,
       case Leaving of
-        true when Others =/= [] -> TryLetGo(), "leave";
+        true when Others =/= [] -> LetGo(), "leave";
         _ ->
           rabbit_maintenance:mark_as_being_drained(),
           Critical = fun() ->
@@ -73,7 +71,7 @@ answer=$(timeout 85 rabbitmqctl --quiet eval '
             end
           end,
           Waited = Wait(),
-          TryLetGo(),
+          LetGo(),
           rabbit_maintenance:drain(),
           Waited
       end
