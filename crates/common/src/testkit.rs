@@ -18,6 +18,7 @@
 
 mod bill;
 mod fields;
+mod sandbox;
 mod server;
 mod store;
 
@@ -34,8 +35,8 @@ use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 use tower::service_fn;
 
-pub use self::bill::bill;
 use self::store::{Selector, Store};
+pub use self::{bill::bill, sandbox::Sandbox};
 use crate::process::client::Verb;
 
 /// How long a test waits before it fails. Under paused time this costs nothing.

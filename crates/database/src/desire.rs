@@ -1,5 +1,7 @@
 //! The bill of materials, in the order of applying.
 
+#[cfg(test)]
+mod initialise;
 mod secret;
 mod service;
 #[cfg(test)]

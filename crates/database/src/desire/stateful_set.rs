@@ -30,7 +30,7 @@ const MOUNT: &str = "/var/lib/postgresql/data";
 /// The data directory: below the mount, because the server insists on owning it.
 const PGDATA: &str = "/var/lib/postgresql/data/pgdata";
 /// How the data directory is made.
-const INITIALISE: &str = include_str!("initialise.sh");
+pub(super) const INITIALISE: &str = include_str!("initialise.sh");
 
 /// The labels by which pods are found.
 pub(super) fn selector(object: &PostgresDatabase) -> BTreeMap<String, String> {

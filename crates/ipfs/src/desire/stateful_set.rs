@@ -42,7 +42,7 @@ const CLUSTER_PATH: &str = "/data/ipfs-cluster";
 /// Where pods find what they are given.
 const GIVEN: &str = "/run/temporal-stack";
 /// How Kubo gets a repository and its configuration.
-const PREPARE_KUBO: &str = include_str!("prepare-kubo.sh");
+pub(super) const PREPARE_KUBO: &str = include_str!("prepare-kubo.sh");
 /// How IPFS Cluster gets its configuration.
 const PREPARE_CLUSTER: &str = include_str!("prepare-cluster.sh");
 /// How long a peer may take to stop, in seconds.

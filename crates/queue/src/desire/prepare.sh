@@ -73,32 +73,60 @@ until getent hosts "$host" > /dev/null; do
   sleep 1
 done
 
+# Whether something is at a path. An error is no absence: a volume that answers with EIO or ESTALE has data, for all that is known.
+is_there() {
+  local answer
+  answer=$(LC_ALL=C stat -L -c x -- "$1" 2>&1) && return 0
+  case $answer in
+  *": No such file or directory" | *": Not a directory") return 1 ;;
+  esac
+  say "$1 cannot be read: $answer; check the volume and its machine"
+  exit 1
+}
+
+has_entries() {
+  local entries
+  is_there "$1" || return 1
+  entries=$(LC_ALL=C ls -A -- "$1" 2>&1) || {
+    say "$1 cannot be read: $entries; check the volume and its machine"
+    exit 1
+  }
+  [ -n "$entries" ]
+}
+
 # What a finished start has written: `rabbit_serial`, which a reset deletes, but so does the change from Mnesia to Khepri;
 # and a directory for each virtual host. With neither there was never a message here, whatever is left of a start or a
 # join that was cut short. `left` is from a leave that was completed.
-has_data() {
-  [ -e "$data/rabbit_serial" ] || [ -n "$(ls -A "$data/msg_stores/vhosts" 2> /dev/null)" ]
-}
-if has_data && [ ! -e "$RABBITMQ_MNESIA_BASE/left" ]; then
+has_data() { is_there "$1/rabbit_serial" || has_entries "$1/msg_stores/vhosts"; }
+if has_data "$data" && ! is_there "$RABBITMQ_MNESIA_BASE/left"; then
   blank=
 else
   blank=yes
 fi
 
-# The other members that the controller knows of; else all that there may be.
+# The other members that the controller knows of. It may write them while this node waits.
+known=
+read_members() {
+  known=
+  if is_there "$given/members/members"; then
+    known=$(grep -v -x -F -e "$RABBITMQ_NODENAME" -e "" "$given/members/members") || [ $? = 1 ] || {
+      say "$given/members/members cannot be read"
+      exit 1
+    }
+  fi
+}
+read_members
+
+# These; else all that there may be.
 others() {
-  local members
-  members=$(grep -v -x -F -e "$RABBITMQ_NODENAME" -e "" $given/members/members 2> /dev/null || true)
-  if [ -n "$members" ]; then
-    echo "$members"
+  if [ -n "$known" ]; then
+    echo "$known"
   else
     for ordinal in 0 1 2 3 4; do
       echo "${RABBITMQ_NODENAME%%"$POD_NAME"*}${POD_NAME%-*}-$ordinal${RABBITMQ_NODENAME#*"$POD_NAME"}"
     done | grep -v -x -F "$RABBITMQ_NODENAME"
   fi
 }
-
-is_known() { [ -n "$(grep -v -x -F -e "$RABBITMQ_NODENAME" -e "" $given/members/members 2> /dev/null)" ]; }
 
 # Tried first, because a command takes longer to find that there is nobody.
 is_up() { timeout 1 bash -c ": < /dev/tcp/${1#*@}/25672" 2> /dev/null; }
@@ -113,15 +141,35 @@ ask() {
     2> /dev/null | head -1 | grep '^[0-9]'
 }
 
+# Nothing that may be of value is removed. Data of another node cannot be used under this name, and are whole: they were restored
+# here, or the volume was given to the wrong node. What is left of this node after a leave is set aside.
 make_blank() {
+  local other aside
   say "$RABBITMQ_NODENAME is blank"
-  rm -rf "$RABBITMQ_MNESIA_BASE"
-  mkdir "$RABBITMQ_MNESIA_BASE"
+  # A directory that cannot be listed must not look like one without others.
+  has_entries "$RABBITMQ_MNESIA_BASE" || true
+  for other in "$HOME"/* "$RABBITMQ_MNESIA_BASE"/*; do
+    case $other in "$data" | */lost+found) continue ;; esac
+    if has_data "$other"; then
+      say "refusing to start empty: the volume has data of ${other##*/}, not of this node; restore it under that name and namespace," \
+        "or delete PersistentVolumeClaim/data-$POD_NAME and this pod to start empty"
+      exit 1
+    fi
+  done
+  if has_data "$data"; then
+    aside=$RABBITMQ_MNESIA_BASE.set-aside-$(date -u +%Y%m%dT%H%M%SZ)
+    mv -T "$RABBITMQ_MNESIA_BASE" "$aside"
+    say "set aside what this node had before it left the cluster: $aside"
+  else
+    rm -rf "$data" "$data-"* "$data."* "$RABBITMQ_MNESIA_BASE/left" "$RABBITMQ_MNESIA_BASE/leaving"
+  fi
+  mkdir -p "$RABBITMQ_MNESIA_BASE"
 }
 
 # A leave was cut short. Where a member runs and has let this node go, what is left here is worth nothing; where one is
 # only up, it may miss this node for its majority.
-while [ -z "$blank" ] && [ -e "$RABBITMQ_MNESIA_BASE/leaving" ]; do
+while [ -z "$blank" ] && is_there "$RABBITMQ_MNESIA_BASE/leaving"; do
+  read_members
   for peer in $(others); do
     is_up "$peer" || continue
     answer=$(ask "$peer") || answer="up $RABBITMQ_NODENAME"
@@ -143,6 +191,7 @@ make_blank
 
 said=
 while :; do
+  read_members
   silent=
   for peer in $(others); do
     is_up "$peer" || continue
@@ -167,7 +216,7 @@ cluster_formation.discovery_retry_interval = 1000
 CONF
     exit 0
   done
-  if [ "${POD_NAME##*-}" = 0 ] && ! is_known; then
+  if [ "${POD_NAME##*-}" = 0 ] && [ -z "$known" ]; then
     say "founding a cluster"
     exit 0
   fi

@@ -36,7 +36,7 @@ const USUAL: Usual = Usual { cpu: "100m", memory: "256Mi", memory_limit: "1Gi" }
 /// Where the volume is: the home of the broker.
 const HOME: &str = "/var/lib/rabbitmq";
 /// How a node gets its cookie and configuration, and finds out whom to join.
-const PREPARE: &str = include_str!("prepare.sh");
+pub(super) const PREPARE: &str = include_str!("prepare.sh");
 /// How a node takes its leave: of its clients, or of the cluster.
 const LEAVE: &str = include_str!("leave.sh");
 /// How long a node may take to leave, in seconds: the script is bounded by less.

@@ -1,0 +1,155 @@
+//! `prepare.sh` as it runs, on a directory in the place of the volume and with stand-ins for the programs that it calls.
+
+use temporal_stack_common::testkit::Sandbox;
+
+use super::stateful_set::PREPARE;
+
+const NODE: &str = "rabbit@t-messagequeue-0.t-messagequeue-pods.a.svc";
+const OTHER: &str = "rabbit@old-messagequeue-0.old-messagequeue-pods.b.svc";
+const BASE: &str = "/var/lib/rabbitmq/mnesia";
+const MEMBERS: &str = "/run/temporal-stack/members/members";
+
+/// An empty volume, and what a pod is given.
+fn pod() -> Sandbox {
+    let pod = Sandbox::default();
+    for (path, text) in [
+        ("cookie/erlang-cookie", "cookie"),
+        ("config/rabbitmq.conf", ""),
+        ("config/enabled_plugins", ""),
+        ("administrator/username", "administrator"),
+        ("administrator/password", "secret"),
+    ] {
+        pod.write(&format!("/run/temporal-stack/{path}"), text);
+    }
+    for directory in ["/etc/rabbitmq", "/tmp", "/var/lib/rabbitmq"] {
+        pod.directory(directory);
+    }
+    for (program, lines) in
+        [("erl", "exit 0"), ("getent", "exit 0"), ("rabbitmq-server", "exit 0"), ("rabbitmqctl", "exit 1")]
+    {
+        pod.program(program, lines);
+    }
+    pod
+}
+
+/// Runs the script in the pod with this ordinal.
+fn prepare(pod: &Sandbox, ordinal: u32) -> (bool, String) {
+    let name = format!("t-messagequeue-{ordinal}");
+    let variables = [
+        ("HOME", "/var/lib/rabbitmq"),
+        ("RABBITMQ_MNESIA_BASE", BASE),
+        ("RABBITMQ_NODENAME", &NODE.replace("t-messagequeue-0", &name)),
+        ("POD_NAME", &name),
+        ("POD_IP", "10.0.0.1"),
+        ("ERL_INETRC", "/etc/rabbitmq/inetrc"),
+    ];
+    pod.run("bash", PREPARE, &["/run/temporal-stack", "/etc/rabbitmq", "/tmp/configuration"], &variables)
+}
+
+/// What a finished start of a node leaves.
+fn write_data(pod: &Sandbox, node: &str) {
+    pod.write(&format!("{BASE}/{node}/rabbit_serial"), "1");
+    pod.write(&format!("{BASE}/{node}/msg_stores/vhosts/x/message"), "precious");
+}
+
+fn has_message(pod: &Sandbox, base: &str, node: &str) -> bool {
+    pod.has(&format!("{base}/{node}/msg_stores/vhosts/x/message"), "precious")
+}
+
+#[test]
+fn node_0_with_an_empty_volume_founds_a_cluster() {
+    let (is_well, said) = prepare(&pod(), 0);
+    assert!(is_well && said.contains("founding a cluster"), "{said}");
+}
+
+#[test]
+fn what_a_start_that_was_cut_short_has_left_is_removed() {
+    let pod = pod();
+    pod.write(&format!("{BASE}/{NODE}/schema.DAT"), "half");
+    pod.write(&format!("{BASE}/{NODE}-feature_flags"), "half");
+    let (is_well, said) = prepare(&pod, 0);
+    assert!(is_well && said.contains("founding a cluster"), "{said}");
+    assert_eq!(pod.entries(BASE), [] as [&str; 0]);
+}
+
+#[test]
+fn a_node_with_its_data_starts() {
+    let pod = pod();
+    write_data(&pod, NODE);
+    let (is_well, said) = prepare(&pod, 0);
+    assert!(is_well && said.contains("are there"), "{said}");
+    assert!(has_message(&pod, BASE, NODE));
+}
+
+#[test]
+fn data_of_another_node_are_refused_and_kept() {
+    for has_left in [false, true] {
+        let pod = pod();
+        write_data(&pod, OTHER);
+        if has_left {
+            pod.write(&format!("{BASE}/left"), "");
+        }
+        let (is_well, said) = prepare(&pod, 0);
+        assert!(
+            !is_well && said.contains(OTHER) && said.contains("PersistentVolumeClaim/data-t-messagequeue-0"),
+            "{said}"
+        );
+        assert!(has_message(&pod, BASE, OTHER));
+    }
+}
+
+#[test]
+fn data_of_another_node_beside_the_base_are_refused_and_kept() {
+    let pod = pod();
+    let path = format!("/var/lib/rabbitmq/{OTHER}/msg_stores/vhosts/x/message");
+    pod.write(&path, "precious");
+    assert!(!prepare(&pod, 0).0);
+    assert!(pod.has(&path, "precious"));
+}
+
+#[test]
+fn a_volume_that_answers_with_an_error_is_not_empty() {
+    for broken in ["rabbit_serial", "msg_stores/vhosts"] {
+        let pod = pod();
+        let precious = format!("{BASE}/{NODE}/quorum/log");
+        pod.write(&precious, "precious");
+        pod.broken(&format!("{BASE}/{NODE}/{broken}"));
+        let (is_well, said) = prepare(&pod, 0);
+        assert!(!is_well && said.contains("cannot be read") && said.contains("symbolic links"), "{said}");
+        assert!(pod.has(&precious, "precious"));
+    }
+}
+
+#[test]
+fn what_remains_after_a_leave_is_set_aside() {
+    let pod = pod();
+    write_data(&pod, NODE);
+    pod.write(&format!("{BASE}/left"), "");
+    let (is_well, said) = prepare(&pod, 0);
+    assert!(is_well && said.contains("set aside") && said.contains("founding"), "{said}");
+    let entries = pod.entries("/var/lib/rabbitmq");
+    let aside = entries.iter().find(|name| name.starts_with("mnesia.set-aside-")).unwrap();
+    assert!(has_message(&pod, &format!("/var/lib/rabbitmq/{aside}"), NODE));
+}
+
+#[test]
+fn node_0_founds_nothing_beside_members_that_are_known() {
+    let pod = pod();
+    pod.write(MEMBERS, &format!("{NODE}\n{}\n", NODE.replace("t-messagequeue-0", "t-messagequeue-1")));
+    let (is_well, said) = prepare(&pod, 0);
+    assert!(!is_well && said.contains("waiting for one of") && said.contains("paused"), "{said}");
+}
+
+#[test]
+fn members_that_cannot_be_read_are_not_absent() {
+    let pod = pod();
+    pod.broken(MEMBERS);
+    let (is_well, said) = prepare(&pod, 0);
+    assert!(!is_well && said.contains("cannot be read") && !said.contains("founding"), "{said}");
+}
+
+#[test]
+fn another_blank_node_waits_for_a_member() {
+    let (is_well, said) = prepare(&pod(), 1);
+    assert!(!is_well && said.contains("waiting for one of") && said.contains("paused"), "{said}");
+}
