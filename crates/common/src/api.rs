@@ -31,6 +31,8 @@ pub use temporal::{
     Worker, Workers,
 };
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// The API group of every kind of the stack.
@@ -79,6 +81,11 @@ pub mod annotation {
     /// Set by users on a custom resource: each new value permits one full stop and start, which a secret that all pods share
     /// needs to be exchanged.
     pub const FULL_RESTART: &str = "temporal-stack.dev/full-restart";
+    /// On data that go with their object: their own UID. What was restored from a copy has another, and is not deleted.
+    pub const RECORDED: &str = "temporal-stack.dev/recorded";
+    /// Set by users on a custom resource: the UIDs of volume claims that were deleted and made again, separated by commas. The user
+    /// knows that what was on the volumes before is not on these.
+    pub const ACCEPT_VOLUMES: &str = "temporal-stack.dev/accept-volumes";
     /// Set by users on a custom resource: each new value asks for one restart of its pods.
     pub const RESTART: &str = "temporal-stack.dev/restart";
 }
@@ -89,4 +96,10 @@ pub trait Status: Default {
     fn conditions(&self) -> &[Condition];
     /// Replaces the conditions, and says which generation they are about.
     fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>);
+    /// The volume claims that the object has been Ready with, by name: their UIDs.
+    fn volumes(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+    /// Replaces them; a kind without volumes records none.
+    fn record_volumes(&mut self, _volumes: BTreeMap<String, String>) {}
 }

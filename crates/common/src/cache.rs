@@ -13,6 +13,7 @@
 //! them at the most. The children of one object are like those of another, so the text is compressed by what it differs in from
 //! the first object of its kind.
 
+mod members;
 mod packed;
 
 use std::{
@@ -24,6 +25,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 
+pub(crate) use members::REPLICA_SET;
 pub use packed::{Arrived, Packed};
 
 use crate::api::label;
@@ -47,9 +49,13 @@ impl Instance {
     }
 }
 
-/// The children of one object: a snapshot that does not change during a pass.
+/// The children of one object: a snapshot that does not change during a pass. Of pods it has the members only; see [`members`].
 #[derive(Clone, Debug, Default)]
-pub struct Children(Arc<BTreeMap<Key, Arc<Packed>>>);
+pub struct Children {
+    all: Arc<BTreeMap<Key, Arc<Packed>>>,
+    /// Pods with the object's labels that no controller owns.
+    orphans: Arc<[Arc<Packed>]>,
+}
 
 /// Kind and name.
 type Key = (Box<str>, Box<str>);
@@ -74,16 +80,16 @@ impl Children {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Kind, name and object of all of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Arc<Packed>)> {
-        self.0.iter().map(|((kind, name), object)| (&**kind, &**name, object))
+        self.all.iter().map(|((kind, name), object)| (&**kind, &**name, object))
     }
 
     fn edit(&mut self) -> &mut BTreeMap<Key, Arc<Packed>> {
-        Arc::make_mut(&mut self.0)
+        Arc::make_mut(&mut self.all)
     }
 }
 
@@ -96,15 +102,23 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The children of an object, as they are now.
-    pub fn children(&self, instance: &Instance) -> Children {
+    /// The children of the object with that UID, as they are now.
+    pub fn children(&self, instance: &Instance, owner: &str) -> Children {
+        self.labelled(instance).of_owner(owner)
+    }
+
+    /// What has the labels of an object, whoever made it.
+    fn labelled(&self, instance: &Instance) -> Children {
         self.children.read().unwrap_or_else(PoisonError::into_inner).get(instance).cloned().unwrap_or_default()
     }
 
     /// Puts an object; `true` if it was news.
     pub fn put(&self, kind: &str, object: Arrived) -> bool {
         let Some((instance, key)) = key(kind, object.meta()) else { return false };
-        let first = self.first(kind, &object);
+        let is_reduced = members::is_reduced(kind, object.meta());
+        let object = if is_reduced { object.reduced() } else { object };
+        // A stranger's pod is like no member, and must not become what members are compressed by.
+        let first = if is_reduced { Arc::default() } else { self.first(kind, &object) };
         let mut all = self.children.write().unwrap_or_else(PoisonError::into_inner);
         let children = all.entry(instance).or_default().edit();
         if let Some(known) = children.get(&key)
@@ -113,8 +127,11 @@ impl Cache {
         {
             return false;
         }
-        children.insert(key, Arc::new(object.pack(first)));
-        true
+        let packed = object.pack(first, kind);
+        // Of what is kept for its owner only, nothing else is news.
+        let is_news = !is_reduced || children.get(&key).is_none_or(|known| !known.has_same_owner(&packed));
+        children.insert(key, Arc::new(packed));
+        is_news
     }
 
     /// The first object of a kind, which all others of the kind are much alike.
@@ -142,11 +159,11 @@ impl Cache {
     fn remove_if(&self, instance: &Instance, key: &Key, condition: impl FnOnce(&Packed) -> bool) -> bool {
         let mut all = self.children.write().unwrap_or_else(PoisonError::into_inner);
         let Some(children) = all.get_mut(instance) else { return false };
-        if !children.0.get(key).is_some_and(|known| condition(known)) {
+        if !children.all.get(key).is_some_and(|known| condition(known)) {
             return false;
         }
         children.edit().remove(key);
-        if children.0.is_empty() {
+        if children.all.is_empty() {
             all.remove(instance);
         }
         true
@@ -173,7 +190,7 @@ impl Cache {
                 let Some(instance) = Instance::of(object.meta()) else { return self.hide(kind, object.meta()) };
                 // One that is new here may have had another label, and be known elsewhere.
                 let name = object.meta().name.as_deref().unwrap_or_default();
-                let is_known = self.children(&instance).get(kind, name).is_some();
+                let is_known = self.labelled(&instance).get(kind, name).is_some();
                 let mut news = if is_known { Vec::new() } else { self.hide(kind, object.meta()) };
                 if self.put(kind, object) {
                     news.push(instance);
@@ -276,7 +293,7 @@ mod tests {
         moved.meta_mut().labels = Some(BTreeMap::from([(label::INSTANCE.to_owned(), "j".to_owned())]));
         let other = Instance { namespace: "n".to_owned(), name: "j".to_owned() };
         assert_eq!(cache.take("Secret", Event::Apply(moved), &mut Listed::default()), [instance(), other]);
-        assert!(cache.children(&instance()).get("Secret", "a").is_none());
+        assert!(cache.labelled(&instance()).get("Secret", "a").is_none());
     }
 
     #[test]
@@ -286,7 +303,7 @@ mod tests {
         let mut listed = Listed::default();
         assert!(cache.take("Secret", Event::Init, &mut listed).is_empty());
         assert_eq!(cache.take("Secret", Event::InitDone, &mut listed), [instance()]);
-        assert!(cache.children(&instance()).get("Secret", "a").is_none());
+        assert!(cache.labelled(&instance()).get("Secret", "a").is_none());
     }
 
     #[test]
@@ -294,6 +311,6 @@ mod tests {
         let cache = Cache::default();
         cache.put("Secret", secret("7", "new"));
         assert!(cache.take("Secret", Event::Delete(secret("6", "old")), &mut Listed::default()).is_empty());
-        assert!(cache.children(&instance()).get("Secret", "a").is_some());
+        assert!(cache.labelled(&instance()).get("Secret", "a").is_some());
     }
 }

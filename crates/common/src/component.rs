@@ -113,6 +113,11 @@ pub trait Component: Send + Sync + 'static {
         Rollout::default()
     }
 
+    /// The command that copies the data of a pod out of it, for a message to the user whose volume is about to be lost.
+    fn copy_out(&self, _object: &Self::Kind, _pod: &str) -> Option<String> {
+        None
+    }
+
     /// How soon to look again, although the object is Ready or was looked at often: for something that no watch shows.
     fn look_again(&self, _object: &Self::Kind, _observed: &Self::Observed) -> Option<Duration> {
         None
@@ -244,6 +249,11 @@ impl Child {
     /// Whether the controller makes objects of this kind, and so may prune them.
     pub fn is_kept(&self) -> bool {
         self.verbs.contains(&"create")
+    }
+
+    /// Made by others, and only looked at.
+    pub fn watched<K: Resource<DynamicType = ()>>() -> Self {
+        Self { resource: ApiResource::erase::<K>(&()), verbs: &[] }
     }
 
     /// Pods of the controller's workloads: read, and deleted one at a time to restart them.

@@ -25,6 +25,8 @@ pub const STALLED: &str = "Stalled";
 pub const CONFIG_HONOURED: &str = "ConfigHonoured";
 /// A restart would bring something new, and waits for the user's word.
 pub const RESTART_PENDING: &str = "RestartPending";
+/// The volumes are the ones that the object was Ready with; stated where one is not.
+pub const VOLUMES_KEPT: &str = "VolumesKept";
 /// The user has paused the object.
 pub const PAUSED: &str = "Paused";
 
@@ -82,6 +84,10 @@ pub mod reason {
     pub const REFUSED: Reason = Reason::new("Refused");
     /// Pods run a template that an older controller wrote.
     pub const NEWER_TEMPLATE: Reason = Reason::new("NewerTemplate");
+    /// A volume claim is being deleted while a pod uses it.
+    pub const VOLUME_BEING_DELETED: Reason = Reason::new("VolumeBeingDeleted");
+    /// A volume claim was deleted and made again.
+    pub const VOLUME_REPLACED: Reason = Reason::new("VolumeReplaced");
     /// A volume is smaller in the spec than it is.
     pub const VOLUME_CANNOT_SHRINK: Reason = Reason::new("VolumeCannotShrink");
     /// A volume is to grow, and its class does not allow that.

@@ -15,7 +15,11 @@
 //! * **Only what is ours is touched.** Objects are made by POST, so one that is already there is never applied over; it is
 //!   ours by owner UID, or as data by its labels. Anything else of that name is `NameTaken`. Of what others make for a child of
 //!   ours (pods), labels that the component asks for are set, and nothing else.
-//! * **Data outlive the object**, and are never pruned. Deletes carry UID and resource version.
+//! * **Data outlive the object**, and are never pruned. Deletes carry UID and resource version. Data are deleted only when this very
+//!   object of the API was recorded as ours: one that was restored under the name of what we made is left alone.
+//! * **A volume that is going stops everything**: while a claim is being deleted under a running pod, nothing is applied and no pod is
+//!   restarted, and the condition says how to keep the data. A volume that was replaced is reported until the user accepts it.
+//! * **Ours by owner, not by label**: a pod is a member when its owner references lead to the object, and nothing else is seen.
 //! * **One pod at a time** is restarted, when all others are ready and the component's gate is open; never for a newer
 //!   controller's sake unless the user said so.
 //! * **First looks come first.** While objects wait for their first pass, the look at what the first pass of another has made
@@ -40,6 +44,7 @@ mod report;
 mod restart;
 mod rules;
 mod settle;
+mod volumes;
 mod watches;
 mod write;
 

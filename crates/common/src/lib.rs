@@ -10,6 +10,7 @@
 //!   shared      the secret that all pods share, and how it is exchanged
 //!   workload    what all pods have in common
 //!   volume      the volumes for their data
+//!   number      numbers in names, labels and annotations, bounded where they are read
 //!   neighbour   other components that one refers to
 //!   config      what becomes of the user's configuration, key by key
 //!   http        clients of the products' HTTP APIs
@@ -34,6 +35,7 @@ pub mod http;
 pub mod login;
 pub mod manifest;
 pub mod neighbour;
+pub mod number;
 pub mod process;
 pub mod shared;
 #[cfg(any(test, feature = "test-kit"))]

@@ -119,9 +119,12 @@ impl Bound {
     }
 }
 
-/// The row: the logins that have been made, oldest first.
-pub fn row(children: &Children) -> Vec<Login> {
-    let mut logins: Vec<Login> = children.all::<Secret>().iter().filter_map(parse).collect();
+/// The row: the logins that have been made, oldest first. `prefix` is what the names of their Secrets begin with: a copy under another
+/// name is none of the row.
+pub fn row(children: &Children, prefix: &str) -> Vec<Login> {
+    let secrets = children.all::<Secret>();
+    let is_named_so = |secret: &&Secret| number(secret).is_some_and(|number| secret.name_any() == name(prefix, number));
+    let mut logins: Vec<Login> = secrets.iter().filter(is_named_so).filter_map(parse).collect();
     logins.sort_by_key(|login| login.number);
     logins
 }
@@ -150,7 +153,12 @@ fn parse(secret: &Secret) -> Option<Login> {
 
 /// Which login a Secret is, or a binding holds.
 pub fn number(secret: &Secret) -> Option<u32> {
-    secret.labels().get(NUMBER)?.parse().ok()
+    crate::number::place(secret.labels().get(NUMBER)?)
+}
+
+/// The name of the Secret of a login.
+fn name(prefix: &str, number: u32) -> String {
+    format!("{prefix}-login-{number}")
 }
 
 /// The same Secret, with the number of its login.
@@ -181,7 +189,7 @@ pub fn manifests(
     next: Option<Next>,
     policy: DeletionPolicy,
 ) -> Vec<Manifest> {
-    let name = |number: u32| format!("{prefix}-login-{number}");
+    let name = |number: u32| name(prefix, number);
     let held = bound.and_then(|bound| bound.number);
     let mut manifests: Vec<Manifest> = row
         .iter()
@@ -219,7 +227,7 @@ pub fn manifests(
 /// applications that use it are not to be cut off.
 pub fn next(wanted: Wanted<'_>, newest: Option<&Login>, bound: Option<&Bound>) -> Option<Next> {
     let before = newest.map(|login| login.number).or(bound.and_then(|bound| bound.number));
-    let number = before.unwrap_or_default() + 1;
+    let number = before.unwrap_or_default().saturating_add(1);
     let asked = |login: &Login| wanted.rotation.is_some() && wanted.rotation != login.rotation.as_deref();
     let rotation = wanted.rotation.map(str::to_owned);
     let Some(user) = wanted.user else {

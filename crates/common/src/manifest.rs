@@ -114,7 +114,8 @@ impl Manifest {
         }
     }
 
-    /// An object of that name which must not be there.
+    /// An object of that name which must not be there. Data are deleted where they are recorded as the object's; with a
+    /// [lifetime](Self::data) of data, only the very ones that were recorded, and not what was restored under their name.
     pub fn absent<K>(name: &str) -> Self
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,

@@ -4,6 +4,9 @@
 //! one full stop and start, by a new value of the annotation [`FULL_RESTART`]. The secrets are a row: each is a Secret
 //! `…-<n>` that is made once, and pods say which one they have.
 //!
+//! A full stop rests on positive evidence: a member has a known other number, and the newest Secret was made for a permission of the
+//! user's. A pod that says nothing, or a Secret that another made beside ours, stops nothing.
+//!
 //! ```text
 //!   permitted ─▶ Secret n+1 is made ─▶ the template names it, no replicas ─▶ no pod has Secret n any more
 //!     ─▶ the replicas are back ─▶ Secret n goes
@@ -23,6 +26,7 @@ use crate::{
     cache::Children,
     login,
     manifest::{Draw, Manifest},
+    number,
 };
 
 /// Label of the Secrets of the row, and annotation of the pod template and its pods: which one it is.
@@ -45,13 +49,18 @@ impl fmt::Debug for Made {
 impl Made {
     /// The shared secret that a Secret holds; `None` if it has no number.
     pub fn of(secret: Secret) -> Option<Self> {
-        let number = secret.labels().get(NUMBER)?.parse().ok()?;
+        let number = number::place(secret.labels().get(NUMBER)?)?;
         Some(Self { number, secret })
     }
 
     /// A value; `None` if the key is absent, empty, or not UTF-8.
     pub fn text(&self, key: &str) -> Option<&str> {
         binding::text(&self.secret, key)
+    }
+
+    /// Whether it was made for a full stop that the user has permitted.
+    fn is_permitted(&self) -> bool {
+        self.annotation(FULL_RESTART).is_some()
     }
 
     /// What was noted when it was made.
@@ -105,7 +114,7 @@ pub fn decide(
     let newest = made.last();
     let last = newest.map(|newest| newest.number);
     let make = || {
-        let number = last.max(in_use).unwrap_or_default() + 1;
+        let number = last.max(in_use).unwrap_or_default().saturating_add(1);
         Decision::Make(Next { number, permission: permission.map(str::to_owned), ..Next::default() })
     };
     let is_permitted = permission.is_some() && permission != newest.and_then(|newest| newest.annotation(FULL_RESTART));
@@ -155,24 +164,46 @@ impl Shared {
         self.current().map(|current| current.number).or(next)
     }
 
-    /// Whether all pods must end before one may start, so that their set is to have no replicas: some have another number.
-    pub fn must_stop(&self, pods: impl IntoIterator<Item = Option<u32>>) -> bool {
+    /// Whether all pods must end before one may start, so that their set is to have no replicas: the user has permitted it, and
+    /// members have another number. A member whose number is not known is no evidence.
+    pub fn must_stop(&self, members: impl IntoIterator<Item = Option<u32>>) -> bool {
         let number = self.known_number();
-        number.is_some() && pods.into_iter().any(|pod| pod != number)
+        self.is_permitted() && members.into_iter().flatten().any(|member| Some(member) != number)
     }
 
-    /// Whether a full stop is under way: all pods must end, or their set has no `replicas` and some are still there.
-    pub fn is_stopping(&self, replicas: Option<i32>, pods: impl IntoIterator<Item = Option<u32>>) -> bool {
-        let mut pods = pods.into_iter().peekable();
-        (replicas == Some(0) && pods.peek().is_some()) || self.must_stop(pods)
+    /// Whether the one that pods are to have was made for a full stop that the user has permitted.
+    fn is_permitted(&self) -> bool {
+        match self.current() {
+            Some(current) => current.is_permitted(),
+            None => self.next.as_ref().is_some_and(|next| next.permission.is_some()),
+        }
     }
 
-    /// The Secrets as they are to be: the current one, the next one, and those before for as long as pods must stop that may
-    /// have them. `name` names the Secret of a number.
-    pub fn manifests(&self, name: impl Fn(u32) -> String, must_stop: bool, policy: DeletionPolicy) -> Vec<Manifest> {
+    /// Whether a full stop is under way: all members must end, or their set has no `replicas` and some have not ended.
+    pub fn is_stopping(&self, replicas: Option<i32>, members: impl IntoIterator<Item = Option<u32>>) -> bool {
+        let mut members = members.into_iter().peekable();
+        (replicas == Some(0) && members.peek().is_some()) || self.must_stop(members)
+    }
+
+    /// Whether the ones before are of no use any more: members have the current one, and none is known to have another.
+    fn is_taken_up(&self, members: impl IntoIterator<Item = Option<u32>>) -> bool {
         let current = self.current().map(|current| current.number);
+        let mut known = members.into_iter().flatten().peekable();
+        known.peek().is_some() && known.all(|member| Some(member) == current)
+    }
+
+    /// The Secrets as they are to be: the current one, the next one, and those before until all members have the current one.
+    /// `name` names the Secret of a number.
+    pub fn manifests(
+        &self,
+        name: impl Fn(u32) -> String,
+        members: impl IntoIterator<Item = Option<u32>>,
+        policy: DeletionPolicy,
+    ) -> Vec<Manifest> {
+        let current = self.current().map(|current| current.number);
+        let is_taken_up = self.is_taken_up(members);
         let made = self.made.iter().map(|made| {
-            if Some(made.number) != current && !must_stop {
+            if Some(made.number) != current && is_taken_up {
                 Manifest::absent::<Secret>(&name(made.number))
             } else {
                 // Only its ownership is kept.
@@ -192,28 +223,40 @@ impl Shared {
     }
 }
 
-/// The secrets that have been made and have all of these keys, oldest first: one without a value is as good as lost.
-pub fn row(children: &Children, keys: &[&str]) -> Vec<Made> {
+/// The secrets that have been made and have all of these keys, oldest first: one without a value is as good as lost. `name` names
+/// the Secret of a number: a copy under another name is none of the row, nor is one that was put behind the first without a
+/// permission for the full stop that it would take.
+pub fn row(children: &Children, name: impl Fn(u32) -> String, keys: &[&str]) -> Vec<Made> {
     let made = children.all::<Secret>().into_iter().filter_map(Made::of);
-    let mut row: Vec<Made> = made.filter(|made| keys.iter().all(|key| made.text(key).is_some())).collect();
+    let mut row: Vec<Made> = made
+        .filter(|made| made.secret.name_any() == name(made.number))
+        .filter(|made| keys.iter().all(|key| made.text(key).is_some()))
+        .collect();
     row.sort_by_key(|made| made.number);
+    let mut is_first = true;
+    row.retain(|made| std::mem::take(&mut is_first) || made.is_permitted());
     row
 }
 
 /// The number of the secret that a pod has.
 pub fn of_pod(pod: &Pod) -> Option<u32> {
-    pod.annotations().get(NUMBER)?.parse().ok()
+    number::place(pod.annotations().get(NUMBER)?)
 }
 
 /// The number of the secret that the next pods of a set will have.
 pub fn of_set(set: &StatefulSet) -> Option<u32> {
     let template = set.spec.as_ref()?.template.metadata.as_ref()?;
-    template.annotations.as_ref()?.get(NUMBER)?.parse().ok()
+    number::place(template.annotations.as_ref()?.get(NUMBER)?)
 }
 
-/// The newest number that pods have; while there is none, the one of their set.
-pub fn in_use(pods: impl IntoIterator<Item = Option<u32>>, set: Option<&StatefulSet>) -> Option<u32> {
-    pods.into_iter().flatten().max().or(set.and_then(of_set))
+/// The newest number that members of a set have; while there is none, the one of the set; while there is no set, the one of pods that
+/// it has left behind.
+pub fn in_use(children: &Children, set: &str) -> Option<u32> {
+    let newest = |pods: &mut dyn Iterator<Item = Pod>| pods.filter_map(|pod| of_pod(&pod)).max();
+    let is_left = |pod: &Pod| number::ordinal(&pod.name_any(), set, i32::MAX).is_some();
+    newest(&mut children.all::<Pod>().into_iter())
+        .or_else(|| of_set(&children.find(set)?))
+        .or_else(|| newest(&mut children.orphans::<Pod>().filter(is_left)))
 }
 
 fn numbered(mut secret: Secret, number: u32) -> Secret {
@@ -272,18 +315,88 @@ mod tests {
     }
 
     #[test]
-    fn pods_stop_when_one_has_another_number_or_none() {
-        let shared = Shared { made: vec![made(1, None), made(2, None)], next: None };
+    fn members_stop_when_one_has_another_number() {
+        let shared = Shared { made: vec![made(1, None), made(2, Some("may"))], next: None };
         assert_eq!(shared.number(), 2);
-        assert!(shared.must_stop([Some(2), Some(1)]) && shared.must_stop([None]));
+        assert!(shared.must_stop([Some(2), Some(1)]));
         assert!(!shared.must_stop([Some(2), Some(2)]) && !shared.must_stop([]));
         assert!(shared.is_stopping(Some(0), [Some(2)]) && !shared.is_stopping(Some(0), []));
         assert!(!shared.is_stopping(Some(1), [Some(2)]));
     }
 
     #[test]
+    fn a_member_without_a_number_stops_nothing() {
+        let shared = Shared { made: vec![made(2, Some("may"))], next: None };
+        assert!(!shared.must_stop([None, Some(2)]) && !shared.must_stop([None]));
+    }
+
+    #[test]
+    fn without_a_permission_nothing_stops() {
+        let shared = Shared { made: vec![made(2, None)], next: None };
+        assert!(!shared.must_stop([Some(1), None]));
+    }
+
+    fn children(objects: &[(&str, serde_json::Value)]) -> Children {
+        let cache = crate::cache::Cache::default();
+        for (index, (kind, object)) in objects.iter().enumerate() {
+            let mut object = object.clone();
+            object["metadata"]["namespace"] = "n".into();
+            object["metadata"]["uid"] = object["metadata"]["name"].clone();
+            object["metadata"]["resourceVersion"] = (index + 1).to_string().into();
+            object["metadata"]["labels"][crate::api::label::INSTANCE] = "i".into();
+            cache.put(kind, crate::cache::Arrived::new(object).unwrap());
+        }
+        let instance = crate::cache::Instance { namespace: "n".to_owned(), name: "i".to_owned() };
+        cache.children(&instance, "ours")
+    }
+
+    fn secret(name: &str, number: &str, permission: Option<&str>) -> (&'static str, serde_json::Value) {
+        let annotations = permission.map(|permission| serde_json::json!({FULL_RESTART: permission}));
+        let metadata = serde_json::json!({"name": name, "labels": {NUMBER: number}, "annotations": annotations});
+        ("Secret", serde_json::json!({"metadata": metadata, "data": {KEY: "eA=="}}))
+    }
+
+    fn pod(name: &str, number: &str, controller: Option<&str>) -> (&'static str, serde_json::Value) {
+        let owner =
+            |uid| serde_json::json!([{"apiVersion": "", "kind": "", "name": "", "uid": uid, "controller": true}]);
+        let metadata = serde_json::json!({
+            "name": name, "annotations": {NUMBER: number}, "ownerReferences": controller.map(owner),
+        });
+        ("Pod", serde_json::json!({ "metadata": metadata }))
+    }
+
+    #[test]
+    fn a_copy_or_an_unpermitted_successor_is_none_of_the_row() {
+        let children = children(&[
+            secret("x-1", "1", None),
+            secret("copy", "3", Some("may")),
+            secret("x-2", "2", None),
+            secret("x-4294967295", "4294967295", Some("may")),
+        ]);
+        let numbers: Vec<_> =
+            row(&children, |number| format!("x-{number}"), &[KEY]).iter().map(|made| made.number).collect();
+        assert_eq!(numbers, [1]);
+    }
+
+    #[test]
+    fn pods_that_a_set_has_left_behind_count_as_in_use() {
+        let left = children(&[pod("set-0", "2", None), pod("dbg", "9", None)]);
+        assert_eq!(in_use(&left, "set"), Some(2));
+        let set = (
+            "StatefulSet",
+            serde_json::json!({
+                "metadata": {"name": "set", "ownerReferences": pod("", "", Some("ours")).1["metadata"]["ownerReferences"]},
+                "spec": {"template": {"metadata": {"annotations": {NUMBER: "3"}}}, "selector": {}},
+            }),
+        );
+        assert_eq!(in_use(&children(&[pod("set-0", "2", None), set.clone()]), "set"), Some(3));
+        assert_eq!(in_use(&children(&[pod("set-0", "2", Some("set")), set]), "set"), Some(2));
+        assert_eq!(in_use(&children(&[]), "set"), None);
+    }
+
+    #[test]
     fn where_all_are_lost_pods_stop_for_the_one_that_is_made() {
-        let next = Next { number: 3, ..Next::default() };
+        let next = Next { number: 3, permission: Some("may".to_owned()), ..Next::default() };
         let shared = Shared { made: Vec::new(), next: Some(next) };
         assert_eq!(shared.number(), 3);
         assert!(shared.must_stop([Some(2)]));
@@ -292,15 +405,17 @@ mod tests {
     }
 
     #[test]
-    fn one_stays_for_as_long_as_pods_may_have_it() {
-        let shared = Shared { made: vec![made(1, None), made(2, None)], next: None };
-        let absent = |must_stop| {
-            let manifests = shared.manifests(|number| format!("x-{number}"), must_stop, DeletionPolicy::Retain);
+    fn one_stays_until_all_members_have_the_next() {
+        let shared = Shared { made: vec![made(1, None), made(2, Some("may"))], next: None };
+        let absent = |members: &[Option<u32>]| {
+            let members = members.iter().copied();
+            let manifests = shared.manifests(|number| format!("x-{number}"), members, DeletionPolicy::Retain);
             let absent = manifests.iter().filter(|one| matches!(one.making, Making::Absent));
             absent.map(|one| one.name().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(absent(true), [] as [&str; 0]);
-        assert_eq!(absent(false), ["x-1"]);
+        assert_eq!(absent(&[Some(2), Some(1)]), [] as [&str; 0]);
+        assert_eq!(absent(&[]), [] as [&str; 0], "nobody has been seen with the next");
+        assert_eq!(absent(&[Some(2)]), ["x-1"]);
     }
 
     #[test]
@@ -314,23 +429,12 @@ mod tests {
         };
         assert!(!format!("{next:?}").contains("new"));
         let shared = Shared { made: vec![made(1, None)], next: Some(next) };
-        let manifests = shared.manifests(|number| format!("x-{number}"), false, DeletionPolicy::Retain);
+        let manifests = shared.manifests(|number| format!("x-{number}"), [Some(1)], DeletionPolicy::Retain);
         let [kept, next] = &manifests[..] else { panic!("{manifests:?}") };
         assert_eq!((kept.name(), kept.object.get("data")), ("x-1", None));
         let read = Made::of(serde_json::from_value(next.object.clone()).unwrap()).unwrap();
         assert_eq!((read.number, read.text(KEY)), (2, Some("new")));
         assert_eq!((read.annotation(FULL_RESTART), read.annotation("mode")), (Some("may"), Some("private")));
         assert!(matches!(&next.making, Making::Once { drawn } if drawn[0].key() == "other"));
-    }
-
-    #[test]
-    fn pods_say_which_one_they_have_and_their_set_which_one_they_will_have() {
-        let set: StatefulSet = serde_json::from_value(serde_json::json!({
-            "spec": {"template": {"metadata": {"annotations": {NUMBER: "3"}}}, "selector": {}},
-        }))
-        .unwrap();
-        assert_eq!(in_use([Some(1), None, Some(2)], Some(&set)), Some(2));
-        assert_eq!(in_use([None], Some(&set)), Some(3));
-        assert_eq!(in_use([], None), None);
     }
 }

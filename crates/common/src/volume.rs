@@ -164,6 +164,11 @@ fn obstacle_to_change(
     }
 }
 
+/// Whether a claim has its volume.
+pub fn is_bound(claim: &PersistentVolumeClaim) -> bool {
+    claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound"))
+}
+
 /// The size that a claim asks for.
 pub fn size_of(claim: &PersistentVolumeClaim) -> Option<&str> {
     let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;

@@ -165,6 +165,10 @@ impl Component for Database {
         object.spec.rollout
     }
 
+    fn copy_out(&self, object: &PostgresDatabase, pod: &str) -> Option<String> {
+        Some(names::dump(object, pod))
+    }
+
     fn look_again(&self, _object: &PostgresDatabase, observed: &Observed) -> Option<Duration> {
         // Kubernetes does not tell when an application closes its last session.
         progress::rotation_waits(observed).then_some(Duration::from_secs(5))

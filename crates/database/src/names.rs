@@ -33,6 +33,15 @@ pub(crate) fn binding(object: &PostgresDatabase) -> String {
     format!("{}-binding", server(object))
 }
 
+/// The command that copies all data of the server out of its pod.
+pub(crate) fn dump(object: &PostgresDatabase, pod: &str) -> String {
+    format!(
+        "kubectl exec -n {} {pod} -c postgres -- pg_dumpall -h /var/run/postgresql -U {ADMINISTRATOR} > {}.sql",
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    )
+}
+
 /// The role that owns a database.
 pub(crate) fn owner_role(database: &str) -> String {
     format!("{database}_owner")

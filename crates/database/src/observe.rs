@@ -163,7 +163,7 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     let (password, password_obstacle) = password_of_spec(object, world).await?;
     let binding = world.children.find(&names::binding(object));
     let bound = binding.and_then(|binding| Bound::read(&binding, "database"));
-    let logins = login::row(world.children);
+    let logins = login::row(world.children, &names::server(object));
     let in_use = InUse {
         database: bound.as_ref().filter(|bound| bound.number.is_some()).map(|bound| bound.place.as_str()),
         user: logins.last().filter(|login| login.named).map(|login| login.username.as_str()),

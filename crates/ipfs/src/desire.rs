@@ -1,6 +1,8 @@
 //! The bill of materials, in the order of applying.
 
 mod network_policy;
+#[cfg(test)]
+mod prepare_kubo;
 mod secret;
 mod service;
 #[cfg(test)]
@@ -41,7 +43,7 @@ fn peers(object: &IpfsCluster, embedded: &Embedded, defaults: &Defaults) -> Vec<
     let provider = &embedded.provider;
     let there = scale::there(object, embedded);
     let name = |number| names::shared(object, number);
-    let mut manifests = embedded.shared.manifests(name, embedded.must_stop(), policy);
+    let mut manifests = embedded.shared.manifests(name, embedded.pods.iter().map(|pod| pod.shared), policy);
     manifests.extend(identities(object, embedded, there));
     manifests.extend(volumes(object, embedded, there));
     manifests.push(Manifest::new(&service::pods(object)));
@@ -83,7 +85,7 @@ fn identities(object: &IpfsCluster, embedded: &Embedded, there: i32) -> Vec<Mani
         (0..there).map(|ordinal| Manifest::new(&secret::identity(object, ordinal)).once(&identity::DRAWN).data(policy));
     let is_over = |ordinal: &i32| policy == DeletionPolicy::Delete && embedded.claim(*ordinal).is_none();
     let left = left(embedded, there).filter(is_over);
-    made.chain(left.map(|ordinal| Manifest::absent::<Secret>(&names::identity(object, ordinal)))).collect()
+    made.chain(left.map(|ordinal| Manifest::absent::<Secret>(&names::identity(object, ordinal)).data(policy))).collect()
 }
 
 /// The volumes of the peers that there are to be. Those of peers that have left go under Delete; under Retain they are marked, so
@@ -106,7 +108,9 @@ fn volumes(object: &IpfsCluster, embedded: &Embedded, there: i32) -> Vec<Manifes
     let kept = (0..there).map(|ordinal| claim(ordinal, false));
     let left = left(embedded, there).filter(|ordinal| embedded.claim(*ordinal).is_some());
     let left = left.map(|ordinal| match policy {
-        DeletionPolicy::Delete => Manifest::absent::<PersistentVolumeClaim>(&names::volume(object, ordinal)),
+        DeletionPolicy::Delete => {
+            Manifest::absent::<PersistentVolumeClaim>(&names::volume(object, ordinal)).data(policy)
+        }
         DeletionPolicy::Retain => claim(ordinal, true),
     });
     kept.chain(left).collect()

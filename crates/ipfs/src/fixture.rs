@@ -69,11 +69,16 @@ pub(crate) fn well(object: &IpfsCluster, peers: i32) -> Embedded {
 /// A secret that has been made.
 pub(crate) fn made(number: u32, network: Network) -> Made {
     let network = if network == Network::Private { "private" } else { "public" };
+    let mut annotations = json!({"temporal-stack.dev/network": network});
+    // The first needs no permission, and no other is made without one.
+    if number > 1 {
+        annotations["temporal-stack.dev/full-restart"] = json!("permitted");
+    }
     let secret = json!({
         "metadata": {
             "name": names::shared(&of_size(1), number),
             "labels": {"temporal-stack.dev/shared-secret": number.to_string()},
-            "annotations": {"temporal-stack.dev/network": network},
+            "annotations": annotations,
         },
         // 64 digits each.
         "data": {"cluster-secret": "YWFhYQ==", "swarm-key": "YmJiYg=="},

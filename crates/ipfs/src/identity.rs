@@ -4,7 +4,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use libp2p_identity::Keypair;
-use temporal_stack_common::{binding, cache::Children, component::Progress, condition::reason, manifest::Draw};
+use temporal_stack_common::{
+    api::IpfsCluster, binding, cache::Children, component::Progress, condition::reason, manifest::Draw,
+};
+
+use crate::names::{self, MOST_PEERS};
 
 /// Label of identities: the ordinal of the peer's pod.
 pub(crate) const PEER: &str = "temporal-stack.dev/peer";
@@ -56,12 +60,13 @@ fn private_key(random: &[u8; 32]) -> String {
     pair.map(|encoded| STANDARD.encode(encoded)).unwrap_or_default()
 }
 
-/// The identities that have been made, by ordinal, and what is wrong with one that cannot be read.
-pub(crate) fn row(children: &Children) -> (Vec<Identity>, Option<Progress>) {
+/// The identities that have been made, by ordinal, and what is wrong with one that cannot be read. A copy under another name is none.
+pub(crate) fn row(object: &IpfsCluster, children: &Children) -> (Vec<Identity>, Option<Progress>) {
     let mut row = Vec::new();
     let mut wrong = None;
     for secret in children.all::<Secret>() {
-        let Some(ordinal) = secret.labels().get(PEER).and_then(|ordinal| ordinal.parse().ok()) else { continue };
+        let ordinal = (0..MOST_PEERS).find(|ordinal| secret.name_any() == names::identity(object, *ordinal));
+        let Some(ordinal) = ordinal.filter(|_| secret.labels().contains_key(PEER)) else { continue };
         match (key(&secret, KUBO), key(&secret, CLUSTER)) {
             (Ok(kubo), Ok(cluster)) => row.push(Identity { ordinal, kubo, cluster }),
             (Err(unreadable), _) | (_, Err(unreadable)) => wrong = wrong.or(Some(unreadable)),

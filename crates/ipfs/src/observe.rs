@@ -14,6 +14,7 @@ use temporal_stack_common::{
     condition::{CONFIG_HONOURED, Statement, reason},
     driver,
     failure::chain,
+    number,
     shared::{self, Shared},
     volume, workload,
     world::World,
@@ -177,7 +178,13 @@ impl Embedded {
 
     /// The ordinals of the peers that there are to be now, without those that may just go.
     pub(crate) fn members(&self, object: &IpfsCluster) -> impl Iterator<Item = i32> {
-        let there = self.replicas.unwrap_or_default().max(object.spec.replicas);
+        let wanted = object.spec.replicas;
+        let there = self
+            .replicas
+            .unwrap_or_default()
+            .min(scale::told_of(wanted, self.listed))
+            .max(wanted)
+            .min(names::MOST_PEERS);
         (0..there).filter(|ordinal| self.counts(object, *ordinal))
     }
 
@@ -232,17 +239,19 @@ pub(crate) async fn observe(
     let (settings, mut remarks) = settings::settings(object, written.as_ref());
     let set: Option<StatefulSet> = world.children.find(&names::set(object));
     let pods = pods(object, world.children, set.as_ref());
-    let in_use = shared::in_use(pods.iter().map(|pod| pod.shared), set.as_ref());
+    let in_use = shared::in_use(world.children, &names::set(object));
     let permission = object.annotations().get(annotation::FULL_RESTART).map(String::as_str);
     let outcome =
         secrets::decide(object, world.children, in_use, settings.secret.as_deref(), object.spec.network, permission);
     remarks.refuse(outcome.refused);
     remarks.refuse(kubo_config::refused(&provider, outcome.network));
-    let (identities, wrong) = identity::row(world.children);
-    let replicas = set.and_then(|set| set.spec?.replicas);
+    let (identities, wrong) = identity::row(object, world.children);
+    let replicas = set.and_then(|set| set.spec?.replicas).map(|replicas| number::replicas(replicas, names::MOST_PEERS));
     let listed = world.children.find(&names::peers(object)).as_ref().map_or(0, listed);
     let last = pods.last().map_or(0, |pod| pod.ordinal + 1);
-    let there = object.spec.replicas.max(replicas.unwrap_or_default()).max(listed).max(last);
+    let most = scale::told_of(object.spec.replicas, listed);
+    let there = object.spec.replicas.max(listed).max(replicas.unwrap_or_default().max(last).min(most));
+    let there = there.min(names::MOST_PEERS);
     let lost = outcome.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
     let volumes: Vec<Option<PersistentVolumeClaim>> =
         (0..names::MOST_PEERS).map(|ordinal| world.children.find(&names::volume(object, ordinal))).collect();
@@ -303,9 +312,9 @@ fn honoured_of_external(secret: &str, config_map: Option<&str>) -> Statement {
 
 fn pods(object: &IpfsCluster, children: &Children, set: Option<&StatefulSet>) -> Vec<PeerPod> {
     let newest = set.and_then(|set| set.status.as_ref()?.update_revision.clone());
-    let prefix = format!("{}-", names::set(object));
+    let set = names::set(object);
     let pod = |pod: Pod| {
-        let ordinal = pod.name_any().strip_prefix(&prefix)?.parse().ok()?;
+        let ordinal = number::ordinal(&pod.name_any(), &set, names::MOST_PEERS)?;
         let status = pod.status.clone().unwrap_or_default();
         let starts: i32 = status.container_statuses.iter().flatten().map(|container| container.restart_count).sum();
         Some(PeerPod {
@@ -335,7 +344,7 @@ fn claim(ordinal: i32, claim: &PersistentVolumeClaim) -> Claim {
 /// How many peers a Secret lists: there is one configuration of Kubo for each.
 fn listed(secret: &Secret) -> i32 {
     let kubos = secret.data.iter().flatten().filter(|(key, _)| key.ends_with(".kubo.json"));
-    i32::try_from(kubos.count()).unwrap_or(names::MOST_PEERS)
+    i32::try_from(kubos.count()).unwrap_or(names::MOST_PEERS).min(names::MOST_PEERS)
 }
 
 /// A peer whose volume was made with another identity is a stranger to its own state, and to whoever knows it.

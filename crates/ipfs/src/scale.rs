@@ -20,7 +20,14 @@ use crate::{health, names, observe::Embedded, survey::Survey};
 /// How many peers have an identity, a volume and a place in the lists: those that are wanted, and those that have not left yet.
 pub(crate) fn there(object: &IpfsCluster, embedded: &Embedded) -> i32 {
     let last = embedded.pods.iter().map(|pod| pod.ordinal + 1).max().unwrap_or_default();
-    object.spec.replicas.max(replicas_of_set(object, embedded)).max(last)
+    let last = last.min(told_of(object.spec.replicas, embedded.listed));
+    object.spec.replicas.max(replicas_of_set(object, embedded)).max(last).min(names::MOST_PEERS)
+}
+
+/// How many peers can have started: one starts only when the Secret of the peers lists it. A set that another has scaled has pods
+/// beyond these, which wait for it and have nothing.
+pub(crate) fn told_of(wanted: i32, listed: i32) -> i32 {
+    if listed > 0 { listed.max(wanted) } else { names::MOST_PEERS }
 }
 
 /// How many peers the set is to have now.
@@ -30,7 +37,7 @@ pub(crate) fn replicas(object: &IpfsCluster, embedded: &Embedded) -> i32 {
 
 fn replicas_of_set(object: &IpfsCluster, embedded: &Embedded) -> i32 {
     let wanted = object.spec.replicas;
-    match embedded.replicas {
+    match embedded.replicas.map(|has| has.min(told_of(wanted, embedded.listed))) {
         Some(has) if has > wanted && !may_leave(object, embedded) => has,
         // After a full stop, or when somebody has deleted the set, those that were to leave come back first: nobody knows
         // whether they may.
@@ -160,4 +167,29 @@ pub(crate) fn pins(number: u64) -> String {
 /// What so many pins have: the beginning of a sentence.
 pub(crate) fn pins_have(number: u64) -> String {
     format!("{} {}", pins(number), if number == 1 { "has" } else { "have" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{claim, of_size, pod, well};
+
+    #[test]
+    fn a_set_that_another_has_scaled_is_scaled_back() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        embedded.replicas = Some(names::MOST_PEERS);
+        embedded.pods.extend((3..names::MOST_PEERS).map(pod));
+        embedded.claims.extend((3..names::MOST_PEERS).map(claim));
+        embedded.survey = crate::observe::Surveyed::Not("not all answer".to_owned());
+        assert_eq!((replicas(&object, &embedded), there(&object, &embedded)), (3, 3));
+    }
+
+    #[test]
+    fn peers_that_are_still_leaving_stay() {
+        let object = of_size(2);
+        let mut embedded = well(&object, 3);
+        embedded.survey = crate::observe::Surveyed::Not("not all answer".to_owned());
+        assert_eq!((replicas(&object, &embedded), there(&object, &embedded)), (3, 3));
+    }
 }

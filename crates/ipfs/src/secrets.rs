@@ -44,7 +44,7 @@ pub(crate) fn decide(
     network: Network,
     permission: Option<&str>,
 ) -> Outcome {
-    let made = shared::row(children, &[CLUSTER_SECRET, SWARM_KEY]);
+    let made = shared::row(children, |number| names::shared(object, number), &[CLUSTER_SECRET, SWARM_KEY]);
     let newest = made.last();
     let has = newest.and_then(|newest| newest.annotation(NETWORK)).map(parse);
     let other_secret = newest.is_some_and(|newest| {

@@ -126,7 +126,7 @@ fn rule(value: &str) -> Ruling {
 /// A cookie that has been made, for tests.
 #[cfg(test)]
 pub(crate) fn made(number: u32) -> Made {
-    made_with(number, &format!("cookie-{number}"), None)
+    made_with(number, &format!("cookie-{number}"), (number > 1).then_some("permitted"))
 }
 
 #[cfg(test)]

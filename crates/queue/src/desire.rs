@@ -1,6 +1,8 @@
 //! The bill of materials, in the order of applying.
 
 mod config_map;
+#[cfg(test)]
+mod prepare;
 mod secret;
 mod service;
 #[cfg(test)]
@@ -43,11 +45,12 @@ fn embedded_cluster(
     let policy = object.spec.deletion_policy;
     let replicas = scale::replicas(object, embedded);
     let cookie = |number| names::cookie(object, number);
-    let mut manifests = embedded.cookies.manifests(cookie, embedded.must_stop(), policy);
+    let mut manifests = embedded.cookies.manifests(cookie, embedded.pods.iter().map(|pod| pod.cookie), policy);
     manifests.push(Manifest::new(&secret::administrator(object)).once(&[Draw::Letters(login::PASSWORD)]).data(policy));
     manifests.push(Manifest::new(&config_map::config(object, embedded)));
     // Data, because they say which volumes belong together.
-    let members = members(embedded).map(|members| Manifest::new(&config_map::members(object, &members)).data(policy));
+    let members =
+        members(object, embedded).map(|members| Manifest::new(&config_map::members(object, &members)).data(policy));
     manifests.extend(members);
     manifests.extend(volumes(object, embedded, replicas));
     manifests.push(Manifest::new(&service::pods(object)));
@@ -67,11 +70,15 @@ fn embedded_cluster(
     manifests
 }
 
-/// The members as the cluster names them; while it cannot be asked, as it named them last.
-fn members(embedded: &Embedded) -> Option<Vec<String>> {
+/// The members as the cluster names them; while it cannot be asked, as it named them last. Where that is lost or was not restored,
+/// and there are volumes before the set is made, each of those may have been a member: a blank node must found nothing beside them.
+fn members(object: &MessageQueue, embedded: &Embedded) -> Option<Vec<String>> {
     match embedded.known() {
         Some(known) => Some(known.nodes.iter().map(|node| node.name.clone()).collect()),
-        None => embedded.members.clone(),
+        None => embedded.members.clone().or_else(|| {
+            let is_restored = embedded.replicas.is_none() && !embedded.volumes.is_empty();
+            is_restored.then(|| embedded.volumes.iter().map(|ordinal| names::node(object, *ordinal)).collect())
+        }),
     }
 }
 
@@ -90,7 +97,10 @@ fn volumes(object: &MessageQueue, embedded: &Embedded, replicas: i32) -> Vec<Man
             && !embedded.pods.iter().any(|there| there.name == pod)
     };
     let left = (used..MOST_NODES).filter(is_left);
-    kept.chain(left.map(|ordinal| Manifest::absent::<PersistentVolumeClaim>(&names::volume(object, ordinal)))).collect()
+    kept.chain(
+        left.map(|ordinal| Manifest::absent::<PersistentVolumeClaim>(&names::volume(object, ordinal)).data(policy)),
+    )
+    .collect()
 }
 
 fn logins(object: &MessageQueue, observed: &Observed, embedded: &Embedded) -> Vec<Manifest> {
@@ -100,4 +110,38 @@ fn logins(object: &MessageQueue, observed: &Observed, embedded: &Embedded) -> Ve
     let next = login::next(wanted, embedded.newest(), bound);
     let active = observed.active_login().map(|login| login.number);
     login::manifests(&names::set(object), &embedded.logins, bound, active, next, object.spec.deletion_policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{known, node, of_size, unmade, well};
+
+    fn made(members: Option<Vec<String>>) -> Vec<String> {
+        members.unwrap_or_default()
+    }
+
+    #[test]
+    fn restored_volumes_without_the_list_of_members_are_listed() {
+        let object = of_size(3);
+        let restored = Embedded { volumes: vec![1, 2], ..unmade(&object) };
+        assert_eq!(made(members(&object, &restored)), [node(1), node(2)]);
+        assert_eq!(members(&object, &unmade(&object)), None, "a new cluster has no volumes before its set");
+        let starting = Embedded { replicas: Some(3), volumes: vec![0, 1, 2], ..unmade(&object) };
+        assert_eq!(members(&object, &starting), None, "its first node founds it");
+    }
+
+    #[test]
+    fn volumes_beyond_the_replicas_are_deleted_only_as_recorded_data() {
+        let object = crate::fixture::object(&serde_json::json!({"deletionPolicy": "Delete"}));
+        let mut embedded = well(&object, 1);
+        known(&mut embedded).leaving.clear();
+        let absent: Vec<Manifest> = volumes(&object, &embedded, 1)
+            .into_iter()
+            .filter(|manifest| matches!(manifest.making, temporal_stack_common::manifest::Making::Absent))
+            .collect();
+        assert_eq!(absent.len(), 4);
+        let data = temporal_stack_common::manifest::Lifetime::Data(DeletionPolicy::Delete);
+        assert!(absent.iter().all(|manifest| manifest.lifetime == data));
+    }
 }

@@ -45,6 +45,7 @@ pub(crate) fn unmade(object: &MessageQueue) -> Embedded {
         restart: None,
         replicas: None,
         pods: Vec::new(),
+        volumes: Vec::new(),
         members: None,
         service: None,
         broker: Broker::Absent,
@@ -59,6 +60,7 @@ pub(crate) fn well(object: &MessageQueue, nodes: i32) -> Embedded {
         logins: vec![login(1, "temporal_a")],
         replicas: Some(nodes),
         pods: (0..nodes).map(|ordinal| pod(object, ordinal)).collect(),
+        volumes: (0..nodes).collect(),
         members: Some((0..nodes).map(|ordinal| names::node(object, ordinal)).collect()),
         service: Some("10.96.0.1".to_owned()),
         broker: Broker::Known(Box::new(Known {

@@ -3,7 +3,7 @@
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
-        core::v1::{ConfigMap, Pod, Secret, Service},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
     },
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::Timestamp,
@@ -16,6 +16,7 @@ use temporal_stack_common::{
     condition::{CONFIG_HONOURED, Statement, reason},
     driver,
     login::{self, Bound, Login, PASSWORD},
+    number,
     shared::{self, Shared},
     volume, workload,
     world::World,
@@ -83,6 +84,8 @@ pub(crate) struct Embedded {
     pub(crate) replicas: Option<i32>,
     /// The pods that are there.
     pub(crate) pods: Vec<BrokerPod>,
+    /// The ordinals of the nodes that have a volume.
+    pub(crate) volumes: Vec<i32>,
     /// The members of the cluster as they were seen last.
     pub(crate) members: Option<Vec<String>>,
     /// The address of the Service for clients.
@@ -244,28 +247,32 @@ pub(crate) async fn observe(
     let permission = object.annotations().get(annotation::FULL_RESTART).map(String::as_str);
     let set: Option<StatefulSet> = world.children.find(&names::set(object));
     let pods: Vec<BrokerPod> = world.children.all::<Pod>().iter().map(broker_pod).collect();
-    let in_use = shared::in_use(pods.iter().map(|pod| pod.cookie), set.as_ref());
-    let made = shared::row(world.children, &[cookie::COOKIE]);
+    let in_use = shared::in_use(world.children, &names::set(object));
+    let made = shared::row(world.children, |number| names::cookie(object, number), &[cookie::COOKIE]);
     let cookie = cookie::decide(made, in_use, source.as_ref(), permission);
     let unusable = cookie.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
     let provider = object.spec.provider.rabbitmq.clone().unwrap_or_default();
+    let claims: Vec<Option<PersistentVolumeClaim>> =
+        (0..MOST_NODES).map(|ordinal| world.children.find(&names::volume(object, ordinal))).collect();
     let obstacle = if unusable.is_some() {
         unusable
     } else {
-        let claims: Vec<_> = (0..provider.replicas.clamp(1, MOST_NODES))
-            .map(|ordinal| world.children.find(&names::volume(object, ordinal)))
-            .collect();
+        let wanted = usize::try_from(provider.replicas).unwrap_or_default().clamp(1, claims.len());
         let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
-        volume::obstacle_to_any(STORAGE, &provider.storage, &claims, world).await.map_err(read)?
+        volume::obstacle_to_any(STORAGE, &provider.storage, &claims[..wanted], world).await.map_err(read)?
     };
     let mut embedded = Embedded {
         provider,
         cookies: cookie.cookies,
-        logins: login::row(world.children),
+        logins: login::row(world.children, &names::set(object)),
         rotation: object.annotations().get(annotation::ROTATE).cloned(),
         restart: workload::restart_asked(object, world.children, &names::set(object)),
-        replicas: set.and_then(|set| set.spec?.replicas),
+        replicas: set.and_then(|set| set.spec?.replicas).map(|replicas| number::replicas(replicas, MOST_NODES)),
         pods,
+        volumes: (0..)
+            .zip(&claims)
+            .filter_map(|(ordinal, claim)| volume::is_bound(claim.as_ref()?).then_some(ordinal))
+            .collect(),
         members: world.children.find::<ConfigMap>(&names::members(object)).as_ref().map(members_of),
         service: world.children.find::<Service>(&names::set(object)).as_ref().and_then(workload::service_ip),
         broker: Broker::Absent,

@@ -43,7 +43,7 @@ mod verify;
 use std::{pin::Pin, time::Duration};
 
 use k8s_openapi::api::{
-    apps::v1::{Deployment, StatefulSet},
+    apps::v1::{Deployment, ReplicaSet, StatefulSet},
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Secret, Service},
     networking::v1::{Ingress, NetworkPolicy},
@@ -150,6 +150,8 @@ impl Component for Application {
             Child::kept::<Deployment>(),
             Child::kept::<Ingress>(),
             Child::adjusted::<PersistentVolumeClaim>(),
+            // It leads from a pod to its Deployment.
+            Child::watched::<ReplicaSet>(),
             Child::restarted::<Pod>(),
         ]
     }

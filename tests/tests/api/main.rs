@@ -41,6 +41,7 @@ mod requests;
 mod retention;
 mod schema;
 mod step;
+mod stranger;
 mod taken;
 mod temporal;
 mod volume;

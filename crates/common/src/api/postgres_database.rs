@@ -104,6 +104,10 @@ pub struct PostgresDatabaseStatus {
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// The volume claims that the object has been Ready with, by name: their UIDs. A claim of the same name and another UID is
+    /// reported in the condition `VolumesKept`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<String, String>,
     /// The Secret that an application needs to use the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<BindingReference>,
@@ -129,5 +133,13 @@ impl Status for PostgresDatabaseStatus {
     fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
         self.observed_generation = generation;
         self.conditions = conditions;
+    }
+
+    fn volumes(&self) -> BTreeMap<String, String> {
+        self.volumes.clone()
+    }
+
+    fn record_volumes(&mut self, volumes: BTreeMap<String, String>) {
+        self.volumes = volumes;
     }
 }

@@ -6,13 +6,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectM
 use kube::{Resource, api::ApiResource};
 use lz4_flex::block::{compress_with_dict, decompress_with_dict};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::members;
+use crate::shared;
 
 /// An object as compressed JSON text, with the little that is needed without unpacking it.
 #[derive(Clone)]
 pub struct Packed {
     uid: Box<str>,
     version: Box<str>,
+    /// The UID of the object that controls it, by its owner references; of pods and what makes them only.
+    controller: Option<Box<str>>,
     updaters: Box<[Box<str>]>,
     alike: Arc<str>,
     length: usize,
@@ -61,6 +66,16 @@ impl Packed {
     /// Whether it is the object with that metadata, and not another one of its name.
     pub(super) fn is(&self, metadata: &ObjectMeta) -> bool {
         *self.uid == *metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// The UID of the object that controls it; `None` where nothing does, and for kinds of which that does not matter.
+    pub(super) fn controller(&self) -> Option<&str> {
+        self.controller.as_deref()
+    }
+
+    /// Whether it is the same object as another, with the same controller.
+    pub(super) fn has_same_owner(&self, other: &Self) -> bool {
+        self.uid == other.uid && self.controller == other.controller
     }
 
     /// The UID; empty if it has none.
@@ -113,9 +128,30 @@ impl Arrived {
         self.metadata.resource_version.as_deref()?.parse().ok()
     }
 
+    /// The same with nothing but what says which object it is, whose, and which shared secret it has.
+    pub(super) fn reduced(self) -> Self {
+        let annotations = self.metadata.annotations.unwrap_or_default();
+        let number = annotations.into_iter().find(|(key, _)| key == shared::NUMBER);
+        let metadata = ObjectMeta {
+            name: self.metadata.name,
+            namespace: self.metadata.namespace,
+            uid: self.metadata.uid,
+            resource_version: self.metadata.resource_version,
+            owner_references: self.metadata.owner_references,
+            annotations: number.map(|number| [number].into()),
+            ..ObjectMeta::default()
+        };
+        let text = json!({ "metadata": metadata }).to_string().into_boxed_str();
+        Self { metadata, updaters: Box::default(), text }
+    }
+
     /// Packs it by what it differs in from the text of an object that is much alike.
-    pub(super) fn pack(self, alike: Arc<str>) -> Packed {
+    pub(super) fn pack(self, alike: Arc<str>, kind: &str) -> Packed {
+        let owners = self.metadata.owner_references.unwrap_or_default();
+        let controller =
+            owners.into_iter().filter(|_| members::matters(kind)).find(|owner| owner.controller == Some(true));
         Packed {
+            controller: controller.map(|controller| controller.uid.into_boxed_str()),
             uid: self.metadata.uid.unwrap_or_default().into_boxed_str(),
             version: self.metadata.resource_version.unwrap_or_default().into_boxed_str(),
             updaters: self.updaters,
@@ -171,7 +207,7 @@ mod tests {
     fn managed_fields_are_dropped_but_who_posted_is_known() {
         let managers = json!([{"manager": "m", "operation": "Update"}, {"manager": "k", "operation": "Apply"}]);
         let arrived = Arrived::new(json!({"metadata": {"name": "a", "managedFields": managers}})).unwrap();
-        let packed = arrived.pack("".into());
+        let packed = arrived.pack("".into(), "Secret");
         assert_eq!(packed.value(), json!({"metadata": {"name": "a"}}));
         assert!(packed.was_posted_by("m"));
         assert!(!packed.was_posted_by("k"));
@@ -183,7 +219,7 @@ mod tests {
         let first = Arrived::new(text("one")).unwrap();
         let alike: Arc<str> = first.text().into();
         for (object, name) in [(first, "one"), (Arrived::new(text("another")).unwrap(), "another")] {
-            let packed = object.pack(alike.clone());
+            let packed = object.pack(alike.clone(), "Secret");
             assert_eq!(packed.value(), text(name));
             assert!(packed.text.len() < 50, "{}", packed.text.len());
         }

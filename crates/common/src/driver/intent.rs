@@ -79,6 +79,17 @@ pub(super) fn is_ours(owner: &Owner, meta: &ObjectMeta) -> bool {
             && labelled(label::INSTANCE, &owner.reference.name))
 }
 
+/// Whether an object may be deleted because it is no longer wanted. Data must be recorded as this object's; and those that go with
+/// their object must be the very ones that were recorded: a copy of what we made, restored by hand, has another UID.
+pub(super) fn may_be_deleted(owner: &Owner, lifetime: Lifetime, meta: &ObjectMeta) -> bool {
+    if !is_data(meta) {
+        return owns(owner, meta);
+    }
+    let note = |key: &str| meta.annotations.as_ref()?.get(key).cloned();
+    note(annotation::OWNER).as_ref() == Some(&owner.reference.uid)
+        && (lifetime == Lifetime::WithOwner || (meta.uid.is_some() && note(annotation::RECORDED) == meta.uid))
+}
+
 /// Whether an object belongs to an earlier custom resource of the same kind and name: garbage collection will take it.
 pub(super) fn is_predecessors(owner: &Owner, meta: &ObjectMeta) -> bool {
     meta.owner_references.iter().flatten().any(|reference| {

@@ -21,12 +21,13 @@ use super::{
     report::{Outcome, Reporter, says_ready},
     restart::{self, Outdated, Restart},
     settle,
+    volumes::{self, Endangered},
     watches::Caches,
     write::{Written, is_leaving, restart_pod, write},
 };
 use crate::{
     api::{Rollout, Status, annotation},
-    cache::{Cache, Children, Instance},
+    cache::{Cache, Children, Instance, REPLICA_SET},
     component::{Child, Component, Facts, Progress, Verdict},
     condition::{self, reason},
     manifest::{Making, Manifest, hash},
@@ -95,7 +96,7 @@ impl<C: Component> Passes<C> {
             return Ok(Next::Never);
         }
         let instance = Instance { namespace, name: object.name_any() };
-        let children = self.cache.children(&instance);
+        let children = self.cache.children(&instance, &owner.reference.uid);
         let pass = Pass { with: self, object, memory, owner, instance, children };
         match pass.run().await {
             Err(Error::Api { source, .. }) if is_leaving(&source) => Ok(Next::Never),
@@ -129,6 +130,10 @@ impl<C: Component> Pass<'_, C> {
         self.heed_edits().await;
         let world = self.world();
         let Said { observed, mut facts, progress } = self.look(&world).await?;
+        // Before anything else, because anything else may end the pod.
+        if let Some(message) = self.endangered() {
+            return self.end(Outcome::Stalled(reason::VOLUME_BEING_DELETED, message), facts).await;
+        }
         if let Progress::Stalled { reason, message } = progress {
             return self.end(Outcome::Stalled(reason, message), facts).await;
         }
@@ -256,6 +261,13 @@ impl<C: Component> Pass<'_, C> {
         Ok(Said { observed, facts, progress })
     }
 
+    /// What the user must know of volumes that are lost when a pod ends.
+    fn endangered(&self) -> Option<String> {
+        let endangered = volumes::endangered(&self.children);
+        let copy = endangered.first().and_then(|first| self.with.component.copy_out(self.object, &first.pod));
+        Endangered::message(&endangered, &self.instance.namespace, copy.as_deref())
+    }
+
     /// An object that another controller is to make, and that is there without our labels: somebody else's.
     async fn strangers(&self, manifests: &[Manifest], world: &World<'_>) -> Result<Option<Taken>, C> {
         let unseen = manifests.iter().filter(|manifest| {
@@ -357,7 +369,7 @@ impl<C: Component> Pass<'_, C> {
     async fn restart(&self, observed: &C::Observed, outdated: &Outdated) -> Result<Option<Outcome>, C> {
         let (object, component) = (self.object, &self.with.component);
         let automatic = component.rollout(object) == Rollout::Automatic;
-        let pods = self.with.cache.children(&self.instance).all::<Pod>();
+        let pods = self.with.cache.children(&self.instance, &self.owner.reference.uid).all::<Pod>();
         let gate = || component.restart_gate(object, observed);
         let pod = match restart::decide(outdated, &pods, automatic, gate) {
             Restart::None => return Ok(None),
@@ -402,7 +414,7 @@ impl<C: Component> Pass<'_, C> {
 
     /// Writes the status, and says when to look again.
     async fn end(&self, outcome: Outcome, facts: FactsOf<C>) -> Result<Next, C> {
-        let report = self.with.reporter.report(self.object, self.memory, &outcome, facts).await;
+        let report = self.with.reporter.report(self.object, self.memory, &outcome, facts, &self.children).await;
         report.map_err(Error::api("write the status"))?;
         self.memory.with(|state| state.failures = 0);
         Ok(match outcome {
@@ -465,6 +477,8 @@ fn stalled_by(taken: &Taken) -> Outcome {
 fn fingerprint(object: &impl ResourceExt, children: &Children) -> String {
     let parts = children
         .iter()
+        // It changes with its pods, which are children themselves.
+        .filter(|(kind, ..)| *kind != REPLICA_SET)
         .map(|(kind, name, live)| format!("{kind}/{name}@{}", live.version()))
         .chain([format!("{:?}", object.meta().generation)])
         .collect::<Vec<_>>();

@@ -9,10 +9,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::api::ApiResource;
 use serde_json::{Value, json};
 
-use super::intent::{is_data, is_ours, is_predecessors, mark, must_be_remade, owns, stamped, was_of_another};
+use super::intent::{
+    is_data, is_ours, is_predecessors, mark, may_be_deleted, must_be_remade, owns, stamped, was_of_another,
+};
 use crate::{
+    api::{DeletionPolicy, annotation},
     cache::{Children, Packed},
-    manifest::{Draw, Making, Manifest, difference, hash},
+    manifest::{Draw, Lifetime, Making, Manifest, difference, hash},
 };
 
 /// Whom the children belong to.
@@ -187,6 +190,8 @@ impl Plan {
         }
         let resource = manifest.resource.clone();
         match manifest.making {
+            // What is not known to be ours to delete stays.
+            Making::Absent if !may_be_deleted(owner, manifest.lifetime, meta) => {}
             Making::Absent => self.writes.push(Write::Delete { resource, target: target(meta), orphan: false }),
             Making::Once { .. } => {
                 self.own(owner, manifest, meta, &live);
@@ -238,6 +243,9 @@ impl Plan {
     fn own(&mut self, owner: &Owner, manifest: &Manifest, meta: &ObjectMeta, live: &Value) -> bool {
         let mut wanted = json!({});
         mark(&mut wanted, owner, manifest.lifetime);
+        if manifest.lifetime == Lifetime::Data(DeletionPolicy::Delete) {
+            wanted["metadata"]["annotations"][annotation::RECORDED] = json!(meta.uid);
+        }
         // Under Retain our reference must be absent, which containment alone does not see; and a merge replaces the whole
         // list, so those of others are named again.
         let is_wanted = wanted["metadata"].get("ownerReferences").is_some();

@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 use super::{
     events::{self, Happening},
     memory::Memory,
+    volumes::{self, Recorded, Replaced},
     write::{is_conflict, is_not_found},
 };
 use crate::{
-    api::Status,
+    api::{Status, annotation},
+    cache::Children,
     component::{Facts, Kind},
-    condition::{PAUSED, READY, RECONCILING, Reason, STALLED, Statement, dated, find, reason},
+    condition::{PAUSED, READY, RECONCILING, Reason, STALLED, Statement, VOLUMES_KEPT, dated, find, reason},
 };
 
 /// How a pass ended, in the terms of kstatus.
@@ -72,15 +74,50 @@ impl Reporter {
         memory: &Memory,
         outcome: &Outcome,
         facts: Facts<K::Status>,
+        children: &Children,
     ) -> kube::Result<()> {
-        let Facts { mut status, statements } = facts;
+        let Facts { mut status, mut statements } = facts;
         let known = known_conditions(object, memory);
+        let replaced = self.record_volumes(object, memory, outcome, &mut status, children).await;
+        statements.extend(replaced);
         let all = outcome.statements().into_iter().chain(statements).collect();
         let generation = object.meta().generation;
         status.report(generation, dated(all, &known, generation, Timestamp::now()));
         let event = transition(&known, status.conditions());
         let next = serde_json::to_value(&status).map_err(kube::Error::SerdeError)?;
         self.tell(object, memory, &next, event).await
+    }
+
+    /// Records the volumes that the object is Ready with, and states which were replaced, with an event for each of them.
+    async fn record_volumes<K: Kind>(
+        &self,
+        object: &K,
+        memory: &Memory,
+        outcome: &Outcome,
+        status: &mut K::Status,
+        children: &Children,
+    ) -> Option<Statement> {
+        let accepted = object.meta().annotations.as_ref().and_then(|notes| notes.get(annotation::ACCEPT_VOLUMES));
+        let is_ready = matches!(outcome, Outcome::Ready(_));
+        let (recorded, replaced) =
+            volumes::compare(&known_volumes(object, memory), children, accepted.map(String::as_str), is_ready);
+        status.record_volumes(recorded);
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let name = object.meta().name.as_deref().unwrap_or_default();
+        let reference = format!("{}/{name}", K::plural(&()));
+        let message = Replaced::message(&replaced, namespace, &reference)?;
+        let is_said = find(&known_conditions(object, memory), VOLUMES_KEPT).is_some_and(|said| said.message == message);
+        if !is_said {
+            let happening = Happening {
+                is_warning: true,
+                reason: reason::VOLUME_REPLACED.as_str().to_owned(),
+                action: "Observe",
+                note: message.clone(),
+                about: None,
+            };
+            self.note(object, memory, happening).await;
+        }
+        Some(Statement::fails(VOLUMES_KEPT, reason::VOLUME_REPLACED, message))
     }
 
     /// Keeps what was known of the status, and says that a pass failed.
@@ -206,6 +243,14 @@ fn known_conditions<K: Kind>(object: &K, memory: &Memory) -> Vec<Condition> {
     unseen(object, memory)
         .and_then(|status| serde_json::from_value(status["conditions"].clone()).ok())
         .unwrap_or_else(|| object.status().map(|status| status.conditions().to_vec()).unwrap_or_default())
+}
+
+/// The volumes as they were recorded last, even if the watch has not shown them yet.
+fn known_volumes<K: Kind>(object: &K, memory: &Memory) -> Recorded {
+    unseen(object, memory)
+        .map(|status| serde_json::from_value(status["volumes"].clone()).unwrap_or_default())
+        .or_else(|| object.status().map(Status::volumes))
+        .unwrap_or_default()
 }
 
 /// The status as it was written last, even if the watch has not shown it yet; null if there is none.

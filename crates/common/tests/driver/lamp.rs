@@ -43,6 +43,8 @@ pub struct LampSpec {
     pub tidy: bool,
     /// A volume claim that somebody else makes.
     pub claim: Option<String>,
+    /// A volume claim that is no longer wanted.
+    pub outgrown: Option<String>,
     /// What the label `room` of the first pod is to say.
     pub room: Option<String>,
     /// A `StorageClass` that must be there.
@@ -73,6 +75,8 @@ pub struct LampStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     pub conditions: Vec<Condition>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<String, String>,
 }
 
 impl Status for LampStatus {
@@ -83,6 +87,14 @@ impl Status for LampStatus {
     fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
         self.observed_generation = generation;
         self.conditions = conditions;
+    }
+
+    fn volumes(&self) -> BTreeMap<String, String> {
+        self.volumes.clone()
+    }
+
+    fn record_volumes(&mut self, volumes: BTreeMap<String, String>) {
+        self.volumes = volumes;
     }
 }
 
@@ -250,6 +262,9 @@ impl Component for Lamps {
             let claim: PersistentVolumeClaim =
                 from(json!({"metadata": {"name": claim, "annotations": {"lamp": "on"}}}));
             manifests.push(Manifest::new(&claim).existing().data(spec.deletion_policy));
+        }
+        if let Some(claim) = &spec.outgrown {
+            manifests.push(Manifest::absent::<PersistentVolumeClaim>(claim).data(spec.deletion_policy));
         }
         if let Some(room) = &spec.room {
             let labels = BTreeMap::from([("room".to_owned(), room.clone())]);

@@ -8,9 +8,11 @@ mod failures;
 mod labels;
 #[allow(unreachable_pub)] // the derives of its kind write it so
 mod lamp;
+mod members;
 mod reads;
 mod restarts;
 mod stage;
 mod status;
+mod volumes;
 mod watches;
 mod writes;

@@ -101,7 +101,13 @@ fn another_cookie_waits_until_no_pod_has_the_one_before() {
     embedded.replicas = Some(0);
     let starting = of(&object, embedded);
     assert_eq!(replicas(&starting), 1);
-    assert!(summary(&starting, "Secret").contains(&"temporal-messagequeue-cookie-1 absent".to_owned()));
+    assert!(summary(&starting, "Secret").contains(&"temporal-messagequeue-cookie-1".to_owned()));
+
+    let mut embedded = fixture::well(&object, 1);
+    embedded.cookies.made.push(cookie::made(2));
+    embedded.pods[0].cookie = Some(2);
+    let started = of(&object, embedded);
+    assert!(summary(&started, "Secret").contains(&"temporal-messagequeue-cookie-1 absent".to_owned()));
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(super) fn revived(
                 && pod.metadata.deletion_timestamp.is_none()
         };
         let stuck = pods.iter().filter(is_newest).find(|pod| is_stuck(role, pod, times, circumstances));
-        let now = stuck.map(|pod| format!("{}-{}", times + 1, pod.name_any()));
+        let now = stuck.map(|pod| format!("{}-{}", times.saturating_add(1), pod.name_any()));
         Some((role, now.or_else(|| last.cloned())?))
     };
     parts.filter_map(of_role).collect()
