@@ -168,7 +168,7 @@ impl Embedded {
     /// How many peers have a volume that may have what no other has.
     pub(crate) fn claimed(&self) -> i32 {
         let claims = self.claims.iter().filter(|claim| claim.has_left != Some(true) && !claim.is_going);
-        claims.map(|claim| claim.ordinal + 1).max().unwrap_or_default()
+        claims.map(|claim| claim.ordinal.saturating_add(1)).max().unwrap_or_default()
     }
 
     /// Whether a peer matters to the others: one that is too many and never had a volume may just go.
@@ -316,7 +316,12 @@ fn pods(object: &IpfsCluster, children: &Children, set: Option<&StatefulSet>) ->
     let pod = |pod: Pod| {
         let ordinal = number::ordinal(&pod.name_any(), &set, names::MOST_PEERS)?;
         let status = pod.status.clone().unwrap_or_default();
-        let starts: i32 = status.container_statuses.iter().flatten().map(|container| container.restart_count).sum();
+        let starts: i32 = status
+            .container_statuses
+            .iter()
+            .flatten()
+            .map(|container| container.restart_count)
+            .fold(0, i32::saturating_add);
         Some(PeerPod {
             ordinal,
             ready: driver::pod_is_ready(&pod),

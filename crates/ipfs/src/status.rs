@@ -37,7 +37,9 @@ fn of_peers(object: &IpfsCluster, embedded: &Embedded) -> IpfsClusterStatus {
             ..status
         };
     }
-    let total = |of: fn(&crate::observe::Troubles) -> u64| embedded.seen().map(|(_, seen)| of(&seen.troubles)).sum();
+    let total = |of: fn(&crate::observe::Troubles) -> u64| {
+        embedded.seen().map(|(_, seen)| of(&seen.troubles)).fold(0, u64::saturating_add)
+    };
     let number = |number: u64| i64::try_from(round(number)).unwrap_or(i64::MAX);
     let known = embedded.survey.any().map(|survey| number(survey.pins));
     status.pins = Some(Pins {
@@ -46,7 +48,7 @@ fn of_peers(object: &IpfsCluster, embedded: &Embedded) -> IpfsClusterStatus {
         pinning: number(total(|troubles| troubles.pinning)),
         error: number(total(|troubles| troubles.errors)),
     });
-    status.repository_size = Some(size(embedded.seen().map(|(_, seen)| seen.repository).sum()));
+    status.repository_size = Some(size(embedded.seen().map(|(_, seen)| seen.repository).fold(0, u64::saturating_add)));
     status.free_space = embedded.seen().map(|(_, seen)| seen.most.saturating_sub(seen.repository)).min().map(size);
     status
 }

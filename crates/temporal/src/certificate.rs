@@ -31,8 +31,8 @@ const BITS: usize = 2048;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long the API's certificate is valid.
 const VALID: Duration = DAY.saturating_mul(365);
-/// When it is made anew.
-const RENEWED_AFTER: Duration = DAY.saturating_mul(240);
+/// When it is made again.
+pub(crate) const RENEWED_AFTER: Duration = DAY.saturating_mul(240);
 /// How long the authority is valid.
 const CA_VALID: Duration = DAY.saturating_mul(20 * 365);
 

@@ -354,8 +354,11 @@ pub(crate) fn read(what: String) -> impl FnOnce(kube::Error) -> Error {
     |source| Error::Read { what, source }
 }
 
-/// When an object was made.
+/// When an object was made, which is not in the future.
 pub(crate) fn made(meta: &ObjectMeta) -> std::time::SystemTime {
     let seconds = meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
-    std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+    let since_1970 = std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    let made = std::time::SystemTime::UNIX_EPOCH.checked_add(since_1970);
+    let now = std::time::SystemTime::now();
+    made.map_or(now, |made| made.min(now))
 }

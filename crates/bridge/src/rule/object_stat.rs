@@ -77,7 +77,7 @@ fn stat(argument: &str, block: &[u8]) -> Result<Stat, Failure> {
         hash: hash.to_owned(),
         num_links: node.links,
         block_size,
-        links_size: block_size - node.data,
+        links_size: block_size.saturating_sub(node.data),
         data_size: node.data,
         cumulative_size: block_size.saturating_add(node.size_of_links),
     })

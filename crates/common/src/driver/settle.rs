@@ -56,7 +56,7 @@ pub fn deployed(deployment: &Deployment) -> Option<String> {
     }
     let updated = status.updated_replicas.unwrap_or(0);
     // Those of an older template may be ready for those of the newest.
-    let older = status.replicas.unwrap_or(0) - updated;
+    let older = status.replicas.unwrap_or(0).saturating_sub(updated);
     if older > 0 {
         return Some(format!(
             "{older} pods of its former template are left, {updated} of {wanted} of the newest are there"

@@ -30,13 +30,13 @@ fn in_nano(text: &str) -> Option<i128> {
     let decimals = u32::try_from(fraction.len()).ok()?;
     let (factor, power) = scale;
     // mantissa · factor · 10^(power + 9 − decimals)
-    let exponent = power + 9 - i32::try_from(decimals).ok()?;
+    let exponent = power.checked_add(9)?.checked_sub(i32::try_from(decimals).ok()?)?;
     let scaled = mantissa.checked_mul(factor)?;
     let ten = |n: i32| 10_i128.checked_pow(u32::try_from(n).ok()?);
     let value = if exponent >= 0 {
         scaled.checked_mul(ten(exponent)?)?
     } else {
-        let divisor = ten(-exponent)?;
+        let divisor = ten(exponent.checked_neg()?)?;
         scaled.checked_add(divisor - 1)? / divisor
     };
     Some(if negative { -value } else { value })
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_has_no_order() {
-        for text in ["", "ten", "1Qi", "1.2.3", "Gi", "--1"] {
+        for text in ["", "ten", "1Qi", "1.2.3", "Gi", "--1", "1e2147483647", "1e-2147483648", "1e99"] {
             assert_eq!(compare(text, "1"), None, "{text}");
         }
     }

@@ -121,8 +121,32 @@ fn still_good(live: &Secret, key: &str, names: &[String], now: SystemTime) -> Op
     let renewal: u64 = live.annotations().get(RENEWAL)?.parse().ok()?;
     let part = |key| text(live, key).map(str::to_owned);
     let is_for_these = live.annotations().get(FOR_NAMES)? == &mark(names, &part("ca.crt")?, &part("tls.crt")?);
-    let is_young = now < SystemTime::UNIX_EPOCH + Duration::from_secs(renewal);
+    // Anybody may edit the annotation: a time that no certificate of ours has is not believed.
+    let renewed_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(renewal))?;
+    let is_young = now < renewed_at && renewed_at <= now.checked_add(certificate::RENEWED_AFTER)?;
     let is_of_key = text(live, "tls.key") == Some(key);
     (is_for_these && is_young && is_of_key).then_some(())?;
     Some(Made { key: key.to_owned(), ca: part("ca.crt")?, certificate: part("tls.crt")?, renewal })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(renewal: &str) -> Secret {
+        let data = ["ca.crt", "tls.crt", "tls.key"].map(|key| (key.to_owned(), json!("YQ==")));
+        let annotations = json!({RENEWAL: renewal, FOR_NAMES: mark(&[], "a", "a")});
+        let data = serde_json::Map::from_iter(data);
+        serde_json::from_value(json!({"metadata": {"annotations": annotations}, "data": data})).unwrap()
+    }
+
+    #[test]
+    fn a_renewal_that_no_certificate_has_is_not_believed() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let is_good = |renewal: &str| still_good(&live(renewal), "a", &[], now).is_some();
+        assert!(is_good("1800000001"));
+        for renewal in ["1800000000", "1900000000", "9223372036854775807", "18446744073709551615", "-1", ""] {
+            assert!(!is_good(renewal), "{renewal}");
+        }
+    }
 }
