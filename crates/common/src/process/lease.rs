@@ -12,6 +12,8 @@
 //! * A holder renews every 4 to 5 s and gives up 10 s after it *began* its last successful renewal, so 5 s pass between its
 //!   end and the earliest take-over.
 //! * Every write names the resource version it was decided on: of two claims one fails, and a late one fails always.
+//! * A process that finds a version of the Lease older than one before, because the cluster was restored from a backup, does not
+//!   lead: its caches are of a time that never was, and its watches would hear nothing. It ends, and begins again.
 //! * A Lease deleted while it is held is made again by its holder; a standby that saw it held waits as after a crash.
 //! * What the API server refuses is tried again, with a warning that says which right is missing: an API server that starts
 //!   refuses much for a moment.
@@ -26,7 +28,7 @@
 //!
 //! `get`, `list`, `watch`, `create` and `update` on `leases.coordination.k8s.io` in the Lease's namespace.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, pin_mut};
 use kube::{
@@ -71,6 +73,7 @@ impl Lease {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 identity: format!("{}_{suffix:016x}", pod(name)),
+                history: Arc::default(),
             },
         }
     }
@@ -83,7 +86,11 @@ impl Lease {
     /// Waits for the turn; resolves when this candidate holds the Lease.
     ///
     /// Dropping it gives up waiting. A claim that is just being sent may then still succeed, and stands until it expires.
-    pub async fn acquire(&self) -> Held {
+    ///
+    /// # Errors
+    ///
+    /// The cluster was restored from a backup while this candidate stood by: what it has watched is not what exists.
+    pub async fn acquire(&self) -> Result<Held, Lost> {
         let Access { api, name, .. } = &self.access;
         let changes = watcher::watch_object(api.clone(), name).default_backoff();
         pin_mut!(changes);
@@ -94,16 +101,23 @@ impl Lease {
             let attempt_at = record.free_at(self.identity()).max(retry_at);
             tokio::select! {
                 change = changes.next() => match change {
-                    Some(Ok(lease)) => record.observe(lease, Instant::now()),
+                    Some(Ok(lease)) => {
+                        lease.iter().for_each(|lease| self.access.history.seen(lease));
+                        record.observe(lease, Instant::now());
+                    }
                     Some(Err(error)) => warned.warn(&self.access.watch_failure(error)),
                     None => {}
                 },
                 () = sleep_until(attempt_at) => {
                     let started = Instant::now();
-                    match self.access.claim(&mut record).await {
+                    let claimed = self.access.claim(&mut record).await;
+                    if self.access.history.went_back() {
+                        return Err(Lost::Restored);
+                    }
+                    match claimed {
                         Ok(Some(lease)) => {
                             tracing::info!(lease = name, identity = self.identity(), "lease acquired");
-                            return Held::new(self.access.clone(), lease, started);
+                            return Ok(Held::new(self.access.clone(), lease, started));
                         }
                         Ok(None) => {}
                         Err(failure) => {

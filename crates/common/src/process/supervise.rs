@@ -72,10 +72,13 @@ impl Supervisor {
                 lost = lost(held.as_ref()) => break Err(Error::LeaseLost(lost)),
                 () = signal_of(&mut self.signals) => break self.drain(controller, held.as_ref()).await,
                 ended = &mut controller => break Ok(ended),
-                lease = &mut turn, if !leads => {
-                    (leads, held) = (true, lease);
-                    self.control.lead();
-                }
+                turn = &mut turn, if !leads => match turn {
+                    Ok(lease) => {
+                        (leads, held) = (true, lease);
+                        self.control.lead();
+                    }
+                    Err(lost) => break Err(Error::LeaseLost(lost)),
+                },
             }
         };
 
@@ -101,11 +104,11 @@ impl Supervisor {
 }
 
 /// Waits until the caches are warm, then for the turn: who is not ready to lead does not ask to.
-async fn turn(ready: Ready, lease: Option<Lease>) -> Option<Held> {
+async fn turn(ready: Ready, lease: Option<Lease>) -> Result<Option<Held>, Lost> {
     ready.wait().await;
     match lease {
-        Some(lease) => Some(lease.acquire().await),
-        None => None,
+        Some(lease) => lease.acquire().await.map(Some),
+        None => Ok(None),
     }
 }
 

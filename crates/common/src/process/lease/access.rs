@@ -1,6 +1,13 @@
 //! The requests about the Lease, each bounded in time, and what their answers mean.
 
-use std::{error::Error as _, time::Duration};
+use std::{
+    error::Error as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::TryFutureExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -86,6 +93,36 @@ pub(super) enum Renewal {
     Taken(String),
 }
 
+/// Whether the API server's history has gone back, as it does when the cluster is restored from a backup.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    newest: AtomicU64,
+    went_back: AtomicBool,
+}
+
+impl History {
+    /// Notes an answer to a request: none is older than what was seen before it.
+    fn answered(&self, lease: &Lease) {
+        if version(lease).is_some_and(|version| version < self.newest.fetch_max(version, Ordering::SeqCst)) {
+            self.went_back.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Notes what a watch brings, which may be older than an answer.
+    pub(super) fn seen(&self, lease: &Lease) {
+        self.newest.fetch_max(version(lease).unwrap_or_default(), Ordering::SeqCst);
+    }
+
+    /// Whether it has.
+    pub(super) fn went_back(&self) -> bool {
+        self.went_back.load(Ordering::SeqCst)
+    }
+}
+
+fn version(lease: &Lease) -> Option<u64> {
+    lease.metadata.resource_version.as_deref()?.parse().ok()
+}
+
 /// The Lease in the API, and who asks for it.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
@@ -93,6 +130,7 @@ pub(super) struct Access {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) identity: String,
+    pub(super) history: Arc<History>,
 }
 
 impl Access {
@@ -150,7 +188,9 @@ impl Access {
     }
 
     async fn read(&self) -> Result<Option<Lease>, Failure> {
-        self.ask("get", self.api.get_opt(&self.name)).await
+        let read = self.ask("get", self.api.get_opt(&self.name)).await?;
+        read.iter().for_each(|lease| self.history.answered(lease));
+        Ok(read)
     }
 
     /// Replaces the version that `lease` names, or makes it if it names none; none if it is not as `lease` supposes.
@@ -164,7 +204,10 @@ impl Access {
         };
         let replaces = lease.metadata.resource_version.is_some();
         match written {
-            Ok(lease) => Ok(Some(lease)),
+            Ok(lease) => {
+                self.history.answered(&lease);
+                Ok(Some(lease))
+            }
             Err(failure) => match failure.code() {
                 Some(409) => Ok(None),
                 Some(404) if replaces => Ok(None),

@@ -95,6 +95,13 @@ impl FakeApi {
         self.state().put(lease);
     }
 
+    /// Takes the Lease back to a version that it had before, as a restored backup does: no watch hears of it.
+    pub(in crate::process) fn restore(&self, version: &str) {
+        let mut state = self.state();
+        state.version = version.parse().unwrap();
+        state.lease.as_mut().unwrap().metadata.resource_version = Some(version.to_owned());
+    }
+
     pub(in crate::process) fn delete(&self) {
         let mut state = self.state();
         let lease = state.lease.take().unwrap();

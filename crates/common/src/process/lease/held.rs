@@ -37,6 +37,9 @@ pub enum Lost {
         /// Who holds it instead, or `nobody`.
         holder: String,
     },
+    /// The cluster was restored from a backup, so what this process knows is of a time that never was.
+    #[error("the cluster was restored from a backup: resource versions went back; the process must start again")]
+    Restored,
     /// It could not be renewed in time.
     #[error("it could not be renewed for {RENEW_DEADLINE:?}: {cause}")]
     Expired {
@@ -113,7 +116,11 @@ impl Keeper {
             if started >= deadline {
                 return Err(Lost::Expired { cause });
             }
-            match timeout_at(deadline, self.access.renew(&self.lease)).await {
+            let renewed = timeout_at(deadline, self.access.renew(&self.lease)).await;
+            if self.access.history.went_back() {
+                return Err(Lost::Restored);
+            }
+            match renewed {
                 Ok(Ok(Renewal::Kept(lease))) => {
                     self.lease = *lease;
                     self.renewed = started;

@@ -24,7 +24,7 @@ fn spec(api: &FakeApi) -> coordination::LeaseSpec {
 async fn taken_after(standby: &Lease, event: impl AsyncFnOnce()) -> (Duration, Held) {
     let waiting = tokio::spawn({
         let standby = standby.clone();
-        async move { standby.acquire().await }
+        async move { standby.acquire().await.unwrap() }
     });
     sleep(AT_ONCE).await;
     event().await;
@@ -38,7 +38,7 @@ async fn an_absent_lease_is_made() {
     let api = FakeApi::default();
     let caller = api.caller();
     let lease = lease(&caller);
-    let held = timeout(AT_ONCE, lease.acquire()).await.unwrap();
+    let held = timeout(AT_ONCE, lease.acquire()).await.unwrap().unwrap();
     let spec = spec(&api);
     assert_eq!(spec.holder_identity.as_deref(), Some(lease.identity()));
     assert_eq!(spec.lease_duration_seconds, Some(15));
@@ -52,7 +52,7 @@ async fn an_absent_lease_is_made() {
 async fn a_held_lease_is_renewed_every_4_to_5_seconds() {
     let api = FakeApi::default();
     let caller = api.caller();
-    let held = lease(&caller).acquire().await;
+    let held = lease(&caller).acquire().await.unwrap();
     assert!(timeout(Duration::from_secs(100), held.lost()).await.is_err());
     let renewals = caller.requests.count(Verb::Update, "leases");
     assert!((19..=25).contains(&renewals), "{renewals}");
@@ -63,7 +63,7 @@ async fn a_held_lease_is_renewed_every_4_to_5_seconds() {
 async fn a_released_lease_is_taken_by_the_watch() {
     let api = FakeApi::default();
     let (leader, standby) = (api.caller(), api.caller());
-    let held = lease(&leader).acquire().await;
+    let held = lease(&leader).acquire().await.unwrap();
     let next = lease(&standby);
     let (after, _held) = taken_after(&next, async || {
         sleep(Duration::from_secs(200)).await;
@@ -80,7 +80,7 @@ async fn a_released_lease_is_taken_by_the_watch() {
 #[tokio::test(start_paused = true)]
 async fn a_crashed_leaders_lease_is_taken_when_it_expires() {
     let api = FakeApi::default();
-    let held = lease(&api.caller()).acquire().await;
+    let held = lease(&api.caller()).acquire().await.unwrap();
     let (after, _held) = taken_after(&lease(&api.caller()), async || drop(held)).await;
     assert!(after + AT_ONCE * 2 > DURATION && after < DURATION + AT_ONCE, "{after:?}");
 }
@@ -88,13 +88,13 @@ async fn a_crashed_leaders_lease_is_taken_when_it_expires() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_found_held_is_believed_for_its_duration_whatever_its_times_say() {
     let api = FakeApi::default();
-    drop(lease(&api.caller()).acquire().await);
+    drop(lease(&api.caller()).acquire().await.unwrap());
     api.edit(|lease| {
         let spec = lease.spec.as_mut().unwrap();
         spec.renew_time = Some("2001-01-01T00:00:00Z".parse::<k8s_openapi::jiff::Timestamp>().unwrap().into());
     });
     let since = Instant::now();
-    let _held = lease(&api.caller()).acquire().await;
+    let _held = lease(&api.caller()).acquire().await.unwrap();
     assert!(since.elapsed() >= DURATION);
 }
 
@@ -105,7 +105,7 @@ async fn of_many_candidates_one_leads() {
         let mut candidates = futures::stream::FuturesUnordered::new();
         for _ in 0..8 {
             let lease = lease(&api.caller());
-            candidates.push(async move { (lease.acquire().await, lease) });
+            candidates.push(async move { (lease.acquire().await.unwrap(), lease) });
         }
         let (held, winner) = candidates.next().await.unwrap();
         assert!(timeout(Duration::from_secs(60), candidates.next()).await.is_err());
@@ -119,9 +119,9 @@ async fn a_leader_cut_off_stops_before_another_begins() {
     let api = FakeApi::default();
     for fault in [Fault::Silent, Fault::Status(500), Fault::Status(403)] {
         let leader = api.caller();
-        let held = lease(&leader).acquire().await;
+        let held = lease(&leader).acquire().await.unwrap();
         let next = lease(&api.caller());
-        let taking = tokio::spawn(async move { (next.acquire().await, Instant::now()) });
+        let taking = tokio::spawn(async move { (next.acquire().await.unwrap(), Instant::now()) });
         sleep(Duration::from_secs(60)).await;
         leader.fail(&WRITES, fault);
         leader.fail(&READS, fault);
@@ -140,7 +140,7 @@ async fn a_leader_cut_off_stops_before_another_begins() {
 async fn a_short_outage_is_survived() {
     let api = FakeApi::default();
     let leader = api.caller();
-    let held = lease(&leader).acquire().await;
+    let held = lease(&leader).acquire().await.unwrap();
     for fault in [Fault::Status(503), Fault::AnswerLost, Fault::Silent] {
         leader.fail(&WRITES, fault);
         assert!(timeout(Duration::from_secs(4), held.lost()).await.is_err());
@@ -153,7 +153,7 @@ async fn a_short_outage_is_survived() {
 async fn a_frozen_leader_gives_up_without_renewing() {
     let api = FakeApi::default();
     let leader = api.caller();
-    let held = lease(&leader).acquire().await;
+    let held = lease(&leader).acquire().await.unwrap();
     sleep(AT_ONCE).await;
     advance(RENEW_DEADLINE).await;
     let lost = timeout(AT_ONCE, held.lost()).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_leader_replaced_by_hand_ends_at_its_next_renewal() {
     let api = FakeApi::default();
     for (put, found) in [(Some("somebody"), "somebody"), (None, "nobody")] {
         let leader = lease(&api.caller());
-        let held = leader.acquire().await;
+        let held = leader.acquire().await.unwrap();
         api.edit(|lease| lease.spec.as_mut().unwrap().holder_identity = put.map(String::from));
         let lost = timeout(Duration::from_secs(5), held.lost()).await.unwrap();
         assert!(matches!(&lost, Lost::Taken { holder } if holder == found), "{lost}");
@@ -179,7 +179,7 @@ async fn a_leader_replaced_by_hand_ends_at_its_next_renewal() {
 #[tokio::test(start_paused = true)]
 async fn an_edit_that_is_no_claim_costs_a_conflict_and_nothing_else() {
     let api = FakeApi::default();
-    let held = lease(&api.caller()).acquire().await;
+    let held = lease(&api.caller()).acquire().await.unwrap();
     let note = || Some([("note".to_owned(), "kept".to_owned())].into());
     api.edit(|lease| lease.metadata.annotations = note());
     assert!(timeout(Duration::from_secs(60), held.lost()).await.is_err());
@@ -194,9 +194,9 @@ async fn an_edit_that_is_no_claim_costs_a_conflict_and_nothing_else() {
 async fn a_lease_deleted_while_held_is_made_again_and_not_taken() {
     let api = FakeApi::default();
     let leader = lease(&api.caller());
-    let held = leader.acquire().await;
+    let held = leader.acquire().await.unwrap();
     let next = lease(&api.caller());
-    let taking = tokio::spawn(async move { next.acquire().await });
+    let taking = tokio::spawn(async move { next.acquire().await.unwrap() });
     for _ in 0..3 {
         sleep(Duration::from_secs(17)).await;
         api.delete();
@@ -215,7 +215,7 @@ async fn a_claim_whose_answer_was_lost_counts() {
     let lease = lease(&caller);
     let acquiring = tokio::spawn({
         let lease = lease.clone();
-        async move { lease.acquire().await }
+        async move { lease.acquire().await.unwrap() }
     });
     sleep(RETRY).await;
     assert_eq!(api.holder().as_deref(), Some(lease.identity()));
@@ -227,12 +227,12 @@ async fn a_claim_whose_answer_was_lost_counts() {
 #[tokio::test(start_paused = true)]
 async fn without_the_right_to_watch_a_standby_takes_over_at_the_expiry() {
     let api = FakeApi::default();
-    drop(lease(&api.caller()).acquire().await);
+    drop(lease(&api.caller()).acquire().await.unwrap());
     for verb in [Verb::List, Verb::Watch] {
         let standby = api.caller();
         standby.fail(&[verb], Fault::Status(403));
         let since = Instant::now();
-        drop(lease(&standby).acquire().await);
+        drop(lease(&standby).acquire().await.unwrap());
         let after = since.elapsed();
         assert!(after >= DURATION && after < DURATION + RETRY + AT_ONCE, "{after:?}");
     }
@@ -253,14 +253,14 @@ async fn a_missing_right_is_named_and_waited_for() {
     assert!(said.contains("the verb `create` on `leases.coordination.k8s.io` in namespace `system`"), "{said}");
 
     caller.heal();
-    let _held = timeout(RETRY, lease.acquire()).await.unwrap();
+    let _held = timeout(RETRY, lease.acquire()).await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_release_that_cannot_be_told_ends_soon() {
     let api = FakeApi::default();
     let caller = api.caller();
-    let held = lease(&caller).acquire().await;
+    let held = lease(&caller).acquire().await.unwrap();
     caller.fail(&WRITES, Fault::Status(500));
     timeout(Duration::from_secs(5), held.release()).await.unwrap();
     assert!(api.holder().is_some());
@@ -282,4 +282,26 @@ async fn a_failure_says_its_cause_once() {
     let mut unknown = Record::new(Instant::now());
     let failure = lease(&caller).access.claim(&mut unknown).await.unwrap_err();
     assert_eq!(failure.chain(), "cannot get it: refused (500)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_of_a_restored_cluster_has_lost_the_lease() {
+    let api = FakeApi::default();
+    let caller = api.caller();
+    let held = lease(&caller).acquire().await.unwrap();
+    sleep(DURATION * 4).await;
+    api.restore("1");
+    assert!(matches!(timeout(DURATION, held.lost()).await.unwrap(), Lost::Restored));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_of_a_restored_cluster_does_not_lead() {
+    let api = FakeApi::default();
+    let held = lease(&api.caller()).acquire().await.unwrap();
+    let standby = lease(&api.caller());
+    let waiting = tokio::spawn(async move { standby.acquire().await });
+    sleep(DURATION * 4).await;
+    drop(held);
+    api.restore("1");
+    assert!(matches!(timeout(DURATION * 4, waiting).await.unwrap().unwrap(), Err(Lost::Restored)));
 }
