@@ -6,6 +6,8 @@
 //!   state, and the echo of a write on the watch wakes nobody.
 //! * **An older event never replaces a newer object.** Resource versions of one kind are compared as numbers, which the API
 //!   server guarantees to be ordered; where one is not a number, the event wins.
+//! * **A new list is believed.** What was known before the list was asked for cannot be newer than the list, unless the cluster was
+//!   restored from a backup; then the list is right. What was written since the list was asked for stays.
 //!
 //! # Memory
 //!
@@ -18,7 +20,10 @@ mod packed;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -97,6 +102,8 @@ impl Children {
 #[derive(Debug, Default)]
 pub struct Cache {
     children: RwLock<HashMap<Instance, Children>>,
+    /// Counts what is put.
+    clock: AtomicU64,
     /// The first object of each kind, as text.
     firsts: Mutex<HashMap<String, Arc<str>>>,
 }
@@ -114,6 +121,11 @@ impl Cache {
 
     /// Puts an object; `true` if it was news.
     pub fn put(&self, kind: &str, object: Arrived) -> bool {
+        self.put_over(kind, object, 0)
+    }
+
+    /// Puts an object over one that is older, or that was put before `began` and differs.
+    fn put_over(&self, kind: &str, object: Arrived, began: u64) -> bool {
         let Some((instance, key)) = key(kind, object.meta()) else { return false };
         let is_reduced = members::is_reduced(kind, object.meta());
         let object = if is_reduced { object.reduced() } else { object };
@@ -122,12 +134,13 @@ impl Cache {
         let mut all = self.children.write().unwrap_or_else(PoisonError::into_inner);
         let children = all.entry(instance).or_default().edit();
         if let Some(known) = children.get(&key)
-            && let (Some(known), Some(new)) = (known.number(), object.number())
-            && new <= known
+            && let (Some(version), Some(new)) = (known.number(), object.number())
+            && (new == version || (new < version && known.arrived >= began))
         {
             return false;
         }
-        let packed = object.pack(first, kind);
+        let mut packed = object.pack(first, kind);
+        packed.arrived = self.clock.fetch_add(1, Ordering::SeqCst);
         // Of what is kept for its owner only, nothing else is news.
         let is_news = !is_reduced || children.get(&key).is_none_or(|known| !known.has_same_owner(&packed));
         children.insert(key, Arc::new(packed));
@@ -175,33 +188,36 @@ impl Cache {
         match event {
             Event::Init => {
                 listed.uids.clear();
+                listed.began = self.clock.load(Ordering::SeqCst);
                 Vec::new()
             }
             Event::InitApply(object) => {
                 listed.uids.extend(object.meta().uid.clone());
-                self.take(kind, Event::Apply(object), listed)
+                self.take_over(kind, object, listed.began)
             }
             Event::InitDone => {
                 let gone = self.forget_unlisted(kind, listed);
                 listed.uids = HashSet::new();
                 gone
             }
-            Event::Apply(object) => {
-                let Some(instance) = Instance::of(object.meta()) else { return self.hide(kind, object.meta()) };
-                // One that is new here may have had another label, and be known elsewhere.
-                let name = object.meta().name.as_deref().unwrap_or_default();
-                let is_known = self.labelled(&instance).get(kind, name).is_some();
-                let mut news = if is_known { Vec::new() } else { self.hide(kind, object.meta()) };
-                if self.put(kind, object) {
-                    news.push(instance);
-                }
-                news
-            }
+            Event::Apply(object) => self.take_over(kind, object, 0),
             Event::Delete(object) => {
                 let instance = Instance::of(object.meta());
                 if self.remove(kind, object.meta()) { instance.into_iter().collect() } else { Vec::new() }
             }
         }
+    }
+
+    fn take_over(&self, kind: &str, object: Arrived, began: u64) -> Vec<Instance> {
+        let Some(instance) = Instance::of(object.meta()) else { return self.hide(kind, object.meta()) };
+        // One that is new here may have had another label, and be known elsewhere.
+        let name = object.meta().name.as_deref().unwrap_or_default();
+        let is_known = self.labelled(&instance).get(kind, name).is_some();
+        let mut news = if is_known { Vec::new() } else { self.hide(kind, object.meta()) };
+        if self.put_over(kind, object, began) {
+            news.push(instance);
+        }
+        news
     }
 
     /// Removes an object from which somebody has taken the label that says whose it is, or put another in its place.
@@ -223,12 +239,11 @@ impl Cache {
             let known = covered.flat_map(|(instance, children)| {
                 children.iter().map(move |(kind, name, object)| (instance, kind, name, object))
             });
-            let unlisted = known.filter(|(_, k, _, object)| *k == kind && !listed.uids.contains(object.uid()));
+            let unlisted = known.filter(|(_, k, _, object)| *k == kind && listed.lacks(object));
             unlisted.map(|(instance, kind, name, _)| (instance.clone(), (kind.into(), name.into()))).collect()
         };
-        let unlisted = |known: &Packed| !listed.uids.contains(known.uid());
         gone.into_iter()
-            .filter(|(instance, key)| self.remove_if(instance, key, unlisted))
+            .filter(|(instance, key)| self.remove_if(instance, key, |known| listed.lacks(known)))
             .map(|(instance, _)| instance)
             .collect()
     }
@@ -239,12 +254,19 @@ impl Cache {
 pub struct Listed {
     namespace: Option<String>,
     uids: HashSet<String>,
+    /// What was put before this was known before the list was asked for.
+    began: u64,
 }
 
 impl Listed {
     /// For a watch that is limited to a namespace, or not.
     pub fn within(namespace: Option<String>) -> Self {
-        Self { namespace, uids: HashSet::new() }
+        Self { namespace, ..Self::default() }
+    }
+
+    /// Whether an object should be in the list and is not. What was made since the list was asked for need not be.
+    fn lacks(&self, known: &Packed) -> bool {
+        known.arrived < self.began && !self.uids.contains(known.uid())
     }
 
     fn covers(&self, instance: &Instance) -> bool {
@@ -304,6 +326,36 @@ mod tests {
         assert!(cache.take("Secret", Event::Init, &mut listed).is_empty());
         assert_eq!(cache.take("Secret", Event::InitDone, &mut listed), [instance()]);
         assert!(cache.labelled(&instance()).get("Secret", "a").is_none());
+    }
+
+    #[test]
+    fn a_new_list_is_believed_although_its_versions_are_lower() {
+        let cache = Cache::default();
+        cache.put("Secret", secret("50", "u"));
+        let mut listed = Listed::default();
+        cache.take("Secret", Event::Init, &mut listed);
+        assert_eq!(cache.take("Secret", Event::InitApply(secret("5", "u")), &mut listed), [instance()]);
+        cache.take("Secret", Event::InitDone, &mut listed);
+        assert_eq!(cache.labelled(&instance()).get("Secret", "a").unwrap().version(), "5");
+        assert_eq!(cache.take("Secret", Event::Apply(secret("6", "u")), &mut listed), [instance()]);
+    }
+
+    #[test]
+    fn what_was_written_since_a_list_was_asked_for_stays() {
+        let cache = Cache::default();
+        cache.put("Secret", secret("5", "u"));
+        let mut listed = Listed::default();
+        cache.take("Secret", Event::Init, &mut listed);
+        cache.put("Secret", secret("7", "u"));
+        assert!(cache.take("Secret", Event::InitApply(secret("5", "u")), &mut listed).is_empty());
+        cache.take("Secret", Event::InitDone, &mut listed);
+        assert_eq!(cache.labelled(&instance()).get("Secret", "a").unwrap().version(), "7");
+
+        // The same of one that is not in the list, because it was made after it.
+        cache.take("Secret", Event::Init, &mut listed);
+        cache.put("Secret", secret("8", "u"));
+        assert!(cache.take("Secret", Event::InitDone, &mut listed).is_empty());
+        assert!(cache.labelled(&instance()).get("Secret", "a").is_some());
     }
 
     #[test]

@@ -68,6 +68,10 @@ pub mod reason {
     pub const VERIFICATION_FAILED: Reason = Reason::new("VerificationFailed");
     /// A pass failed; it is tried again, less and less often.
     pub const RECONCILE_ERROR: Reason = Reason::new("ReconcileError");
+    /// The controller has a bug: a pass panicked. It is retried with backoff; other objects are not affected.
+    pub const INTERNAL_ERROR: Reason = Reason::new("InternalError");
+    /// A pass took too long and was cancelled; it is retried with backoff.
+    pub const DEADLINE_EXCEEDED: Reason = Reason::new("DeadlineExceeded");
     /// The spec asks for something that cannot be.
     pub const INVALID_SPEC: Reason = Reason::new("InvalidSpec");
     /// The object does not parse.

@@ -25,7 +25,8 @@
 //! * **First looks come first.** While objects wait for their first pass, the look at what the first pass of another has made
 //!   waits for them, half a minute at the most: everybody's children, then everybody's status.
 //! * **Waiting is a value.** Only failures back off: 2ⁿ seconds up to five minutes, for each object by itself.
-//! * **One bad object harms no other**: one that does not parse is told so in its status.
+//! * **One bad object harms no other**: one that does not parse is reported in its status, and so are a pass that panics and one
+//!   that takes too long; both end, and are retried with backoff. Slow passes never take all places.
 //!
 //! # Assumptions
 //!
@@ -36,15 +37,18 @@ mod error;
 mod events;
 mod hold;
 mod intent;
+mod keep;
 mod memory;
 mod metrics;
 mod pass;
+mod places;
 mod plan;
 mod report;
 mod restart;
 mod rules;
 mod settle;
 mod volumes;
+mod warmth;
 mod watches;
 mod write;
 
@@ -65,44 +69,68 @@ use kube::{
     },
 };
 
+use tokio::time::timeout;
+
 pub use rules::{lease_rules, rule, rules};
 pub use settle::{
     deployed as deployment_lacks, is_ready as pod_is_ready, stateful_set as stateful_set_lacks, trouble as pod_trouble,
 };
 
 use self::{
-    memory::{Memories, Memory, backoff},
+    memory::{Memories, Memory, backoff, jittered},
     metrics::Passed,
     pass::{Next, Passes},
+    places::{CONCURRENCY, DEADLINE, Overran, Places},
+    warmth::Warmth,
     watches::Watches,
 };
 use crate::{
     component::Component,
+    condition::{Reason, reason},
+    panics::{Panicked, caught},
     process::{Leadership, Process},
 };
 
-/// How many passes may run at the same time.
-const CONCURRENCY: u16 = 16;
+/// How long the report of a failure may take.
+const REPORTING: Duration = Duration::from_secs(60);
+/// How long an object whose last pass was slow waits for a long place.
+const CROWDED: Duration = Duration::from_secs(5);
 /// How long a second look waits for each first look of another, and how long and how often at the most.
 const YIELD: Duration = Duration::from_millis(20);
 const LONGEST_YIELD: Duration = Duration::from_secs(1);
 const YIELDS: u32 = 30;
 
+/// The driver cannot go on, and the process must begin again.
+#[derive(Debug, thiserror::Error)]
+#[error("a watch ended by itself; report this as a bug")]
+pub struct Ended(#[source] Option<tokio::task::JoinError>);
+
 /// Runs a component until the process is to end: the closure that [`crate::process::run`] asks for.
-pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Infallible> {
+///
+/// # Errors
+///
+/// A watch has ended: what it fills would never change again, and the controller would be blind and seem alive.
+pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Ended> {
     let (mut watches, caches, mut news) = Watches::start::<C>(&process);
     let driver = Arc::new(Driver {
         passes: Passes::new(component, process.client.clone(), &caches),
         memories: caches.memories.clone(),
+        warmth: caches.warmth.clone(),
         objects: caches.objects.clone(),
         passed: process.metrics.register(Passed::register),
+        places: Places::default(),
     });
     tokio::select! {
-        () = watches.warm() => process.ready.set(),
+        () = caches.warmth.ready() => process.ready.set(),
         () = process.shutdown() => return Ok(()),
+        error = watches.ended() => return Err(Ended(error)),
     }
     tracing::info!("the caches are warm");
-    if process.leadership().await == Leadership::Ended {
+    let leadership = tokio::select! {
+        leadership = process.leadership() => leadership,
+        error = watches.ended() => return Err(Ended(error)),
+    };
+    if leadership == Leadership::Ended {
         return Ok(());
     }
     tracing::info!("leading");
@@ -115,9 +143,19 @@ pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Inf
         .take_until(process.shutdown());
     let config = controller::Config::default().concurrency(CONCURRENCY);
     let objects: Store<DeserializeGuard<C::Kind>> = caches.objects.clone();
-    applier(Driver::reconcile, |_, never: &Infallible, _| match *never {}, driver, objects, Box::pin(queue), config)
-        .for_each(|_| std::future::ready(()))
-        .await;
+    let passes = applier(
+        Driver::reconcile,
+        |_, never: &Infallible, _| match *never {},
+        driver,
+        objects,
+        Box::pin(queue),
+        config,
+    )
+    .for_each(|_| std::future::ready(()));
+    tokio::select! {
+        () = passes => {}
+        error = watches.ended() => return Err(Ended(error)),
+    }
     tracing::info!("all passes have ended");
     Ok(())
 }
@@ -125,8 +163,18 @@ pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Inf
 struct Driver<C: Component> {
     passes: Passes<C>,
     memories: Arc<Memories>,
+    warmth: Warmth,
     objects: Store<DeserializeGuard<C::Kind>>,
     passed: Passed,
+    places: Places,
+}
+
+/// A pass that came to no end of its own.
+struct Failed {
+    /// As the metrics count it.
+    result: &'static str,
+    reason: Reason,
+    message: String,
 }
 
 impl<C: Component> Driver<C> {
@@ -134,10 +182,31 @@ impl<C: Component> Driver<C> {
         guarded: Arc<DeserializeGuard<C::Kind>>,
         driver: Arc<Self>,
     ) -> BoxFuture<'static, Result<Action, Infallible>> {
-        async move { Ok(driver.one(&guarded).await) }.boxed()
+        async move {
+            // A pass has bounds of its own. These are for what is around it, above all the report of its failure.
+            let failed = match timeout(DEADLINE + REPORTING, caught(driver.one(&guarded))).await {
+                Ok(Ok(action)) => return Ok(action),
+                Ok(Err(panicked)) => {
+                    driver.passed.count("panicked");
+                    panicked.to_string()
+                }
+                Err(elapsed) => {
+                    driver.passed.count("overran");
+                    elapsed.to_string()
+                }
+            };
+            let (namespace, object) = (guarded.namespace(), guarded.name_any());
+            tracing::error!(object, ?namespace, failed, "could not report on a pass");
+            Ok(Action::requeue(backoff(u32::MAX)))
+        }
+        .boxed()
     }
 
     async fn one(&self, guarded: &DeserializeGuard<C::Kind>) -> Action {
+        if !self.warmth.serves(guarded.meta().namespace.as_deref().unwrap_or_default()) {
+            // Its children are not known. Its watches call when they have listed.
+            return Action::await_change();
+        }
         let memory = self.memories.of(guarded.meta().uid.as_deref().unwrap_or_default());
         let object = match &guarded.0 {
             Ok(object) => object,
@@ -155,32 +224,50 @@ impl<C: Component> Driver<C> {
         if let Some(time) = self.others_come_first(object, &memory) {
             return Action::requeue(time);
         }
-        match self.passes.pass(object, &memory).await {
-            Ok(next) => {
+        let namespace = object.namespace().unwrap_or_default();
+        let was_slow = memory.with(|state| state.slow);
+        let long = if was_slow { self.places.take(&namespace) } else { None };
+        if was_slow && long.is_none() {
+            return Action::requeue(jittered(CROWDED));
+        }
+        let pass = caught(self.passes.pass(object, &memory));
+        let (ended, slow) = self.places.run(&namespace, long, pass).await;
+        memory.with(|state| state.slow = slow);
+        let failed = match ended {
+            Ok(Ok(Ok(next))) => {
                 self.passed.count(if next == Next::Again { "changed" } else { "unchanged" });
-                match next {
+                return match next {
                     Next::Again => Action::requeue(Duration::ZERO),
                     Next::After(time) => Action::requeue(time),
                     Next::Never => Action::await_change(),
-                }
+                };
             }
-            Err(error) => {
-                self.passed.count("failed");
-                let message = error.chain();
-                let failures = memory.with(|state| {
-                    state.failures = state.failures.saturating_add(1);
-                    state.failures
-                });
-                memory.reads.forget();
-                self.passes.cluster.doubt(Duration::ZERO).await;
-                tracing::warn!(object = %object.name_any(), namespace = ?object.namespace(), failures, "{message}");
-                let said = format!("{message}; it is tried again, less and less often");
-                if let Err(error) = self.passes.reporter.report_failure(object, &memory, &said).await {
-                    tracing::warn!(%error, "could not say so in its status");
-                }
-                Action::requeue(backoff(failures))
-            }
+            Ok(Ok(Err(error))) => Failed {
+                result: "failed",
+                reason: reason::RECONCILE_ERROR,
+                message: format!("{}; retried with backoff", error.chain()),
+            },
+            Ok(Err(panicked)) => internal_error(&panicked, &memory),
+            Err(overran) => deadline_exceeded(overran, &memory),
+        };
+        self.failed(object, &memory, failed).await
+    }
+
+    /// Reports a failure, and says when to try again.
+    async fn failed(&self, object: &C::Kind, memory: &Memory, failed: Failed) -> Action {
+        let Failed { result, reason, message } = failed;
+        self.passed.count(result);
+        let failures = memory.with(|state| {
+            state.failures = state.failures.saturating_add(1);
+            state.failures
+        });
+        memory.reads.forget();
+        self.passes.cluster.doubt(Duration::ZERO).await;
+        tracing::warn!(object = %object.name_any(), namespace = ?object.namespace(), failures, "{message}");
+        if let Err(error) = self.passes.reporter.report_failure(object, memory, reason, &message).await {
+            tracing::warn!(%error, "could not write the status");
         }
+        Action::requeue(backoff(failures))
     }
 
     /// How long to wait with an object of which only what its first pass has made is left to look at, while others wait for
@@ -197,5 +284,31 @@ impl<C: Component> Driver<C> {
             });
         let time = YIELD.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
         yields.then(|| time.min(LONGEST_YIELD))
+    }
+}
+
+fn internal_error(panicked: &Panicked, memory: &Memory) -> Failed {
+    let stage = memory.with(|state| state.stage);
+    Failed {
+        result: "panicked",
+        reason: reason::INTERNAL_ERROR,
+        message: format!(
+            "pass failed internally: {panicked} in stage `{stage}`; report this location and the version of the controller as a bug; retried with backoff"
+        ),
+    }
+}
+
+fn deadline_exceeded(overran: Overran, memory: &Memory) -> Failed {
+    let stage = memory.with(|state| state.stage);
+    let cause = match overran {
+        Overran::Deadline => format!("not finished within {} s", DEADLINE.as_secs()),
+        Overran::Crowded => "slow while too many other passes are slow".to_owned(),
+    };
+    Failed {
+        result: "overran",
+        reason: reason::DEADLINE_EXCEEDED,
+        message: format!(
+            "pass cancelled in stage `{stage}`: {cause}; check that what this object refers to answers in time; retried with backoff"
+        ),
     }
 }

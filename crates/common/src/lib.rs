@@ -14,6 +14,7 @@
 //!   neighbour   other components that one refers to
 //!   config      what becomes of the user's configuration, key by key
 //!   http        clients of the products' HTTP APIs
+//!   panics      panics that cost only what they happened in
 //!   world       what a pass may read
 //!   driver      the reconcile function, once for all
 //!   process     arguments, log, client, admin port, Lease, drain            ── main calls this
@@ -36,7 +37,9 @@ pub mod login;
 pub mod manifest;
 pub mod neighbour;
 pub mod number;
+pub mod panics;
 pub mod process;
+mod seen;
 pub mod shared;
 #[cfg(any(test, feature = "test-kit"))]
 pub mod testkit;

@@ -10,7 +10,7 @@
 //!
 //! * Fields are owned as JSON pointers; lists are owned and replaced as a whole.
 //! * What deletions leave behind is collected when the test says so: [`FakeApi::collect_garbage`].
-//! * Old versions are never forgotten, pages are endless, namespaces need not exist, bookmarks are not sent.
+//! * Old versions are forgotten only by [`FakeApi::restore`], pages are endless, namespaces need not exist, bookmarks are not sent.
 //! * What a server makes of an object (defaults, canonical quantities) is up to the test: [`FakeApi::admit`].
 
 // Test code: a test that uses it wrongly is to fail.
@@ -53,14 +53,21 @@ pub struct FakeApi {
 #[derive(Default)]
 struct State {
     store: Store,
+    /// Counts restores: watches that began before one are of a history that is no more.
+    epoch: u64,
     calls: Vec<Recorded>,
     faults: Vec<(Verb, String, u16)>,
+    refused: Vec<(String, String, u16)>,
     held: Vec<String>,
     terminating: Vec<String>,
     admissions: Vec<(String, Admission)>,
 }
 
 type Admission = fn(&mut Value);
+
+/// All that was stored at one time.
+#[derive(Clone)]
+pub struct Snapshot(Store);
 
 /// A request of the controller.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,6 +125,30 @@ impl FakeApi {
     /// The controller's next request of that verb on that resource (`secrets`, `pods/status`) is refused with this code.
     pub fn fail_next(&self, verb: Verb, resource: &str, code: u16) {
         self.change(|state| state.faults.push((verb, resource.to_owned(), code)));
+    }
+
+    /// From now on every request of the controller about that resource in that namespace (empty for requests about all) is refused
+    /// with this code.
+    pub fn refuse(&self, resource: &str, namespace: &str, code: u16) {
+        self.change(|state| state.refused.push((resource.to_owned(), namespace.to_owned(), code)));
+    }
+
+    /// Nothing is refused any more.
+    pub fn permit_all(&self) {
+        self.change(|state| state.refused.clear());
+    }
+
+    /// What is stored now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.state().store.clone())
+    }
+
+    /// Goes back to what was stored then, versions included, as the restore of a backup does. Watches end as expired.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        self.change(|state| {
+            state.store = snapshot.0.clone();
+            state.epoch += 1;
+        });
     }
 
     /// From now on watches of the resource tell nothing: they fall behind.

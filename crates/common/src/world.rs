@@ -2,13 +2,22 @@
 //!
 //! # Requests
 //!
-//! Children, watched ConfigMaps and watched Secrets cost no request. Anything else is read by name and remembered for the
+//! Children cost no request. ConfigMaps and Secrets that are watched are read once for each of their versions. Anything else is read
+//! by name and remembered for the
 //! object: for [`RESYNC`] while it is Ready, for [`RETRY`] while it is not, so that a remedy is noticed soon. What is read of
 //! the cluster is the same for all objects, so it is remembered for all of them, and read again before the user is called upon and
 //! while something but children is awaited. Nobody caches all Secrets of a cluster.
+//!
+//! # Memory
+//!
+//! Users write what is read here, so they must not decide how much is kept: an answer of more than 64 KiB is not remembered, nor one
+//! beyond 16 MiB of all objects together. Such an object is read by every pass that wants it.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,7 +28,6 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource,
     api::{ApiResource, DynamicObject, ListParams},
-    runtime::reflector::{ObjectRef, Store},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
@@ -28,6 +36,7 @@ use crate::{
     cache::Children,
     component::Sources,
     neighbour::{Neighbour, Neighbours},
+    seen::Seen,
 };
 
 /// How long a named read is good for while the object is Ready; each object is looked at again this often.
@@ -35,26 +44,82 @@ pub const RESYNC: Duration = Duration::from_secs(600);
 /// How long a named read is good for while the object is not Ready.
 pub const RETRY: Duration = Duration::from_secs(10);
 
+/// The longest answer that is remembered, in bytes.
+const LONGEST_KEPT: usize = 64 << 10;
+/// How many bytes of answers are remembered, of all objects together.
+const MOST_KEPT: usize = 16 << 20;
+
 /// The users' ConfigMaps and Secrets that are watched.
 #[derive(Clone)]
 pub struct Watched {
     /// Which ones are watched by name.
     pub sources: Sources,
-    /// ConfigMaps, a store for each watch.
-    pub config_maps: Vec<Store<ConfigMap>>,
-    /// Secrets, a store for each watch.
-    pub secrets: Vec<Store<Secret>>,
+    /// ConfigMaps, as each watch has seen them.
+    pub(crate) config_maps: Vec<Arc<Seen>>,
+    /// Secrets, as each watch has seen them.
+    pub(crate) secrets: Vec<Arc<Seen>>,
 }
 
 /// Named reads that are remembered for one object.
-#[derive(Default)]
-pub struct Reads(Mutex<Vec<Read>>);
+pub struct Reads {
+    all: Mutex<Vec<Read>>,
+    budget: &'static Budget,
+}
+
+impl Default for Reads {
+    fn default() -> Self {
+        Self { all: Mutex::default(), budget: &BUDGET }
+    }
+}
 
 /// What was read, as JSON text: that is small, and parsed by the pass that wants it.
 struct Read {
     what: Box<str>,
     at: Instant,
-    found: Box<str>,
+    /// The resource version, where that decides how long it is good for.
+    version: Option<Box<str>>,
+    /// Whether a watch has seen it since: when the watch sees it no more, it has gone, or has lost the label.
+    is_watched: bool,
+    found: Kept,
+}
+
+impl Read {
+    /// Whether it is what a watch has seen, or something newer that was read a moment ago.
+    fn is_of(&self, seen: &str) -> bool {
+        let Some(version) = self.version.as_deref() else { return false };
+        let is_newer = || matches!((version.parse::<u64>(), seen.parse::<u64>()), (Ok(read), Ok(seen)) if read > seen);
+        version == seen || (self.at.elapsed() < RETRY && is_newer())
+    }
+}
+
+/// How many bytes are kept.
+struct Budget(AtomicUsize);
+
+static BUDGET: Budget = Budget(AtomicUsize::new(0));
+
+/// A text that counts among what is kept.
+struct Kept {
+    text: Box<str>,
+    budget: &'static Budget,
+}
+
+impl Budget {
+    /// Nothing if there is no room for it.
+    fn keep(&'static self, text: Box<str>) -> Option<Kept> {
+        if text.len() > LONGEST_KEPT {
+            return None;
+        }
+        // Counted first, so that dropping it takes it off again in any case.
+        let before = self.0.fetch_add(text.len(), Ordering::Relaxed);
+        let kept = Kept { text, budget: self };
+        (before + kept.text.len() <= MOST_KEPT).then_some(kept)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.budget.0.fetch_sub(self.text.len(), Ordering::Relaxed);
+    }
 }
 
 /// What an object that is not there reads as.
@@ -75,23 +140,29 @@ impl Reads {
 
     fn recall(&self, what: &str, max_age: Duration) -> Option<Box<str>> {
         let all = self.all();
-        let read = all.iter().find(|read| &*read.what == what && read.at.elapsed() < max_age);
-        read.map(|read| read.found.clone())
+        let read = all.iter().find(|read| &*read.what == what && !read.is_watched && read.at.elapsed() < max_age);
+        read.map(|read| read.found.text.clone())
     }
 
-    /// Forgets a read that something newer has taken the place of.
-    fn drop(&self, what: &str) {
-        self.all().retain(|read| &*read.what != what);
-    }
-
-    fn keep(&self, what: &str, found: Box<str>) {
+    /// What was read of the version that a watch has seen.
+    fn recall_version(&self, what: &str, seen: &str) -> Option<Box<str>> {
         let mut all = self.all();
+        let read = all.iter_mut().find(|read| &*read.what == what && read.is_of(seen))?;
+        read.is_watched = true;
+        Some(read.found.text.clone())
+    }
+
+    fn keep(&self, what: &str, version: Option<Box<str>>, found: Box<str>, is_watched: bool) {
+        let mut all = self.all();
+        // Whatever it was before, it is not that any more.
         all.retain(|read| &*read.what != what);
-        all.push(Read { what: what.into(), at: Instant::now(), found });
+        if let Some(found) = self.budget.keep(found) {
+            all.push(Read { what: what.into(), at: Instant::now(), version, is_watched, found });
+        }
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Read>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,11 +186,13 @@ impl ClusterReads {
     ) -> kube::Result<Box<str>> {
         let mut all = self.0.lock().await;
         if let Some(read) = all.iter().find(|read| &*read.what == what && read.at.elapsed() < RESYNC) {
-            return Ok(read.found.clone());
+            return Ok(read.found.text.clone());
         }
         let found = read.await?;
         all.retain(|read| &*read.what != what);
-        all.push(Read { what: what.into(), at: Instant::now(), found: found.clone() });
+        if let Some(kept) = BUDGET.keep(found.clone()) {
+            all.push(Read { what: what.into(), at: Instant::now(), version: None, is_watched: false, found: kept });
+        }
         Ok(found)
     }
 }
@@ -155,22 +228,24 @@ impl World<'_> {
         self.source(&self.watched.secrets, self.watched.sources.secrets, name).await
     }
 
-    /// What a watch has seen, else what a read finds or has just found. Where the name is watched, only an object that has no
+    /// What a watch has seen exists, and is read once for each of its versions; of what no watch has seen, what a read finds or
+    /// has just found. Where the name is watched, only an object that has no
     /// children yet makes a read: this watch may be behind the one that told of the object, and what is drawn in its first pass
     /// because the user had written nothing is not to be taken back.
-    async fn source<K>(&self, stores: &[Store<K>], watched: &[&str], name: &str) -> kube::Result<Option<K>>
+    async fn source<K>(&self, watches: &[Arc<Seen>], watched: &[&str], name: &str) -> kube::Result<Option<K>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize,
         K: DeserializeOwned,
     {
-        let reference = ObjectRef::new(name).within(self.namespace);
         let what = format!("{}/{name}", K::kind(&()));
-        match stores.iter().find_map(|store| store.get(&reference)) {
-            Some(seen) => {
-                // An older read must not come back when the label goes.
-                self.reads.drop(&what);
-                Ok(Some((*seen).clone()))
-            }
+        // More than one watch may cover it, and one of them may be behind.
+        let versions = watches.iter().filter_map(|seen| seen.version(self.namespace, name));
+        let newest = versions.max_by_key(|version| version.parse::<u64>().unwrap_or_default());
+        match newest {
+            Some(seen) => match self.reads.recall_version(&what, &seen) {
+                Some(found) => parsed(&found),
+                None => self.read(&what, name, true).await,
+            },
             None if watched.contains(&name) && !self.children.is_empty() => {
                 self.reads.recall(&what, self.max_age).map_or(Ok(None), |found| parsed(&found))
             }
@@ -192,8 +267,27 @@ impl World<'_> {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize,
         K: DeserializeOwned,
     {
+        let what = format!("{}/{name}", K::kind(&()));
+        match self.reads.recall(&what, self.max_age) {
+            Some(found) => parsed(&found),
+            None => self.read(&what, name, false).await,
+        }
+    }
+
+    /// Reads an object of the object's namespace, and remembers it with its version.
+    async fn read<K>(&self, what: &str, name: &str, is_watched: bool) -> kube::Result<Option<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize,
+        K: DeserializeOwned,
+    {
         let api = Api::<K>::namespaced(self.client.clone(), self.namespace);
-        self.remembered(&format!("{}/{name}", K::kind(&())), async { api.get_opt(name).await }).await
+        let mut found = api.get_opt(name).await?;
+        if let Some(found) = &mut found {
+            found.meta_mut().managed_fields = None;
+        }
+        let version = found.as_ref().and_then(|found| found.meta().resource_version.clone());
+        self.reads.keep(what, version.map(String::into_boxed_str), text(&found)?, is_watched && found.is_some());
+        Ok(found)
     }
 
     /// An object of the object's namespace whose kind is known only now. That there is none is remembered for longer: if one
@@ -204,7 +298,12 @@ impl World<'_> {
             return Ok(None);
         }
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), self.namespace, resource);
-        self.remembered(&what, async { api.get_opt(name).await }).await
+        if let Some(found) = self.reads.recall(&what, self.max_age) {
+            return parsed(&found);
+        }
+        let found = api.get_opt(name).await?;
+        self.reads.keep(&what, None, text(&found)?, false);
+        Ok(found)
     }
 
     /// All objects of a cluster-wide kind; `None` where the controller has no permission, as with a namespaced Role.
@@ -228,19 +327,6 @@ impl World<'_> {
         });
         parsed(&found.await?)
     }
-
-    async fn remembered<T: Serialize + DeserializeOwned>(
-        &self,
-        what: &str,
-        read: impl Future<Output = kube::Result<Option<T>>>,
-    ) -> kube::Result<Option<T>> {
-        if let Some(found) = self.reads.recall(what, self.max_age) {
-            return parsed(&found);
-        }
-        let found = read.await?;
-        self.reads.keep(what, text(&found)?);
-        Ok(found)
-    }
 }
 
 fn text(found: &impl Serialize) -> kube::Result<Box<str>> {
@@ -249,4 +335,68 @@ fn text(found: &impl Serialize) -> kube::Result<Box<str>> {
 
 fn parsed<T: DeserializeOwned>(text: &str) -> kube::Result<T> {
     serde_json::from_str(text).map_err(kube::Error::SerdeError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "Secret/a";
+
+    fn reads(budget: &'static Budget) -> Reads {
+        Reads { budget, ..Reads::default() }
+    }
+
+    fn read(version: &str) -> Reads {
+        static BUDGET: Budget = Budget(AtomicUsize::new(0));
+        let reads = reads(&BUDGET);
+        reads.keep(SECRET, Some(version.into()), "{}".into(), false);
+        reads
+    }
+
+    #[test]
+    fn a_read_is_good_for_the_version_that_was_seen() {
+        let reads = read("7");
+        assert!(reads.recall_version(SECRET, "8").is_none());
+        // The watch may be behind the read.
+        assert!(reads.recall_version(SECRET, "6").is_some());
+        assert!(reads.recall_version(SECRET, "7").is_some());
+    }
+
+    #[test]
+    fn a_read_is_forgotten_when_the_watch_sees_it_no_more() {
+        let reads = read("7");
+        assert!(reads.recall(SECRET, RESYNC).is_some());
+        assert!(reads.recall_version(SECRET, "7").is_some());
+        assert!(reads.recall(SECRET, RESYNC).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_older_version_that_stays_seen_is_believed() {
+        let reads = read("7");
+        tokio::time::advance(RETRY).await;
+        assert!(reads.recall_version(SECRET, "6").is_none());
+        assert!(reads.recall_version(SECRET, "7").is_some());
+    }
+
+    #[test]
+    fn a_long_answer_is_not_remembered() {
+        static BUDGET: Budget = Budget(AtomicUsize::new(0));
+        let reads = reads(&BUDGET);
+        reads.keep(SECRET, None, "x".repeat(LONGEST_KEPT).into(), false);
+        assert!(reads.recall(SECRET, RESYNC).is_some());
+        reads.keep(SECRET, None, "x".repeat(LONGEST_KEPT + 1).into(), false);
+        assert!(reads.recall(SECRET, RESYNC).is_none());
+    }
+
+    #[test]
+    fn answers_of_all_objects_together_are_bounded() {
+        static BUDGET: Budget = Budget(AtomicUsize::new(0));
+        let all: Vec<Reads> = (0..2 * MOST_KEPT / LONGEST_KEPT).map(|_| reads(&BUDGET)).collect();
+        all.iter().for_each(|reads| reads.keep(SECRET, None, "x".repeat(LONGEST_KEPT).into(), false));
+        let kept = all.iter().filter(|reads| reads.recall(SECRET, RESYNC).is_some()).count();
+        assert_eq!(kept, MOST_KEPT / LONGEST_KEPT);
+        drop(all);
+        assert_eq!(BUDGET.0.load(Ordering::Relaxed), 0);
+    }
 }

@@ -47,6 +47,15 @@ impl Identity {
         Self::new::<K>(home).await
     }
 
+    /// Grants the account of the namespace `home` the rules in another namespace, too.
+    pub async fn grant_in<K: Subject>(other: &Space, home: &Space) -> Result<()> {
+        let rules = driver::rules::<K::Component>();
+        let namespaced: Vec<_> = rules.into_iter().filter(|rule| !is_cluster_wide(rule)).collect();
+        let metadata = json!({"name": K::PROGRAM});
+        apply(&other.api::<Role>(), &json!({"metadata": metadata, "rules": namespaced})).await?;
+        apply(&other.api::<RoleBinding>(), &binding(home, K::PROGRAM, "Role", &metadata)).await
+    }
+
     /// The program of the controller.
     pub fn program(&self) -> &'static str {
         self.program

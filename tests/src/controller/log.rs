@@ -41,8 +41,17 @@ impl Log {
 
     /// Waits for a line with this message, and returns the first.
     pub async fn line(&self, message: &str) -> Result<Value> {
+        self.line_that(message, |logged| logged == message).await
+    }
+
+    /// Waits for a line with this in its message, and returns the first.
+    pub async fn line_with(&self, part: &str) -> Result<Value> {
+        self.line_that(part, |logged| logged.contains(part)).await
+    }
+
+    async fn line_that(&self, message: &str, is_it: impl Fn(&str) -> bool) -> Result<Value> {
         let mut lines = self.lines.clone();
-        let find = |lines: &[Value]| lines.iter().find(|line| line["message"] == message).cloned();
+        let find = |lines: &[Value]| lines.iter().find(|line| line["message"].as_str().is_some_and(&is_it)).cloned();
         match timeout(HANG, lines.wait_for(|lines| find(lines).is_some())).await {
             Ok(Ok(lines)) => find(&lines).context("the line was there"),
             Ok(Err(_)) => bail!("the process ended without logging `{message}`; {:?}", self.lines().last()),

@@ -22,6 +22,8 @@ pub struct Packed {
     alike: Arc<str>,
     length: usize,
     text: Box<[u8]>,
+    /// When it was put, by the cache's own clock.
+    pub(super) arrived: u64,
 }
 
 impl fmt::Debug for Packed {
@@ -158,6 +160,7 @@ impl Arrived {
             length: self.text.len(),
             text: compress_with_dict(self.text.as_bytes(), alike.as_bytes()).into_boxed_slice(),
             alike,
+            arrived: 0,
         }
     }
 }

@@ -57,6 +57,35 @@ pub(super) struct State {
     pub(super) recorded: Vec<Recorded>,
     /// The generation of an unparsable object that has been reported.
     pub(super) reported_unparsable: Option<i64>,
+    /// The stage that the pass is in, or that the newest one ended in.
+    pub(super) stage: Stage,
+    /// Whether the newest pass was slow.
+    pub(super) slow: bool,
+}
+
+/// What a pass is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    #[default]
+    Observe,
+    Decide,
+    CarryOut,
+    Settle,
+    Verify,
+    Report,
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Observe => "observe",
+            Self::Decide => "decide",
+            Self::CarryOut => "carry out",
+            Self::Settle => "settle",
+            Self::Verify => "verify",
+            Self::Report => "report",
+        })
+    }
 }
 
 /// A verdict, when it was reached, and a fingerprint of what it was about.
@@ -70,6 +99,11 @@ pub(super) struct Judged {
 impl Memory {
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that the pass enters a stage.
+    pub(super) fn enter(&self, stage: Stage) {
+        self.with(|state| state.stage = stage);
     }
 }
 
@@ -97,6 +131,11 @@ impl Memories {
 /// 2ⁿ seconds, at most five minutes, of which a random fifth is taken off so that failures do not come in step.
 pub(super) fn backoff(failures: u32) -> Duration {
     let full = Duration::from_secs(1 << failures.min(9)).min(MAX_BACKOFF);
+    jittered(full)
+}
+
+/// A random fifth of `full` is taken off.
+pub(super) fn jittered(full: Duration) -> Duration {
     full.mul_f64(rand::rng().random_range(0.8..=1.0))
 }
 

@@ -16,7 +16,7 @@ use super::{
     events::Happening,
     hold::hold,
     intent::is_ours,
-    memory::{Judged, Memory, backoff},
+    memory::{Judged, Memory, Stage, backoff},
     plan::{self, Owner, Plan, Taken},
     report::{Outcome, Reporter, says_ready},
     restart::{self, Outdated, Restart},
@@ -129,6 +129,7 @@ impl<C: Component> Pass<'_, C> {
     async fn run(&self) -> Result<Next, C> {
         self.heed_edits().await;
         let world = self.world();
+        self.memory.enter(Stage::Observe);
         let Said { observed, mut facts, progress } = self.look(&world).await?;
         // Before anything else, because anything else may end the pod.
         if let Some(message) = self.endangered() {
@@ -146,6 +147,7 @@ impl<C: Component> Pass<'_, C> {
             return self.end(stalled_by(&taken), facts).await;
         }
 
+        self.memory.enter(Stage::Decide);
         let mut manifests = self.with.component.desire(self.object, &observed);
         let rollout = self.with.component.rollout(self.object);
         let held = hold(&mut manifests, &self.children, rollout);
@@ -167,11 +169,13 @@ impl<C: Component> Pass<'_, C> {
             let missing = settle::unsettled(&manifests, &self.children);
             return self.end(paused(&held_back, missing.as_deref()), facts).await;
         }
+        self.memory.enter(Stage::CarryOut);
         self.tell(&observed, &upkeep).await?;
         if !plan.writes.is_empty() || !actions.is_empty() {
             return self.work(&observed, &plan, &actions, facts).await;
         }
 
+        self.memory.enter(Stage::Settle);
         self.memory.with(|state| {
             (state.changes, state.futile) = (0, 0);
             state.done = Vec::new();
@@ -400,6 +404,7 @@ impl<C: Component> Pass<'_, C> {
         {
             return known.verdict;
         }
+        self.memory.enter(Stage::Verify);
         let verdict = self.with.component.verify(self.object, observed).await;
         let judged = Judged { at: Instant::now(), about, verdict: verdict.clone() };
         self.memory.with(|state| state.verdict = Some(judged));
@@ -414,6 +419,7 @@ impl<C: Component> Pass<'_, C> {
 
     /// Writes the status, and says when to look again.
     async fn end(&self, outcome: Outcome, facts: FactsOf<C>) -> Result<Next, C> {
+        self.memory.enter(Stage::Report);
         let report = self.with.reporter.report(self.object, self.memory, &outcome, facts, &self.children).await;
         report.map_err(Error::api("write the status"))?;
         self.memory.with(|state| state.failures = 0);

@@ -120,10 +120,16 @@ impl Reporter {
         Some(Statement::fails(VOLUMES_KEPT, reason::VOLUME_REPLACED, message))
     }
 
-    /// Keeps what was known of the status, and says that a pass failed.
-    pub(super) async fn report_failure<K: Kind>(&self, object: &K, memory: &Memory, message: &str) -> kube::Result<()> {
+    /// Keeps what was known of the status, and reports that a pass failed.
+    pub(super) async fn report_failure<K: Kind>(
+        &self,
+        object: &K,
+        memory: &Memory,
+        reason: Reason,
+        message: &str,
+    ) -> kube::Result<()> {
         let known = known_conditions(object, memory);
-        let outcome = Outcome::Reconciling(reason::RECONCILE_ERROR, message.to_owned());
+        let outcome = Outcome::Reconciling(reason, message.to_owned());
         let generation = object.meta().generation;
         let conditions = with_outcome(&outcome, known.clone(), generation);
         let event = transition(&known, &conditions);
@@ -303,7 +309,8 @@ fn transition(before: &[Condition], after: &[Condition]) -> Option<Happening> {
         return None;
     }
     let stalled = find(after, STALLED).is_some();
-    let failed = ready.reason == reason::RECONCILE_ERROR.as_str();
+    let failures = [reason::RECONCILE_ERROR, reason::INTERNAL_ERROR, reason::DEADLINE_EXCEEDED];
+    let failed = failures.iter().any(|failure| failure.as_str() == ready.reason);
     let lost = old.is_some_and(|old| old.status == "True")
         && ready.status != "True"
         && ready.reason != reason::APPLYING.as_str();

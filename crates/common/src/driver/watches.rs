@@ -8,40 +8,52 @@ use std::{
     },
 };
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::StreamExt;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     api::{ApiResource, DynamicObject},
-    core::DeserializeGuard,
+    core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
-        WatchStreamExt,
         reflector::{self, ObjectRef, Store},
-        watcher::{self, Event, watcher},
+        watcher::{self, Event},
     },
 };
 use serde::de::DeserializeOwned;
 use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
+    sync::mpsc,
+    task::{JoinError, JoinSet},
 };
 
-use super::memory::Memories;
+use super::{
+    keep::{attempts, is_absent, is_refused, keep},
+    memory::Memories,
+    warmth::{Gauge, Warmth},
+};
 use crate::{
-    api::label,
+    api::{GROUP, label},
     cache::{Arrived, Cache, Instance, Listed},
     component::Component,
     manifest::hash,
     neighbour::{self, Neighbours},
     process::{Process, Scope},
+    seen::Seen,
     world::Watched,
 };
 
 /// Objects to look at.
 pub(super) type News<K> = mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>;
+
+/// How many objects that users write a list brings at once: each may be as large as the API server permits.
+const PAGE: u32 = 50;
+/// How many characters are kept of what is wrong with an object that does not parse.
+const LONGEST_ERROR: usize = 500;
+/// How many bytes of labels are kept of an object.
+const MOST_LABELS: usize = 4 << 10;
 
 /// What the watches fill.
 pub(super) struct Caches<C: Component> {
@@ -50,24 +62,26 @@ pub(super) struct Caches<C: Component> {
     pub(super) watched: Watched,
     pub(super) neighbours: Neighbours,
     pub(super) memories: Arc<Memories>,
+    /// Which namespaces can be served.
+    pub(super) warmth: Warmth,
     /// Whether news are passed on.
     pub(super) leading: Arc<AtomicBool>,
 }
 
 /// The running watches; they end when this is dropped.
 pub(super) struct Watches {
-    tasks: JoinSet<()>,
+    tasks: JoinSet<std::convert::Infallible>,
     client: Client,
-    cold: Vec<watch::Receiver<bool>>,
+    warmth: Warmth,
 }
 
 impl Watches {
     /// Starts all watches of a component.
     pub(super) fn start<C: Component>(process: &Process) -> (Self, Caches<C>, News<C::Kind>) {
-        let mut watches = Self { tasks: JoinSet::new(), client: process.client.clone(), cold: Vec::new() };
+        let warmth = Warmth::new();
+        let mut watches = Self { tasks: JoinSet::new(), client: process.client.clone(), warmth: warmth.clone() };
         let (sender, news) = mpsc::unbounded_channel();
         let leading = Arc::new(AtomicBool::new(false));
-        let herald = Herald::<C> { sender, leading: leading.clone() };
         let memories = Arc::new(Memories::default());
         let children = Arc::new(Cache::default());
         let namespaces = match &process.scope {
@@ -76,7 +90,8 @@ impl Watches {
         };
 
         let (objects, writer) = reflector::store();
-        watches.objects(&namespaces, writer, objects.clone(), herald.clone(), memories.clone());
+        let herald = Herald::<C> { sender, leading: leading.clone(), objects: objects.clone() };
+        watches.objects(&namespaces, writer, &herald, &memories);
 
         let ours = format!("{}={},{}={}", label::MANAGED_BY, label::STACK, label::COMPONENT, C::NAME);
         for child in C::children() {
@@ -94,27 +109,22 @@ impl Watches {
         }
         let watched = Watched {
             sources,
-            config_maps: watches.sources::<ConfigMap, C>(&namespaces, config_maps, &herald, &objects),
-            secrets: watches.sources::<Secret, C>(&namespaces, secrets, &herald, &objects),
+            config_maps: watches.sources::<ConfigMap, C>(&namespaces, config_maps, &herald),
+            secrets: watches.sources::<Secret, C>(&namespaces, secrets, &herald),
         };
-        let kinds = kinds.into_iter().map(|kind| watches.neighbours::<C>(&namespaces, kind, &herald, &objects));
+        let kinds = kinds.into_iter().map(|kind| watches.neighbours::<C>(&namespaces, kind, &herald));
         let neighbours = Neighbours(kinds.collect());
-        let caches = Caches { objects, children, watched, neighbours, memories, leading };
+        let caches = Caches { objects, children, watched, neighbours, memories, warmth, leading };
         (watches, caches, news)
     }
 
-    /// Resolves when every watch has listed what there is.
-    pub(super) async fn warm(&mut self) {
-        for cold in &mut self.cold {
-            // The sender goes only with its watch, and that only with the process.
-            let _ = cold.wait_for(|warm| *warm).await;
+    /// Resolves if a watch ends, which none does by itself.
+    pub(super) async fn ended(&mut self) -> Option<JoinError> {
+        match self.tasks.join_next().await {
+            Some(Ok(never)) => match never {},
+            Some(Err(error)) => Some(error),
+            None => None,
         }
-    }
-
-    fn warming(&mut self) -> watch::Sender<bool> {
-        let (warm, cold) = watch::channel(false);
-        self.cold.push(cold);
-        warm
     }
 
     /// Watches the custom resources themselves, in all namespaces into one store.
@@ -122,64 +132,91 @@ impl Watches {
         &mut self,
         namespaces: &[Option<String>],
         mut writer: reflector::store::Writer<DeserializeGuard<C::Kind>>,
-        objects: Store<DeserializeGuard<C::Kind>>,
-        herald: Herald<C>,
-        memories: Arc<Memories>,
+        herald: &Herald<C>,
+        memories: &Arc<Memories>,
     ) {
-        let streams = namespaces.iter().cloned().map(|namespace| {
-            let api = self.api::<DeserializeGuard<C::Kind>>(namespace.as_deref());
-            let stream = events(api, watcher::Config::default()).map(|event| event.modify(lighten));
-            stream.map(move |event| (namespace.clone(), event)).boxed()
-        });
-        let mut events = futures::stream::select_all(streams.collect::<Vec<_>>());
-        let warm: HashMap<_, _> = namespaces.iter().map(|namespace| (namespace.clone(), self.warming())).collect();
         // The runner of passes waits until the store calls itself ready, which it does after a list of all namespaces at once.
-        // There is none of that kind here; `warm` says the same.
+        // There is none of that kind here; `warmth` says the same.
         writer.apply_watcher_event(&Event::Init);
         writer.apply_watcher_event(&Event::InitDone);
-        self.tasks.spawn(async move {
-            let mut seen = HashMap::new();
-            let mut listed: HashMap<Option<String>, HashSet<String>> = HashMap::new();
-            while let Some((namespace, event)) = events.next().await {
-                if let Event::InitApply(object) = &event {
-                    listed.entry(namespace.clone()).or_default().extend(object.meta().uid.clone());
+        let gauges: HashMap<_, _> =
+            namespaces.iter().map(|namespace| (namespace.clone(), self.warmth.gauge(namespace.clone()))).collect();
+        let apis: Vec<_> = namespaces
+            .iter()
+            .map(|namespace| (namespace.clone(), self.api::<DeserializeGuard<C::Kind>>(namespace.as_deref())))
+            .collect();
+        let begin = move || {
+            let streams = apis.iter().cloned().map(|(namespace, api)| {
+                let stream = attempts(api, watcher::Config::default().page_size(PAGE));
+                stream.map(move |event| (namespace.clone(), event))
+            });
+            futures::stream::select_all(streams.collect::<Vec<_>>()).boxed()
+        };
+        let (herald, memories) = (herald.clone(), memories.clone());
+        let mut listing: HashMap<Option<String>, Listing> = HashMap::new();
+        let mut seen = HashMap::new();
+        let kind = C::Kind::kind(&());
+        self.tasks.spawn(keep(kind.into_owned(), begin, move |(namespace, event)| {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    if let Some(gauge) = gauges.get(&namespace).filter(|_| is_refused(&error)) {
+                        gauge.refused();
+                    }
+                    return;
                 }
-                // Each namespace lists for itself, so its list must not replace the whole store.
-                let gone = match event {
-                    Event::Init => {
-                        listed.remove(&namespace);
-                        continue;
-                    }
-                    Event::Apply(object) | Event::InitApply(object) => {
-                        let (reference, is_news) = (ObjectRef::from_obj(&object), is_news(&mut seen, &object));
-                        // First the store, then the news: a pass may begin at once, and must not see what was there before.
-                        writer.apply_watcher_event(&Event::Apply(object));
-                        if is_news {
-                            herald.tell(reference);
-                        }
-                        continue;
-                    }
-                    Event::Delete(object) => vec![Arc::new(object)],
-                    Event::InitDone => {
-                        let listed = listed.remove(&namespace).unwrap_or_default();
-                        if let Some(warm) = warm.get(&namespace) {
-                            warm.send_replace(true);
-                        }
-                        objects.state_filter(|object| {
-                            let meta = object.meta();
-                            let covered = namespace.is_none() || meta.namespace == namespace;
-                            covered && meta.uid.as_ref().is_none_or(|uid| !listed.contains(uid))
-                        })
-                    }
-                };
-                for object in gone {
-                    let uid = object.meta().uid.clone().unwrap_or_default();
-                    seen.remove(&uid);
-                    memories.forget(&uid);
-                    writer.apply_watcher_event(&Event::Delete((*object).clone()));
+            };
+            let is_listed = matches!(event, Event::InitApply(_));
+            // Each namespace lists for itself, so its list must not replace the whole store.
+            let gone = match event {
+                Event::Init => {
+                    listing.insert(namespace, Listing::default());
+                    return;
                 }
+                Event::Apply(mut object) | Event::InitApply(mut object) => {
+                    let reference = ObjectRef::from_obj(&object);
+                    if is_listed {
+                        listing.entry(namespace).or_default().uids.extend(object.meta().uid.clone());
+                        if herald.objects.get(&reference).is_some_and(|known| is_older(object.meta(), known.meta())) {
+                            // The cluster was restored from a backup: what is remembered is of a time that never was.
+                            let uid = object.meta().uid.clone().unwrap_or_default();
+                            memories.forget(&uid);
+                            seen.remove(&uid);
+                        }
+                    }
+                    let is_news = is_news(&mut seen, &object);
+                    lighten(&mut object);
+                    if let Err(invalid) = &mut object.0 {
+                        // It may quote what is wrong, whatever its length.
+                        invalid.error = invalid.error.chars().take(LONGEST_ERROR).collect();
+                    }
+                    // First the store, then the news: a pass may begin at once, and must not see what was there before.
+                    writer.apply_watcher_event(&Event::Apply(object));
+                    if is_news {
+                        herald.tell(reference);
+                    }
+                    return;
+                }
+                Event::Delete(object) => vec![Arc::new(object)],
+                Event::InitDone => {
+                    let listed = listing.remove(&namespace).unwrap_or_default();
+                    if gauges.get(&namespace).is_some_and(Gauge::warm) {
+                        herald.tell_namespace(namespace.as_deref());
+                    }
+                    herald.objects.state_filter(|object| {
+                        let meta = object.meta();
+                        let covered = namespace.is_none() || meta.namespace == namespace;
+                        covered && meta.uid.as_ref().is_none_or(|uid| !listed.uids.contains(uid))
+                    })
+                }
+            };
+            for object in gone {
+                let uid = object.meta().uid.clone().unwrap_or_default();
+                seen.remove(&uid);
+                memories.forget(&uid);
+                writer.apply_watcher_event(&Event::Delete((*object).clone()));
             }
-        });
+        }));
     }
 
     fn children<C: Component>(
@@ -194,57 +231,56 @@ impl Watches {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         };
-        let mut stream = attempts(api, config).boxed();
-        let warm = self.warming();
-        self.tasks.spawn(async move {
-            let mut listed = Listed::within(namespace);
-            while let Some(event) = stream.next().await {
-                let event = match event {
-                    Ok(event) => event,
-                    Err(error) => {
-                        // A kind that the cluster does not have is no reason not to start; it is picked up when it appears.
-                        if is_absent(&error) && !warm.send_replace(true) {
-                            tracing::warn!(
-                                "the cluster has no {}: its CustomResourceDefinition is missing",
-                                resource.kind
-                            );
-                        }
-                        continue;
-                    }
-                };
-                let done = matches!(event, Event::InitDone);
-                for instance in cache.take(&resource.kind, event, &mut listed) {
-                    herald.tell(instance_ref::<C>(&instance));
-                }
-                if done {
-                    warm.send_replace(true);
-                }
+        let gauge = self.warmth.gauge(namespace.clone());
+        let mut listed = Listed::within(namespace.clone());
+        let begin = move || attempts(api.clone(), config.clone());
+        self.tasks.spawn(keep(resource.kind.clone(), begin, move |event| {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => return herald.hear(&error, &gauge, namespace.as_deref()),
+            };
+            let done = matches!(event, Event::InitDone);
+            for instance in cache.take(&resource.kind, event, &mut listed) {
+                herald.tell(instance_ref::<C>(&instance));
             }
-        });
+            if done && gauge.warm() {
+                herald.tell_namespace(namespace.as_deref());
+            }
+        }));
     }
 
-    /// Watches what users and neighbours have made; news of one go to all objects of its namespace.
+    /// Watches which of the users' and neighbours' objects there are, and in which version; news of one go to all objects of its
+    /// namespace. What is in them is read by whoever refers to them.
     fn sources<K, C: Component>(
         &mut self,
         namespaces: &[Option<String>],
         configs: Vec<watcher::Config>,
         herald: &Herald<C>,
-        objects: &Store<DeserializeGuard<C::Kind>>,
-    ) -> Vec<Store<K>>
+    ) -> Vec<Arc<Seen>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
         K: std::fmt::Debug + Send + Sync + 'static,
     {
-        let mut stores = Vec::new();
+        let mut all = Vec::new();
         for config in configs {
             for namespace in namespaces {
-                let (store, writer) = reflector::store();
-                stores.push(store);
-                let stream = attempts(self.api::<K>(namespace.as_deref()), config.clone());
-                self.tell_of(stream, writer, namespace.clone(), herald.clone(), objects.clone(), |_| {});
+                let seen = Arc::new(Seen::default());
+                all.push(seen.clone());
+                let (api, config) =
+                    (self.api::<PartialObjectMeta<K>>(namespace.as_deref()), config.clone().page_size(PAGE));
+                let begin = move || attempts(api.clone(), config.clone());
+                let (gauge, namespace, herald) =
+                    (self.warmth.gauge(namespace.clone()), namespace.clone(), herald.clone());
+                self.tasks.spawn(keep(K::kind(&()).into_owned(), begin, move |event| match event {
+                    Ok(event) => {
+                        seen.take(&event);
+                        herald.pass_on(&event, &gauge, namespace.as_deref());
+                    }
+                    Err(error) => herald.hear(&error, &gauge, namespace.as_deref()),
+                }));
             }
         }
-        stores
+        all
     }
 
     /// Watches the objects of another component.
@@ -253,66 +289,37 @@ impl Watches {
         namespaces: &[Option<String>],
         resource: ApiResource,
         herald: &Herald<C>,
-        objects: &Store<DeserializeGuard<C::Kind>>,
     ) -> neighbour::Watched {
-        let is_absent = Arc::new(AtomicBool::new(false));
+        let absent = Arc::new(AtomicBool::new(false));
         let mut stores = Vec::new();
         for namespace in namespaces {
-            let writer = reflector::store::Writer::<DynamicObject>::new(resource.clone());
+            let mut writer = reflector::store::Writer::<DynamicObject>::new(resource.clone());
             stores.push(writer.as_reader());
             let api: Api<DynamicObject> = match namespace {
                 Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
                 None => Api::all_with(self.client.clone(), &resource),
             };
-            let stream = attempts(api, watcher::Config::default());
-            let absent = is_absent.clone();
-            let note = move |is_there: bool| absent.store(!is_there, Ordering::Relaxed);
-            self.tell_of(stream, writer, namespace.clone(), herald.clone(), objects.clone(), note);
-        }
-        neighbour::Watched { resource, stores, is_absent }
-    }
-
-    /// Keeps what a watch tells, and passes the news on to all objects of its namespace. `note` hears whether the kind is there.
-    fn tell_of<K, C: Component>(
-        &mut self,
-        stream: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
-        mut writer: reflector::store::Writer<K>,
-        namespace: Option<String>,
-        herald: Herald<C>,
-        objects: Store<DeserializeGuard<C::Kind>>,
-        note: impl Fn(bool) + Send + 'static,
-    ) where
-        K: Resource<DynamicType: Clone + Eq + std::hash::Hash + Send + Sync> + Clone + Send + Sync + 'static,
-    {
-        let warm = self.warming();
-        self.tasks.spawn(async move {
-            let mut stream = std::pin::pin!(stream);
-            while let Some(event) = stream.next().await {
-                let event = match event {
-                    Ok(event) => event.modify(lighten),
-                    Err(error) => {
-                        if is_absent(&error) {
-                            note(false);
-                            warm.send_replace(true);
-                        }
-                        continue;
+            let begin = move || attempts(api.clone(), watcher::Config::default().page_size(PAGE));
+            let (gauge, namespace, herald) = (self.warmth.gauge(namespace.clone()), namespace.clone(), herald.clone());
+            let is_absent_now = absent.clone();
+            self.tasks.spawn(keep(resource.kind.clone(), begin, move |event| match event {
+                Ok(event) => {
+                    let event = event.modify(lighten);
+                    writer.apply_watcher_event(&event);
+                    if matches!(event, Event::InitDone) {
+                        is_absent_now.store(false, Ordering::Relaxed);
                     }
-                };
-                writer.apply_watcher_event(&event);
-                match event {
-                    Event::Apply(source) | Event::Delete(source) => {
-                        herald.tell_namespace(source.namespace().as_deref(), &objects);
-                    }
-                    // A list is in the store only now, and what it lacks has gone.
-                    Event::InitDone => {
-                        note(true);
-                        warm.send_replace(true);
-                        herald.tell_namespace(namespace.as_deref(), &objects);
-                    }
-                    Event::Init | Event::InitApply(_) => {}
+                    herald.pass_on(&event, &gauge, namespace.as_deref());
                 }
-            }
-        });
+                Err(error) => {
+                    if is_absent(&error) {
+                        is_absent_now.store(true, Ordering::Relaxed);
+                    }
+                    herald.hear(&error, &gauge, namespace.as_deref());
+                }
+            }));
+        }
+        neighbour::Watched { resource, stores, is_absent: absent }
     }
 
     fn api<K>(&self, namespace: Option<&str>) -> Api<K>
@@ -326,6 +333,12 @@ impl Watches {
     }
 }
 
+/// What a list has brought so far.
+#[derive(Default)]
+struct Listing {
+    uids: HashSet<String>,
+}
+
 /// Watches of what has the users' label, and of each of these names.
 fn by_name(names: &[&str]) -> Vec<watcher::Config> {
     let labelled = watcher::Config::default().labels(&format!("{}=true", label::CONFIG));
@@ -333,50 +346,31 @@ fn by_name(names: &[&str]) -> Vec<watcher::Config> {
     std::iter::once(labelled).chain(named).collect()
 }
 
-/// A watch that goes on after errors, less and less often while they last.
-fn events<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Event<K>> + Send
-where
-    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
-{
-    attempts(api, config).filter_map(|event| std::future::ready(event.ok()))
-}
-
-/// The same, with the errors.
-fn attempts<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
-where
-    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
-{
-    let what = api.resource_url().to_owned();
-    watcher(api, config).default_backoff().inspect_err(move |error| {
-        if !is_absent(error) {
-            tracing::warn!(%error, "the watch of {what} broke; it is begun again");
-        }
-    })
-}
-
-/// Takes off what nobody here reads, and what is often the largest part: who set which field, and what `kubectl` applied.
+/// Takes off what nobody here reads, and what may be the largest part: who set which field, and what others annotate.
 fn lighten(object: &mut impl Resource) {
     let meta = object.meta_mut();
     meta.managed_fields = None;
+    let is_ours = |key: &str| key.strip_prefix(GROUP).is_some_and(|rest| rest.starts_with('/'));
     if let Some(annotations) = &mut meta.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        annotations.retain(|key, _| is_ours(key));
     }
-}
-
-/// Whether the cluster does not have the kind.
-fn is_absent(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
+    if let Some(labels) = &mut meta.labels
+        && labels.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > MOST_LABELS
+    {
+        labels.retain(|key, _| is_ours(key));
+    }
 }
 
 /// Passes news on while this process leads.
 struct Herald<C: Component> {
     sender: mpsc::UnboundedSender<ObjectRef<DeserializeGuard<C::Kind>>>,
     leading: Arc<AtomicBool>,
+    objects: Store<DeserializeGuard<C::Kind>>,
 }
 
 impl<C: Component> Clone for Herald<C> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), leading: self.leading.clone() }
+        Self { sender: self.sender.clone(), leading: self.leading.clone(), objects: self.objects.clone() }
     }
 }
 
@@ -389,11 +383,39 @@ impl<C: Component> Herald<C> {
     }
 
     /// Tells all objects of a namespace, or of all.
-    fn tell_namespace(&self, namespace: Option<&str>, objects: &Store<DeserializeGuard<C::Kind>>) {
+    fn tell_namespace(&self, namespace: Option<&str>) {
+        if !self.leading.load(Ordering::SeqCst) {
+            return;
+        }
         let there =
             |object: &DeserializeGuard<C::Kind>| namespace.is_none() || object.meta().namespace.as_deref() == namespace;
-        for object in objects.state_filter(there) {
+        for object in self.objects.state_filter(there) {
             self.tell(ObjectRef::from_obj(&*object));
+        }
+    }
+
+    /// Passes on what happened to something that all objects of its namespace may refer to.
+    fn pass_on<K: Resource>(&self, event: &Event<K>, gauge: &Gauge, namespace: Option<&str>) {
+        match event {
+            Event::Apply(source) | Event::Delete(source) => self.tell_namespace(source.meta().namespace.as_deref()),
+            // A list is in the store only now, and what it lacks has gone.
+            Event::InitDone => {
+                gauge.warm();
+                self.tell_namespace(namespace);
+            }
+            Event::Init | Event::InitApply(_) => {}
+        }
+    }
+
+    /// Notes why a watch does not list. A kind that the cluster does not have is no reason not to start; it is picked up when it
+    /// appears.
+    fn hear(&self, error: &watcher::Error, gauge: &Gauge, namespace: Option<&str>) {
+        if is_absent(error) {
+            if gauge.warm() {
+                self.tell_namespace(namespace);
+            }
+        } else if is_refused(error) {
+            gauge.refused();
         }
     }
 }
@@ -405,7 +427,59 @@ fn instance_ref<C: Component>(instance: &Instance) -> ObjectRef<DeserializeGuard
 /// Whether more than the status of an object has changed.
 fn is_news<K: Resource>(seen: &mut HashMap<String, String>, object: &K) -> bool {
     let meta = object.meta();
-    let state = hash(&serde_json::json!([meta.generation, meta.labels, meta.annotations, meta.deletion_timestamp]));
+    let is_written_by_hand = |(key, _): &(&String, &String)| *key != "kubectl.kubernetes.io/last-applied-configuration";
+    let annotations: Vec<_> = meta.annotations.iter().flatten().filter(is_written_by_hand).collect();
+    let state = hash(&serde_json::json!([meta.generation, meta.labels, annotations, meta.deletion_timestamp]));
     let Some(uid) = meta.uid.clone() else { return true };
     seen.insert(uid, state.clone()).is_none_or(|before| before != state)
+}
+
+/// Whether the object is in a version before the one that is known.
+fn is_older(meta: &ObjectMeta, known: &ObjectMeta) -> bool {
+    let version = |meta: &ObjectMeta| meta.resource_version.as_deref()?.parse::<u64>().ok();
+    meta.uid == known.uid && version(meta) < version(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::FakeApi;
+
+    #[tokio::test]
+    async fn a_watch_that_ends_is_noticed() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(std::future::pending());
+        let dead = tasks.spawn(std::future::pending());
+        let mut watches = Watches { tasks, client: FakeApi::new().client(), warmth: Warmth::new() };
+        dead.abort();
+        assert!(watches.ended().await.is_some());
+    }
+
+    #[test]
+    fn what_others_annotate_is_not_kept() {
+        let annotations =
+            [("temporal-stack.dev/paused", "true"), ("temporal-stack.dev.example.com/a", ""), ("huge", "x")];
+        let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let labels = (0..1000).map(|number| (format!("label-{number}"), "v".to_owned()));
+        let mut map = ConfigMap {
+            metadata: ObjectMeta {
+                annotations: Some(annotations.into()),
+                labels: Some(labels.collect()),
+                ..ObjectMeta::default()
+            },
+            ..ConfigMap::default()
+        };
+        let mut seen = HashMap::new();
+        map.metadata.uid = Some("u".to_owned());
+        assert!(is_news(&mut seen, &map));
+        assert!(!is_news(&mut seen, &map));
+        if let Some(annotations) = &mut map.metadata.annotations {
+            annotations.insert("huge".to_owned(), "y".to_owned());
+        }
+        // It is news nevertheless: people touch an object to have it looked at.
+        assert!(is_news(&mut seen, &map));
+        lighten(&mut map);
+        assert_eq!(map.metadata.annotations.unwrap().len(), 1);
+        assert!(map.metadata.labels.unwrap().is_empty());
+    }
 }

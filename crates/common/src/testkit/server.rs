@@ -100,11 +100,15 @@ impl FakeApi {
             let recorded = asked.recorded();
             let fault = self.change(|state| {
                 let struck = |fault: &(Verb, String, u16)| fault.0 == recorded.verb && fault.1 == recorded.resource;
-                let fault = state.faults.iter().position(struck).map(|index| state.faults.remove(index));
+                let fault = state.faults.iter().position(struck).map(|index| state.faults.remove(index).2);
+                let is_refused = |(resource, namespace, _): &&(String, String, u16)| {
+                    *resource == recorded.resource && *namespace == recorded.namespace
+                };
+                let fault = fault.or(state.refused.iter().find(is_refused).map(|(_, _, code)| *code));
                 state.calls.push(recorded);
                 fault
             });
-            if let Some((_, _, code)) = fault {
+            if let Some(code) = fault {
                 return refusal(&Refusal(code, "InternalError", "the test wants it so".to_owned()));
             }
         }
@@ -118,23 +122,39 @@ impl FakeApi {
     }
 
     fn watch(&self, selector: Selector, since: u64) -> Answer {
-        let start = (self.clone(), self.turns.subscribe(), selector, since);
-        Response::new(Answered::from_stream(stream::unfold(start, async |(api, mut turns, selector, since)| {
+        let start = (self.clone(), self.turns.subscribe(), selector, Some(since), self.state().epoch);
+        Response::new(Answered::from_stream(stream::unfold(start, async |(api, mut turns, selector, since, epoch)| {
+            let since = since?;
             loop {
                 turns.mark_unchanged();
                 let next = {
                     let state = api.state();
                     let held = state.held.contains(&selector.resource);
-                    (!held).then(|| state.store.next(&selector, since)).flatten()
+                    if state.epoch != epoch {
+                        Some((None, expired()))
+                    } else if held {
+                        None
+                    } else {
+                        state.store.next(&selector, since).map(|(version, event)| (Some(version), event))
+                    }
                 };
                 if let Some((version, event)) = next {
                     let line = Ok::<_, axum::Error>(Bytes::from(format!("{event}\n")));
-                    return Some((line, (api, turns, selector, version)));
+                    return Some((line, (api, turns, selector, version, epoch)));
                 }
                 turns.changed().await.ok()?;
             }
         })))
     }
+}
+
+/// The last event of a watch whose version is not known any more.
+fn expired() -> Value {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "too old resource version", "reason": "Expired", "code": 410,
+    });
+    json!({"type": "ERROR", "object": status})
 }
 
 impl State {

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 pub(super) type Key = (String, String, String);
 
 /// All objects, and all that ever happened to them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Store {
     objects: BTreeMap<Key, Value>,
     version: u64,
     log: Vec<Change>,
 }
 
+#[derive(Clone)]
 struct Change {
     version: u64,
     key: Key,

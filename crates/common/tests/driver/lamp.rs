@@ -107,6 +107,10 @@ pub struct Product {
     pub forgets: bool,
     /// Names of objects for which telling fails.
     pub deaf: Vec<String>,
+    /// Names of objects over which the component panics, and where it does.
+    pub panics: Vec<(String, &'static str)>,
+    /// Names of objects for which using it never ends.
+    pub hangs: Vec<String>,
     /// What using it shows.
     pub verdict: Verdict,
     /// How often it was used.
@@ -126,6 +130,8 @@ impl Default for Lamps {
             told: Vec::new(),
             forgets: false,
             deaf: Vec::new(),
+            panics: Vec::new(),
+            hangs: Vec::new(),
             verdict: Verdict::Verified("it shines".to_owned()),
             used: 0,
             passes: 0,
@@ -152,6 +158,14 @@ pub enum Error {
     Config(#[source] kube::Error),
     #[error("cannot read the classes")]
     Classes(#[source] kube::Error),
+}
+
+impl Lamps {
+    /// Panics if the test wants it here.
+    fn panic_over(&self, lamp: &Lamp, here: &'static str) {
+        let panics = self.0.lock().unwrap().panics.contains(&(lamp.name_any(), here));
+        assert!(!panics, "a password");
+    }
 }
 
 fn from<K: DeserializeOwned>(value: Value) -> K {
@@ -186,6 +200,7 @@ impl Component for Lamps {
     }
 
     async fn observe(&self, lamp: &Lamp, world: &World<'_>) -> Result<Observed, Error> {
+        self.panic_over(lamp, "observe");
         let config = world.config_map("lamp-config").await.map_err(Error::Config)?;
         let classes = match lamp.spec.class {
             Some(_) => world.list_cluster::<StorageClass>().await.map_err(Error::Classes)?,
@@ -206,6 +221,7 @@ impl Component for Lamps {
     }
 
     fn desire(&self, lamp: &Lamp, observed: &Observed) -> Vec<Manifest> {
+        self.panic_over(lamp, "decide");
         let (name, spec) = (lamp.name_any(), &lamp.spec);
         let secret: Secret = from(json!({"metadata": {"name": format!("{name}-key")}}));
         let mut data = json!({"colour": observed.config.as_ref().unwrap_or(&spec.colour)});
@@ -306,6 +322,7 @@ impl Component for Lamps {
     }
 
     async fn act(&self, lamp: &Lamp, _observed: &Observed, action: &String) -> Result<(), Error> {
+        self.panic_over(lamp, "carry out");
         let mut product = self.0.lock().unwrap();
         if product.deaf.contains(&lamp.name_any()) {
             return Err(Error::Deaf);
@@ -314,7 +331,12 @@ impl Component for Lamps {
         Ok(())
     }
 
-    async fn verify(&self, _lamp: &Lamp, _observed: &Observed) -> Verdict {
+    async fn verify(&self, lamp: &Lamp, _observed: &Observed) -> Verdict {
+        self.panic_over(lamp, "verify");
+        let hangs = self.0.lock().unwrap().hangs.contains(&lamp.name_any());
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         let mut product = self.0.lock().unwrap();
         product.used += 1;
         product.verdict.clone()

@@ -5,6 +5,7 @@
 
 mod data;
 mod failures;
+mod isolation;
 mod labels;
 #[allow(unreachable_pub)] // the derives of its kind write it so
 mod lamp;

@@ -1,7 +1,6 @@
 //! The driver at work on an API server in memory, with everybody else that there is in a cluster.
 
 use std::{
-    convert::Infallible,
     sync::{Arc, MutexGuard},
     time::Duration,
 };
@@ -33,7 +32,8 @@ pub(crate) struct Stage {
     pub(crate) api: FakeApi,
     pub(crate) lamps: Lamps,
     control: Arc<Control>,
-    driver: JoinHandle<Result<(), Infallible>>,
+    pub(crate) process: Process,
+    driver: JoinHandle<Result<(), driver::Ended>>,
     namespace: &'static str,
 }
 
@@ -60,8 +60,8 @@ impl Stage {
         let (process, control) = Process::new("lamps", api.client(), scope, Requests::default());
         let control = Arc::new(control);
         tokio::spawn(take_up_workloads(api.clone()));
-        let driver = tokio::spawn(driver::run(lamps.clone(), process));
-        (Self { api, lamps, control: control.clone(), driver, namespace: NAMESPACE }, control)
+        let driver = tokio::spawn(driver::run(lamps.clone(), process.clone()));
+        (Self { api, lamps, control: control.clone(), process, driver, namespace: NAMESPACE }, control)
     }
 
     pub(crate) fn within(mut self, namespace: &'static str) -> Self {

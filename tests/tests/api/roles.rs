@@ -1,0 +1,30 @@
+//! A namespace without its Role costs what is in it, and nothing else.
+
+use anyhow::Result;
+use e2e::{Controller, Identity, Subject, prepare::api_server, with_namespace};
+
+use crate::step::made;
+
+for_each_kind!(a_namespace_without_its_role_is_served_when_that_comes);
+
+async fn a_namespace_without_its_role_is_served_when_that_comes<K: Subject>() {
+    let cluster = api_server().await.expect("an API server");
+    let cluster = &cluster;
+    with_namespace(cluster, async |home| {
+        with_namespace(cluster, async |other| -> Result<()> {
+            let identity = Identity::of_namespace::<K>(home).await?;
+            let controller = Controller::start_with(home, &identity, &[other]).await?;
+            controller.leads().await?;
+            controller.log.line_with(&format!("cannot be watched in namespace {}", other.name)).await?;
+            other.one::<K>().create(&K::embedded()).await?;
+            made::<K>(&home.one(), &controller).await?;
+
+            Identity::grant_in::<K>(other, home).await?;
+            other.one::<K>().waits_for_its_pods().await?;
+            Ok(())
+        })
+        .await;
+        Ok(())
+    })
+    .await;
+}
