@@ -72,6 +72,9 @@ pub mod annotation {
     pub const OWNER: &str = "temporal-stack.dev/owner";
     /// On a pod template: hash of what the user asked for. A pod that has another one is restarted.
     pub const ROLL: &str = "temporal-stack.dev/roll";
+    /// On a pod template: beginning of the annotations with one more wish of the user's each, which restarts pods like [`ROLL`].
+    /// A wish that an earlier version did not write down is no change, so adding one restarts nobody.
+    pub const ROLL_PART: &str = "roll.temporal-stack.dev/";
     /// On a pod template: hash of the configuration that a pod reads at its start.
     pub const CONFIG: &str = "temporal-stack.dev/config-hash";
     /// Set by users on a custom resource: while it is `true`, nothing is applied and nothing is told to the product.

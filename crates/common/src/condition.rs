@@ -66,6 +66,8 @@ pub mod reason {
     pub const CHILDREN_NOT_READY: Reason = Reason::new("ChildrenNotReady");
     /// The controller used the component, and it did not work.
     pub const VERIFICATION_FAILED: Reason = Reason::new("VerificationFailed");
+    /// A Service leads nowhere: no ready pod has the labels that it selects.
+    pub const NO_ENDPOINTS: Reason = Reason::new("NoEndpoints");
     /// A pass failed; it is tried again, less and less often.
     pub const RECONCILE_ERROR: Reason = Reason::new("ReconcileError");
     /// The controller has a bug: a pass panicked. It is retried with backoff; other objects are not affected.
@@ -86,7 +88,7 @@ pub mod reason {
     pub const ADAPTED: Reason = Reason::new("Adapted");
     /// A part of the configuration was refused; the user must act.
     pub const REFUSED: Reason = Reason::new("Refused");
-    /// Pods run a template that an older controller wrote.
+    /// Pods or workloads keep a template that an older controller wrote.
     pub const NEWER_TEMPLATE: Reason = Reason::new("NewerTemplate");
     /// A volume claim is being deleted while a pod uses it.
     pub const VOLUME_BEING_DELETED: Reason = Reason::new("VolumeBeingDeleted");

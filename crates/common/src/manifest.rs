@@ -4,6 +4,7 @@
 //! what is there, and writes what is missing. Nothing here has a client.
 
 mod contains;
+mod owned;
 mod quantity;
 
 use std::{collections::BTreeMap, fmt};
@@ -15,6 +16,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use contains::{Difference, difference};
+pub use owned::disowned;
 pub use quantity::{bytes, compare as compare_quantities};
 
 use crate::api::DeletionPolicy;
@@ -86,6 +88,8 @@ pub struct Manifest {
     /// JSON pointers to fields that the API server refuses to change: when one differs, the object is deleted, its
     /// dependents orphaned, and it is made again.
     pub immutable: &'static [&'static str],
+    /// The workloads, as `Kind/name`, whose pods read it when they start.
+    pub read_by: Vec<String>,
 }
 
 impl fmt::Debug for Manifest {
@@ -111,6 +115,7 @@ impl Manifest {
             making: Making::Applied,
             lifetime: Lifetime::WithOwner,
             immutable: &[],
+            read_by: Vec::new(),
         }
     }
 
@@ -126,6 +131,7 @@ impl Manifest {
             making: Making::Absent,
             lifetime: Lifetime::WithOwner,
             immutable: &[],
+            read_by: Vec::new(),
         }
     }
 
@@ -142,6 +148,7 @@ impl Manifest {
             making: Making::Labelled,
             lifetime: Lifetime::WithOwner,
             immutable: &[],
+            read_by: Vec::new(),
         }
     }
 
@@ -170,6 +177,14 @@ impl Manifest {
     #[must_use]
     pub fn remade_on(mut self, pointers: &'static [&'static str]) -> Self {
         self.immutable = pointers;
+        self
+    }
+
+    /// Read by the pods of these workloads when they start: while all of these keep their template, it keeps its data, so that
+    /// no pod starts with half of a change that waits.
+    #[must_use]
+    pub fn read_by(mut self, workloads: impl IntoIterator<Item = String>) -> Self {
+        self.read_by = workloads.into_iter().collect();
         self
     }
 

@@ -9,7 +9,10 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::members;
-use crate::shared;
+use crate::{api::label, shared};
+
+/// The metadata's field for who owns which field.
+const MANAGED: &str = "managedFields";
 
 /// An object as compressed JSON text, with the little that is needed without unpacking it.
 #[derive(Clone)]
@@ -106,15 +109,28 @@ impl fmt::Debug for Arrived {
 }
 
 impl Arrived {
-    /// Takes an object without its managed fields, apart from who updated it without applying.
+    /// Takes an object without its managed fields, apart from who updated it without applying, and from those of the component
+    /// that its labels name: which fields this one still owns.
     pub fn new(mut object: Value) -> serde_json::Result<Self> {
         let mut metadata = ObjectMeta::deserialize(object.get("metadata").unwrap_or(&Value::Null))?;
+        let mut managers = metadata.managed_fields.take().unwrap_or_default();
+        managers.retain(|entry| entry.subresource.is_none());
+        let component = metadata.labels.as_ref().and_then(|labels| labels.get(label::COMPONENT));
+        let owned = managers.iter().filter(|entry| component.is_some() && entry.manager.as_ref() == component);
+        let owned = owned.map(|entry| {
+            json!({
+                "apiVersion": entry.api_version, "manager": entry.manager, "operation": entry.operation,
+                "fieldsV1": entry.fields_v1,
+            })
+        });
+        let owned: Vec<Value> = owned.collect();
         if let Some(fields) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            fields.remove("managedFields");
+            fields.remove(MANAGED);
+            if !owned.is_empty() {
+                fields.insert(MANAGED.to_owned(), owned.into());
+            }
         }
-        let updates =
-            |entry: &ManagedFieldsEntry| entry.operation.as_deref() == Some("Update") && entry.subresource.is_none();
-        let managers = metadata.managed_fields.take().unwrap_or_default();
+        let updates = |entry: &ManagedFieldsEntry| entry.operation.as_deref() == Some("Update");
         let updaters = managers.into_iter().filter(updates).filter_map(|entry| entry.manager);
         let updaters = updaters.map(String::into_boxed_str).collect();
         Ok(Self { metadata, updaters, text: object.to_string().into_boxed_str() })
@@ -205,6 +221,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn only_the_managed_fields_of_the_component_are_kept() {
+        let managers = json!([
+            {"manager": "m", "operation": "Apply", "fieldsV1": {"f:data": {}}},
+            {"manager": "m", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {}}},
+            {"manager": "k", "operation": "Apply", "fieldsV1": {"f:spec": {}}},
+        ]);
+        let labels = json!({label::COMPONENT: "m"});
+        let object = json!({"metadata": {"name": "a", "labels": labels, "managedFields": managers}});
+        let kept = Arrived::new(object).unwrap().pack("".into()).value()["metadata"][MANAGED].clone();
+        let is_kept =
+            kept.as_array().is_some_and(|kept| kept.len() == 1 && kept[0]["fieldsV1"] == json!({"f:data": {}}));
+        assert!(is_kept, "{kept}");
+    }
 
     #[test]
     fn managed_fields_are_dropped_but_who_posted_is_known() {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     events::Recorded,
+    hold::Templates,
     plan::{Answers, Taken},
 };
 use crate::{component::Verdict, condition::Reason, world::Reads};
@@ -49,6 +50,8 @@ pub(super) struct State {
     pub(super) taken: Option<(Instant, Taken)>,
     /// What the API server made of our intents.
     pub(super) answers: Answers,
+    /// The pod templates that wait.
+    pub(super) templates: Templates,
     /// The newest verdict, and what it was about.
     pub(super) verdict: Option<Judged>,
     /// The newest status that was written, as JSON, and the resource version that has it; until the watch has shown it.

@@ -150,12 +150,13 @@ impl<C: Component> Pass<'_, C> {
         self.memory.enter(Stage::Decide);
         let mut manifests = self.with.component.desire(self.object, &observed);
         let rollout = self.with.component.rollout(self.object);
-        let held = hold(&mut manifests, &self.children, rollout);
+        let holding =
+            self.memory.with(|state| hold(&mut manifests, &self.children, rollout, C::NAME, &mut state.templates));
         let planned = match self.strangers(&manifests, &world).await? {
             Some(taken) => Err(taken),
-            None => self
-                .memory
-                .with(|state| plan::plan(&self.owner, &manifests, &self.children, &self.with.kept, &state.answers)),
+            None => self.memory.with(|state| {
+                plan::plan(&self.owner, &manifests, &holding, &self.children, &self.with.kept, &state.answers)
+            }),
         };
         let plan = match planned {
             Ok(plan) => plan,
@@ -181,7 +182,7 @@ impl<C: Component> Pass<'_, C> {
             state.done = Vec::new();
         });
         let outdated = restart::outdated(&manifests, &self.children);
-        if let Some(statement) = restart::pending(&outdated, &held, rollout) {
+        if let Some(statement) = restart::pending(&outdated, &holding, rollout) {
             facts.statements.push(statement);
         }
         if let Some(outcome) = self.restart(&observed, &outdated).await? {
@@ -207,6 +208,10 @@ impl<C: Component> Pass<'_, C> {
             // It may be in what all objects share: the next look is at what is there then.
             self.with.cluster.doubt(RETRY).await;
             let next = self.end(Outcome::Reconciling(reason, message), facts).await?;
+            return Ok(next.or_after(sooner));
+        }
+        if let Some(unserved) = settle::unserved(&manifests, &self.children) {
+            let next = self.end(Outcome::Reconciling(reason::NO_ENDPOINTS, unserved), facts).await?;
             return Ok(next.or_after(sooner));
         }
         let outcome = match self.verdict(&observed).await {

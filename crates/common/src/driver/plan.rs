@@ -9,13 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::api::ApiResource;
 use serde_json::{Value, json};
 
-use super::intent::{
-    is_data, is_ours, is_predecessors, mark, may_be_deleted, must_be_remade, owns, stamped, was_of_another,
+use super::{
+    hold::Holding,
+    intent::{is_data, is_ours, is_predecessors, mark, may_be_deleted, must_be_remade, owns, stamped, was_of_another},
 };
 use crate::{
     api::{DeletionPolicy, annotation},
     cache::{Children, Packed},
-    manifest::{Draw, Lifetime, Making, Manifest, difference, hash},
+    manifest::{Draw, Lifetime, Making, Manifest, difference, disowned, hash},
 };
 
 /// Whom the children belong to.
@@ -137,10 +138,11 @@ pub(super) struct Plan {
     pub(super) leaving: Vec<String>,
 }
 
-/// Compares what is wanted with what is there. `kept` are the kinds that may be pruned.
+/// Compares what is wanted with what is there. `kept` are the kinds that may be pruned, unless it is still read by what waits.
 pub(super) fn plan(
     owner: &Owner,
     manifests: &[Manifest],
+    holding: &Holding,
     children: &Children,
     kept: &[ApiResource],
     answers: &Answers,
@@ -157,7 +159,7 @@ pub(super) fn plan(
             (Some(live), _) => plan.keep(owner, manifest, live, answers)?,
         }
     }
-    plan.prune(owner, manifests, children, kept);
+    plan.prune(owner, manifests, holding, children, kept);
     Ok(plan)
 }
 
@@ -213,7 +215,7 @@ impl Plan {
                 let mut intent = stamped(owner, manifest);
                 if must_be_remade(manifest, &intent, &live) {
                     self.writes.push(Write::Delete { resource, target: target(meta), orphan: true });
-                } else if difference(&intent, &live).is_some() && !answers.is_answer(manifest, &intent, meta) {
+                } else if has_drifted(owner, &intent, &live) && !answers.is_answer(manifest, &intent, meta) {
                     // An object that has been replaced meanwhile is not the one that we compared with.
                     intent["metadata"]["uid"] = json!(meta.uid);
                     let posted = packed.was_posted_by(owner.component);
@@ -267,12 +269,19 @@ impl Plan {
         true
     }
 
-    fn prune(&mut self, owner: &Owner, manifests: &[Manifest], children: &Children, kept: &[ApiResource]) {
+    fn prune(
+        &mut self,
+        owner: &Owner,
+        manifests: &[Manifest],
+        holding: &Holding,
+        children: &Children,
+        kept: &[ApiResource],
+    ) {
         let wanted: BTreeSet<(&str, &str)> =
             manifests.iter().map(|manifest| (manifest.resource.kind.as_str(), manifest.name())).collect();
         for (kind, name, live) in children.iter() {
             let Some(resource) = kept.iter().find(|resource| resource.kind == kind) else { continue };
-            if wanted.contains(&(kind, name)) {
+            if wanted.contains(&(kind, name)) || holding.reads(resource, name) {
                 continue;
             }
             let meta = live.metadata();
@@ -281,6 +290,12 @@ impl Plan {
             }
         }
     }
+}
+
+/// Whether a value that was intended is missing or changed, or somebody else has written to a field that we applied: that is how an
+/// addition to a list or map shows that the API treats as one value.
+fn has_drifted(owner: &Owner, intent: &Value, live: &Value) -> bool {
+    difference(intent, live).is_some() || disowned(intent, owner.component, live).is_some()
 }
 
 /// Whether the controller of an object is a child of ours, one that we make.

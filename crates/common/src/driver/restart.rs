@@ -1,9 +1,15 @@
 //! Which pod may be restarted, and when: decided here, done in [`super::pass`].
+//!
+//! Pods count by their owner references: what merely has our labels, such as a copy that somebody debugs with, is no member.
 
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::ResourceExt;
+use serde_json::json;
 
-use super::settle::{is_done, is_ready, replicas, trouble};
+use super::{
+    hold::{Holding, differs_in_part},
+    settle::{is_done, is_ready, replicas, trouble},
+};
 use crate::{
     api::{Rollout, annotation},
     cache::Children,
@@ -20,18 +26,30 @@ pub(super) struct Outdated {
     pub(super) newer: Vec<Pod>,
     /// What must come before a pod may go: a set has fewer pods than it wants.
     pub(super) short: Option<String>,
+    /// The UIDs of the sets.
+    sets: Vec<String>,
+}
+
+impl Outdated {
+    /// Whether a pod is one of the sets'.
+    fn is_member(&self, pod: &Pod) -> bool {
+        pod.owner_references().iter().any(|owner| owner.controller == Some(true) && self.sets.contains(&owner.uid))
+    }
 }
 
 /// Finds the outdated pods of the `StatefulSet`s among the manifests.
 pub(super) fn outdated(manifests: &[Manifest], children: &Children) -> Outdated {
-    let mut outdated = Outdated { asked: Vec::new(), newer: Vec::new(), short: None };
+    let mut outdated = Outdated { asked: Vec::new(), newer: Vec::new(), short: None, sets: Vec::new() };
     let pods = children.all::<Pod>();
     let is_set =
         |manifest: &&Manifest| manifest.resource.kind == "StatefulSet" && !matches!(manifest.making, Making::Labelled);
     for manifest in manifests.iter().filter(is_set) {
         let Some(set) = children.find::<StatefulSet>(manifest.name()) else { continue };
-        let of_set =
-            |pod: &&Pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == set.metadata.uid.as_ref());
+        outdated.sets.extend(set.metadata.uid.clone());
+        let of_set = |pod: &&Pod| {
+            let mut owners = pod.owner_references().iter().filter(|owner| owner.controller == Some(true));
+            owners.any(|owner| Some(&owner.uid) == set.metadata.uid.as_ref())
+        };
         let (there, wanted) = (pods.iter().filter(of_set).count(), replicas(&set));
         if there < usize::try_from(wanted).unwrap_or(0) {
             outdated.short = Some(format!("{} has all of its {wanted} pods", manifest.reference()));
@@ -43,16 +61,16 @@ pub(super) fn outdated(manifests: &[Manifest], children: &Children) -> Outdated 
             continue;
         }
         let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-        let roll = template.and_then(|meta| meta.annotations.as_ref()).and_then(|notes| notes.get(annotation::ROLL));
+        let wanted = template.and_then(|meta| meta.annotations.clone()).unwrap_or_default();
         for pod in pods.iter().filter(of_set) {
             if pod.labels().get("controller-revision-hash") == Some(&revision) {
                 continue;
             }
-            if pod.annotations().get(annotation::ROLL) == roll {
-                outdated.newer.push(pod.clone());
-            } else {
-                outdated.asked.push(pod.clone());
-            }
+            let notes = pod.annotations();
+            let is_asked = notes.get(annotation::ROLL) != wanted.get(annotation::ROLL)
+                || differs_in_part(&json!(notes), &json!(wanted));
+            let outdated = if is_asked { &mut outdated.asked } else { &mut outdated.newer };
+            outdated.push(pod.clone());
         }
     }
     outdated
@@ -82,7 +100,8 @@ pub(super) fn decide(outdated: &Outdated, pods: &[Pod], automatic: bool, gate: i
         if let Some(short) = &outdated.short {
             return Restart::Later(format!("Pod/{name} is restarted when {short}"));
         }
-        if let Some(other) = pods.iter().find(|other| !is_ready(other) && !is_done(other)) {
+        let is_unready = |other: &&Pod| outdated.is_member(other) && !is_ready(other) && !is_done(other);
+        if let Some(other) = pods.iter().find(is_unready) {
             let trouble = trouble(other).map_or_else(String::new, |trouble| format!("; {trouble}"));
             return Restart::Later(format!("Pod/{name} is restarted when Pod/{} is ready{trouble}", other.name_any()));
         }
@@ -93,17 +112,23 @@ pub(super) fn decide(outdated: &Outdated, pods: &[Pod], automatic: bool, gate: i
     Restart::Now(Box::new((*pod).clone()))
 }
 
-/// Says what would be restarted if the user asked for it: pods, and Deployments that keep their template.
-pub(super) fn pending(outdated: &Outdated, held: &[String], rollout: Rollout) -> Option<Statement> {
-    let deployments = held.iter().map(|name| format!("Deployment/{name}"));
-    let pods: Vec<String> =
-        outdated.newer.iter().map(|pod| format!("Pod/{}", pod.name_any())).chain(deployments).collect();
-    (!pods.is_empty() && rollout == Rollout::WhenAsked).then(|| {
-        let message = format!(
-            "{} runs what an earlier version of the controller wrote; to restart, give the annotation {} a new value or set spec.rollout to Automatic",
-            pods.join(", "),
-            annotation::RESTART
-        );
-        Statement::holds(RESTART_PENDING, reason::NEWER_TEMPLATE, message)
-    })
+/// Reports what a rollout would change that nobody has permitted yet: workloads that keep their template, and pods that run an
+/// earlier one than their set has.
+pub(super) fn pending(outdated: &Outdated, holding: &Holding, rollout: Rollout) -> Option<Statement> {
+    let pods: Vec<String> = outdated.newer.iter().map(|pod| format!("Pod/{}", pod.name_any())).collect();
+    let workloads: Vec<String> = holding.workloads.iter().map(ToString::to_string).collect();
+    if rollout != Rollout::WhenAsked || (pods.is_empty() && workloads.is_empty()) {
+        return None;
+    }
+    let held =
+        format!("pod templates of an earlier controller version or setting are kept by {}", workloads.join(", "));
+    let behind = format!("{} outdated: the template has changed since, not by a change of the spec", pods.join(", "));
+    let pending = [(held, &workloads), (behind, &pods)].into_iter().filter(|(_, what)| !what.is_empty());
+    let pending: Vec<String> = pending.map(|(text, _)| text).collect();
+    let message = format!(
+        "{}; to roll them out, set spec.rollout to Automatic or give the annotation {} a new value",
+        pending.join("; "),
+        annotation::RESTART
+    );
+    Some(Statement::holds(RESTART_PENDING, reason::NEWER_TEMPLATE, message))
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    core::v1::{PersistentVolumeClaim, Pod},
+    core::v1::{PersistentVolumeClaim, Pod, Service},
 };
 use kube::ResourceExt;
 
@@ -31,6 +31,31 @@ pub(super) fn unsettled(manifests: &[Manifest], children: &Children) -> Option<S
             })
         },
     )
+}
+
+/// Names a Service that leads nowhere although the pods are ready: somebody has edited the labels of the pods, say. Clients find
+/// nobody, whatever the pods' own addresses answer.
+pub(super) fn unserved(manifests: &[Manifest], children: &Children) -> Option<String> {
+    let services = manifests
+        .iter()
+        .filter(|manifest| manifest.resource.kind == "Service" && matches!(manifest.making, Making::Applied));
+    let mut services = services.filter_map(|manifest| children.find::<Service>(manifest.name())).peekable();
+    services.peek()?;
+    let pods = children.all::<Pod>();
+    services.find_map(|service| {
+        let spec = service.spec.as_ref()?;
+        let selector = spec.selector.as_ref().filter(|selector| !selector.is_empty())?;
+        let selects = |pod: &Pod| selector.iter().all(|(key, value)| pod.labels().get(key) == Some(value));
+        let has_endpoint = spec.publish_not_ready_addresses == Some(true) || pods.iter().any(|pod| is_ready(pod) && selects(pod));
+        (!has_endpoint).then(|| {
+            let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!(
+                "Service/{} has no endpoints: no ready pod has the labels {}; restore the labels of the pods, or delete the pods",
+                service.name_any(),
+                labels.join(",")
+            )
+        })
+    })
 }
 
 /// What a set lacks: pods, or that its newest template has been taken up.

@@ -18,13 +18,17 @@ pub struct Difference {
 /// What the API server adds (defaults, status, fields of other managers) is no difference. What it rewrites is none either:
 /// quantities are compared by value, and empty maps and lists may be absent. In a list of objects every intended element
 /// must be contained in some live one, because merged lists keep the elements of others; a list of plain values must be
-/// the same.
+/// the same. What others have added to a list or map that the API treats as one value is seen by [`disowned`](super::disowned).
 pub fn difference(intent: &Value, live: &Value) -> Option<Difference> {
     let mut path = Vec::new();
-    compare(intent, live, &mut path).then(|| {
-        let pointer = path.iter().rev().fold(String::new(), |pointer, part| pointer + "/" + part);
-        Difference { pointer }
-    })
+    compare(intent, live, &mut path).then(|| Difference::at(&path))
+}
+
+impl Difference {
+    /// At the end of a path, innermost first.
+    pub(super) fn at(path: &[String]) -> Self {
+        Self { pointer: path.iter().rev().fold(String::new(), |pointer, part| pointer + "/" + part) }
+    }
 }
 
 /// Whether they differ; `path` then holds the way to the difference, innermost first.
@@ -60,7 +64,7 @@ fn compare(intent: &Value, live: &Value, path: &mut Vec<String>) -> bool {
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Object(map) => map.values().all(is_empty),

@@ -1,4 +1,4 @@
-//! Who owns which field: `managedFields`, with JSON pointers as the names of fields.
+//! Who owns which field: `managedFields`. All lists are treated as one value, and so are selectors.
 
 use std::collections::BTreeSet;
 
@@ -87,9 +87,8 @@ fn store(object: &mut Value, mut entries: Vec<Value>) {
 }
 
 fn entry(writer: Writer<'_>, operation: &str, pointers: &Pointers) -> Value {
-    let fields: Map<_, _> = pointers.iter().map(|pointer| (pointer.clone(), json!({}))).collect();
-    let mut entry =
-        json!({"manager": writer.manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields});
+    let mut entry = json!({"manager": writer.manager, "operation": operation, "fieldsType": "FieldsV1"});
+    write(&mut entry, pointers);
     if let Some(subresource) = writer.subresource {
         entry["subresource"] = json!(subresource);
     }
@@ -103,12 +102,43 @@ fn is_of(entry: &Value, writer: Writer<'_>, operation: &str) -> bool {
 }
 
 fn owned(entry: &Value) -> Pointers {
-    entry["fieldsV1"].as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default()
+    fn walk(fields: &Map<String, Value>, pointer: &str, found: &mut Pointers) {
+        for (key, below) in fields {
+            let key = key.trim_start_matches("f:").replace('~', "~0").replace('/', "~1");
+            let pointer = format!("{pointer}/{key}");
+            match below.as_object().filter(|below| !below.is_empty()) {
+                Some(below) => walk(below, &pointer, found),
+                None => drop(found.insert(pointer)),
+            }
+        }
+    }
+    let mut found = Pointers::new();
+    if let Some(fields) = entry["fieldsV1"].as_object() {
+        walk(fields, "", &mut found);
+    }
+    found
+}
+
+fn write(entry: &mut Value, pointers: &Pointers) {
+    entry["fieldsV1"] = json!({});
+    for pointer in pointers {
+        let parts = pointer.split('/').skip(1);
+        let field = parts.fold(&mut entry["fieldsV1"], |place, part| {
+            if !place.is_object() {
+                *place = json!({});
+            }
+            &mut place[format!("f:{}", part.replace("~1", "/").replace("~0", "~"))]
+        });
+        if field.is_null() {
+            *field = json!({});
+        }
+    }
 }
 
 fn disown(entry: &mut Value, pointer: &str) {
-    if let Some(fields) = entry["fieldsV1"].as_object_mut() {
-        fields.remove(pointer);
+    let mut pointers = owned(entry);
+    if pointers.remove(pointer) {
+        write(entry, &pointers);
     }
 }
 
@@ -117,7 +147,7 @@ fn leaves(object: &Value) -> Pointers {
     fn walk(value: &Value, pointer: &str, found: &mut Pointers) {
         match value {
             _ if UNOWNED.contains(&pointer) => {}
-            Value::Object(map) if !map.is_empty() => {
+            Value::Object(map) if !map.is_empty() && !pointer.ends_with("/selector") => {
                 for (key, value) in map {
                     walk(value, &format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")), found);
                 }

@@ -61,6 +61,10 @@ pub struct LampSpec {
     pub memory: Option<String>,
     /// Whether there is a Deployment of the same pods.
     pub deployed: bool,
+    /// Whether there is a Service for the pods.
+    pub served: bool,
+    /// A wish that has an annotation of its own.
+    pub part: Option<String>,
     /// The Service of another component that it refers to.
     pub beside: Option<String>,
     /// What becomes of the Secret.
@@ -183,6 +187,7 @@ impl Component for Lamps {
     fn children() -> Vec<Child> {
         vec![
             Child::kept::<ConfigMap>(),
+            Child::kept::<Service>(),
             Child::kept::<Secret>(),
             Child::kept::<StatefulSet>(),
             Child::kept::<Deployment>(),
@@ -236,8 +241,12 @@ impl Component for Lamps {
         if let Some(memory) = &spec.memory {
             container["resources"] = json!({"limits": {"memory": memory}});
         }
+        let mut notes = json!({annotation::ROLL: spec.roll});
+        if let Some(part) = &spec.part {
+            notes[format!("{}part", annotation::ROLL_PART)] = json!(part);
+        }
         let template = json!({
-            "metadata": {"labels": {"lamp": name}, "annotations": {annotation::ROLL: spec.roll}},
+            "metadata": {"labels": {"lamp": name}, "annotations": notes},
             "spec": {"containers": [container]},
         });
         let selector = json!({"matchLabels": {"lamp": name}});
@@ -254,7 +263,7 @@ impl Component for Lamps {
             Manifest::new(&secret)
                 .once(&[Draw::Letters("key"), Draw::Bytes("seed", |bytes| hex(bytes))])
                 .data(spec.deletion_policy),
-            Manifest::new(&config),
+            Manifest::new(&config).read_by([format!("StatefulSet/{name}")]),
             Manifest::new(&set).remade_on(&["/spec/serviceName"]),
         ];
         if spec.keyless {
@@ -266,6 +275,10 @@ impl Component for Lamps {
                 "spec": {"replicas": spec.replicas, "selector": selector, "template": template},
             }));
             manifests.push(Manifest::new(&deployment));
+        }
+        if spec.served {
+            let service: Service = from(json!({"metadata": {"name": name}, "spec": {"selector": {"lamp": name}}}));
+            manifests.push(Manifest::new(&service));
         }
         if spec.spare {
             let spare: ConfigMap = from(json!({"metadata": {"name": format!("{name}-spare")}, "data": {}}));

@@ -176,7 +176,7 @@ impl Stage {
             "metadata": {
                 "name": name,
                 "labels": {
-                    label::MANAGED_BY: label::STACK, label::COMPONENT: "lamps", label::INSTANCE: lamp,
+                    label::MANAGED_BY: label::STACK, label::COMPONENT: "lamps", label::INSTANCE: lamp, "lamp": lamp,
                     "controller-revision-hash": set["status"]["updateRevision"],
                 },
                 "annotations": {annotation::ROLL: roll},

@@ -143,7 +143,10 @@ async fn a_neighbour_that_comes_changes_or_goes_is_noticed_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_kind_of_neighbours_that_is_absent_is_picked_up_when_it_appears() {
     let api = FakeApi::new();
-    api.fail_next(Verb::List, "services", 404);
+    // Services are children of lamps, too.
+    for _ in 0..2 {
+        api.fail_next(Verb::List, "services", 404);
+    }
     let stage = Stage::with(api, Scope::Cluster);
     stage.make("x", json!({"beside": "y"})).await;
     until_beside(&stage, "no kind").await;

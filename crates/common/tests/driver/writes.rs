@@ -1,6 +1,9 @@
 //! What is applied, when, and what is not.
 
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::ConfigMap};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ConfigMap, Service},
+};
 use serde_json::json;
 use temporal_stack_common::api::{annotation, label};
 
@@ -65,6 +68,43 @@ async fn a_foreign_edit_of_ours_is_undone_and_theirs_is_left_alone() {
     time_passes(600).await;
     assert_eq!(stage.object("configmaps", "x")["data"]["theirs"], "2");
     assert_eq!(stage.api.writes().len(), before + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_addition_to_what_is_one_value_is_undone() {
+    let stage = Stage::new();
+    stage.make("x", json!({"replicas": 1, "served": true})).await;
+    time_passes(10).await;
+    stage.pod("x", 0).await;
+    stage.until_ready("x").await;
+    let intended = stage.object("services", "x")["spec"]["selector"].clone();
+    // Once while its fields are posted ones, and once when they are applied ones.
+    for _ in 0..2 {
+        let before = stage.api.writes().len();
+        stage.edit::<Service>("x", json!({"spec": {"selector": {"off": "1"}}})).await;
+        time_passes(600).await;
+        assert_eq!(stage.object("services", "x")["spec"]["selector"], intended);
+        assert!(stage.api.writes().len() > before);
+        let after = stage.api.writes().len();
+        stage.look_again("x").await;
+        assert_eq!(stage.api.writes().len(), after);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_another_manager_put_back_is_owned_again() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"colour": "red"})).await;
+    stage.api.hold_watches("configmaps");
+    stage.edit::<ConfigMap>("x", json!({"data": {"colour": "blue"}})).await;
+    stage.edit::<ConfigMap>("x", json!({"data": {"colour": "red"}})).await;
+    stage.api.release_watches();
+    time_passes(60).await;
+    let owners = stage.object("configmaps", "x")["metadata"]["managedFields"].to_string();
+    assert!(!owners.contains("somebody") || owners.contains(r#""manager":"lamps","operation":"Apply""#), "{owners}");
+    let before = stage.api.writes().len();
+    stage.look_again("x").await;
+    assert_eq!(stage.api.writes().len(), before);
 }
 
 #[tokio::test(start_paused = true)]
