@@ -47,7 +47,8 @@ fn embedded_cluster(
     let cookie = |number| names::cookie(object, number);
     let mut manifests = embedded.cookies.manifests(cookie, embedded.pods.iter().map(|pod| pod.cookie), policy);
     manifests.push(Manifest::new(&secret::administrator(object)).once(&[Draw::Letters(login::PASSWORD)]).data(policy));
-    manifests.push(Manifest::new(&config_map::config(object, embedded)));
+    let set = format!("StatefulSet/{}", names::set(object));
+    manifests.push(Manifest::new(&config_map::config(object, embedded)).read_by([set]));
     // Data, because they say which volumes belong together.
     let members =
         members(object, embedded).map(|members| Manifest::new(&config_map::members(object, &members)).data(policy));

@@ -71,12 +71,12 @@ pub(super) fn rabbitmq_conf(object: &MessageQueue, embedded: &Embedded) -> Strin
     if let Some(memory) = memory_limit(&embedded.provider.resources).and_then(|limit| bytes(&limit.0)) {
         set("total_memory_available_override_value", &memory.to_string());
     }
-    let usual = [
-        ("vm_memory_high_watermark.", "vm_memory_high_watermark.absolute", limits.map(|limits| limits.watermark)),
-        ("disk_free_limit.", "disk_free_limit.absolute", limits.map(|limits| limits.disk_free)),
-    ];
-    for (prefix, key, value) in usual {
-        if let Some(value) = value.filter(|_| !additional::sets(mine, prefix)) {
+    let watermark =
+        limits.map(|limits| limits.watermark).filter(|_| !additional::sets(mine, "vm_memory_high_watermark."));
+    let usual =
+        [("vm_memory_high_watermark.absolute", watermark), ("disk_free_limit.absolute", disk_free_limit(embedded))];
+    for (key, value) in usual {
+        if let Some(value) = value {
             set(key, &value.to_string());
         }
     }
@@ -84,6 +84,12 @@ pub(super) fn rabbitmq_conf(object: &MessageQueue, embedded: &Embedded) -> Strin
         let _ = writeln!(conf, "\n# spec.provider.rabbitmq.additionalConfig\n{}", mine.trim_end());
     }
     conf
+}
+
+/// How much must be free on the volume, in bytes, unless the user says it.
+pub(super) fn disk_free_limit(embedded: &Embedded) -> Option<u64> {
+    let is_users = additional::sets(&embedded.provider.additional_config, "disk_free_limit.");
+    limits(embedded).map(|limits| limits.disk_free).filter(|_| !is_users)
 }
 
 #[derive(Clone, Copy)]

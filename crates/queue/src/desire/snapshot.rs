@@ -2,12 +2,12 @@
 
 use serde_json::json;
 use temporal_stack_common::{
-    api::MessageQueue,
+    api::{MessageQueue, annotation},
     manifest::{Making, Manifest},
     testkit::bill,
 };
 
-use super::desire;
+use super::{desire, stateful_set};
 use crate::{
     Defaults,
     amqp::Access,
@@ -80,6 +80,25 @@ fn the_members_are_kept_while_nobody_can_be_asked() {
     };
     assert_eq!(members(&asked), members(&silent));
     assert_eq!(members(&of(&object, fixture::unmade(&object))), None);
+}
+
+#[test]
+fn a_larger_volume_rolls_the_brokers_by_its_free_limit() {
+    let noted = |size: &str, config: &str| {
+        let rabbitmq = json!({"storage": {"size": size}, "additionalConfig": config});
+        let object = fixture::object(&json!({"provider": {"rabbitmq": rabbitmq}}));
+        let manifests = of(&object, fixture::well(&object, 1));
+        let set = manifests.iter().find(|manifest| manifest.resource.kind == "StatefulSet").unwrap();
+        let notes = set.object["spec"]["template"]["metadata"]["annotations"].clone();
+        (notes[stateful_set::DISK_FREE_LIMIT].clone(), notes[annotation::ROLL].clone())
+    };
+    let (small, roll) = noted("1Gi", "");
+    let (large, same_roll) = noted("2Gi", "");
+    assert!(small.is_string() && small != large);
+    assert!(stateful_set::DISK_FREE_LIMIT.starts_with(annotation::ROLL_PART));
+    // An upgrade from a version that did not note it must not restart brokers.
+    assert_eq!(roll, same_roll);
+    assert!(noted("2Gi", "disk_free_limit.absolute = 1GB").0.is_null());
 }
 
 #[test]

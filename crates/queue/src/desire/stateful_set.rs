@@ -22,7 +22,7 @@ use temporal_stack_common::{
     workload::{self, DATA, Set, Usual, container_security, env, exec, mount, of_pod, read_only, resources, scratch},
 };
 
-use super::config_map::rabbitmq_conf;
+use super::config_map::{disk_free_limit, rabbitmq_conf};
 use crate::{
     Defaults, Queue,
     names::{self, AMQP, CLUSTERING, EPMD, MANAGEMENT, METRICS},
@@ -39,6 +39,8 @@ const HOME: &str = "/var/lib/rabbitmq";
 pub(super) const PREPARE: &str = include_str!("prepare.sh");
 /// How a node takes its leave: of its clients, or of the cluster.
 const LEAVE: &str = include_str!("leave.sh");
+/// Annotation of the template: the free space below which a node takes no messages, in bytes.
+pub(super) const DISK_FREE_LIMIT: &str = "roll.temporal-stack.dev/disk-free-limit";
 /// How long a node may take to leave, in seconds: the script is bounded by less.
 const GRACE: i64 = 150;
 
@@ -80,6 +82,9 @@ fn template(object: &MessageQueue, embedded: &Embedded, defaults: &Defaults) -> 
     let wanted = json!([provider.image, provider.resources, additional, embedded.restart]);
     let mut annotations = mesh();
     annotations.insert(annotation::CONFIG.to_owned(), hash(&Value::String(rabbitmq_conf(object, embedded))));
+    // It follows from the size of the volume, which is the user's wish, too.
+    let disk_free_limit = disk_free_limit(embedded).map(|bytes| (DISK_FREE_LIMIT.to_owned(), bytes.to_string()));
+    annotations.extend(disk_free_limit);
     annotations.insert(shared::NUMBER.to_owned(), embedded.cookies.number().to_string());
     PodTemplateSpec {
         metadata: Some(workload::template_meta(selector(object), annotations, &wanted, embedded.restart.as_ref())),
