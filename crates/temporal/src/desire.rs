@@ -90,8 +90,15 @@ fn environments(object: &Temporal, observed: &Observed) -> Vec<Manifest> {
     let clients = (names::environment(object), environment::of_clients(object, observed));
     let krab = (names::krab_environment(object), environment::of_krab(observed));
     let is_there = |name: &String| observed.secrets.contains(name);
+    let readers = |name: &String| {
+        let roles = WORKERS.into_iter().chain([Role::Api]).filter(|_| *name == names::environment(object));
+        roles.map(|role| format!("Deployment/{}", names::child(object, role.name()))).collect::<Vec<_>>()
+    };
     let manifest = |(name, variables): (String, Option<_>)| match variables {
-        Some(variables) => Some(Manifest::new(&secret::environment(name, variables))),
+        Some(variables) => {
+            let readers = readers(&name);
+            Some(Manifest::new(&secret::environment(name, variables)).read_by(readers))
+        }
         None => is_there(&name).then(|| kept::<Secret>(&name)),
     };
     [clients, krab].into_iter().filter_map(manifest).collect()
