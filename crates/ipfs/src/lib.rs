@@ -5,7 +5,7 @@
 //!   ipfs-cluster-config ─┤                                                      NetworkPolicy, Secret binding
 //!                        └─ provider external ─▶ the user's Secret ──────────────────────────▶ Secret binding
 //!
-//!   Ready = every peer sees every other, and a CID added through one was pinned and read back from another.
+//!   Ready = every peer sees every other, and a CID added through the Service was pinned and read back.
 //! ```
 //!
 //! # Peers

@@ -4,7 +4,7 @@ mod peers;
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
-    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
 };
 use kube::ResourceExt;
 use temporal_stack_common::{
@@ -82,6 +82,8 @@ pub(crate) struct Embedded {
     pub(crate) replicas: Option<i32>,
     /// How many peers the Secret lists that tells them of each other.
     pub(crate) listed: i32,
+    /// The address of the Service for clients.
+    pub(crate) service: Option<String>,
     /// The volume claims that are there.
     pub(crate) claims: Vec<Claim>,
     /// The pods that are there, by ordinal.
@@ -282,6 +284,7 @@ pub(crate) async fn observe(
         restart: workload::restart_asked(object, world.children, &names::set(object)),
         replicas,
         listed,
+        service: world.children.find::<Service>(&names::set(object)).as_ref().and_then(workload::service_ip),
         claims,
         peers,
         pods,

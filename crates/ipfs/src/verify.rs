@@ -1,4 +1,4 @@
-//! Using the cluster as its users do: something is added through one peer, pinned, and read back from another.
+//! Using the cluster as its users do: something is added and pinned through the Service, and read back from a peer.
 
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 
@@ -71,7 +71,7 @@ pub(crate) async fn verify(object: &IpfsCluster, observed: &Observed, client: &r
     };
     let pair = match pair {
         Ok(Some(pair)) => pair,
-        Ok(None) => return failed("no peer answers".to_owned()),
+        Ok(None) => return failed("no peer is ready, or the Service for clients has no address".to_owned()),
         Err(failure) => return failed(chain(&failure)),
     };
     let used = add_pin_and_read(object, &pair).await;
@@ -91,18 +91,16 @@ pub(crate) async fn verify(object: &IpfsCluster, observed: &Observed, client: &r
 fn of_peers(embedded: &Embedded, client: &reqwest::Client) -> Result<Option<Pair>, Failure> {
     let ready =
         || embedded.pods.iter().filter(|pod| pod.ready && pod.serves).filter_map(|pod| Some((pod, pod.ip.as_ref()?)));
-    let (Some((one, ip)), Some((other, other_ip))) = (ready().next(), ready().next_back()) else { return Ok(None) };
-    let how = if one.ordinal == other.ordinal {
-        "was added, pinned, and read back".to_owned()
+    // Applications know the Service that the binding names, not the addresses of pods.
+    let (Some(service), Some((other, other_ip))) = (&embedded.service, ready().next_back()) else { return Ok(None) };
+    let how = if ready().count() == 1 {
+        "was added and pinned through the Service, and read back".to_owned()
     } else {
-        format!(
-            "was added through peer {}, pinned where it should be, and read back from peer {}",
-            one.ordinal, other.ordinal
-        )
+        format!("was added through the Service, pinned where it should be, and read back from peer {}", other.ordinal)
     };
     Ok(Some(Pair {
-        first: Kubo::new(ip, RPC)?,
-        cluster: Cluster::new(client, ip, REST),
+        first: Kubo::new(service, RPC)?,
+        cluster: Cluster::new(client, service, REST),
         second: Kubo::new(other_ip, RPC)?,
         all: ready().map(|(_, ip)| Kubo::new(ip, RPC)).collect::<Result<_, _>>()?,
         how,
