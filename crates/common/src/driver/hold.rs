@@ -40,7 +40,7 @@ pub(super) struct Held {
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.reference, self.change)
+        write!(f, "{} keeps an earlier pod template ({})", self.reference, self.change)
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn hold(
         let reference = manifest.reference();
         let live = children.get(&manifest.resource.kind, manifest.name()).map(|live| live.value());
         let before = match &live {
-            Some(live) => Some(applied_last(live, component)),
+            Some(live) => Some(applied_last(live, &manifest.resource.api_version, component)),
             None => templates.get(&reference).cloned(),
         };
         let wanted = &manifest.object["spec"]["template"];
@@ -110,21 +110,37 @@ fn is_applied(manifest: &Manifest, kinds: &[&str]) -> bool {
 }
 
 /// The template that was applied last. The note counts while it is ours; a workload of an earlier version has none.
-fn applied_last(live: &Value, component: &str) -> Value {
+fn applied_last(live: &Value, api_version: &str, component: &str) -> Value {
     let note = live["metadata"]["annotations"][APPLIED].as_str();
     let is_ours = |note: &&str| {
-        let noted = json!({"apiVersion": live["apiVersion"], "metadata": {"annotations": {APPLIED: note}}});
+        let noted = json!({"apiVersion": api_version, "metadata": {"annotations": {APPLIED: note}}});
         disowned(&noted, component, live).is_none()
     };
     let noted = note.filter(is_ours).and_then(|note| serde_json::from_str(note).ok());
-    noted.unwrap_or_else(|| live["spec"]["template"].clone())
+    noted.unwrap_or_else(|| {
+        let mut template = live["spec"]["template"].clone();
+        // The server writes a null for the time at which a template was made; as an intent it would be a wish.
+        prune_nulls(&mut template);
+        template
+    })
+}
+
+fn prune_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(prune_nulls);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(prune_nulls),
+        _ => {}
+    }
 }
 
 /// What differs between two templates, if anything does: the images, or else the first field that does.
 fn change(before: &Value, wanted: &Value) -> Option<String> {
     let place = difference(wanted, before).or_else(|| difference(before, wanted).filter(|_| !is_completed(before)))?;
     let image = image_change(before, wanted);
-    Some(image.unwrap_or_else(|| format!("change in {}", place.pointer.trim_start_matches('/').replace('/', "."))))
+    Some(image.unwrap_or_else(|| format!("{} differs", place.pointer.trim_start_matches('/').replace('/', "."))))
 }
 
 /// Whether the API server has added its defaults, so that what is in it beyond a template says nothing.

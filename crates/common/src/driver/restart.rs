@@ -115,19 +115,14 @@ pub(super) fn decide(outdated: &Outdated, pods: &[Pod], automatic: bool, gate: i
 /// Reports what a rollout would change that nobody has permitted yet: workloads that keep their template, and pods that run an
 /// earlier one than their set has.
 pub(super) fn pending(outdated: &Outdated, holding: &Holding, rollout: Rollout) -> Option<Statement> {
-    let pods: Vec<String> = outdated.newer.iter().map(|pod| format!("Pod/{}", pod.name_any())).collect();
-    let workloads: Vec<String> = holding.workloads.iter().map(ToString::to_string).collect();
-    if rollout != Rollout::WhenAsked || (pods.is_empty() && workloads.is_empty()) {
+    let pods = outdated.newer.iter().map(|pod| format!("Pod/{} runs an earlier pod template", pod.name_any()));
+    let pending: Vec<String> = holding.workloads.iter().map(ToString::to_string).chain(pods).collect();
+    if rollout != Rollout::WhenAsked || pending.is_empty() {
         return None;
     }
-    let held =
-        format!("pod templates of an earlier controller version or setting are kept by {}", workloads.join(", "));
-    let behind = format!("{} outdated: the template has changed since, not by a change of the spec", pods.join(", "));
-    let pending = [(held, &workloads), (behind, &pods)].into_iter().filter(|(_, what)| !what.is_empty());
-    let pending: Vec<String> = pending.map(|(text, _)| text).collect();
     let message = format!(
-        "{}; to roll them out, set spec.rollout to Automatic or give the annotation {} a new value",
-        pending.join("; "),
+        "{}; set spec.rollout to Automatic, or give the annotation {} a new value, to roll out the current one",
+        pending.join(", "),
         annotation::RESTART
     );
     Some(Statement::holds(RESTART_PENDING, reason::NEWER_TEMPLATE, message))

@@ -252,6 +252,13 @@ async fn a_template_waits_across_a_new_leader() {
     time_passes(60).await;
     assert_eq!(stage.api.writes()[before..], [] as [&str; 0]);
     assert_eq!(container(&stage, "statefulsets").get("resources"), None);
+    // What somebody edited while nobody led is undone, too.
+    let (stage, _) = Stage::standby(stage.end().await);
+    let edit = json!({"spec": {"template": {"spec": {"containers": [{"name": "lamp", "image": "theirs"}]}}}});
+    stage.edit::<StatefulSet>("x", edit).await;
+    let stage = Stage::with(stage.end().await, temporal_stack_common::process::Scope::Cluster);
+    time_passes(60).await;
+    assert_eq!(container(&stage, "statefulsets"), json!({"name": "lamp", "image": "lamp"}));
 }
 
 #[tokio::test(start_paused = true)]
