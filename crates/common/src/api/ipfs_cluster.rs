@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, Status, Storage};
 
 /// Peers of IPFS Cluster with a Kubo each, which keep pins together. It is Ready when a CID that the controller added through
-/// one peer was pinned where it should be and read back from another.
+/// the Service was pinned where it should be and read back from a peer.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "temporal-stack.dev",
@@ -28,7 +28,7 @@ use super::{BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Reso
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
-    doc = "Peers of IPFS Cluster with a Kubo each, which keep pins together. It is Ready when a CID that the controller added through one peer was pinned where it should be and read back from another.",
+    doc = "Peers of IPFS Cluster with a Kubo each, which keep pins together. It is Ready when a CID that the controller added through the Service was pinned where it should be and read back from a peer.",
     validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),

@@ -102,6 +102,15 @@ fn a_larger_volume_rolls_the_brokers_by_its_free_limit() {
 }
 
 #[test]
+fn the_configuration_waits_with_the_template_of_the_brokers() {
+    let object = fixture::of_size(1);
+    let manifests = of(&object, fixture::well(&object, 1));
+    let config = manifests.iter().find(|manifest| manifest.name().ends_with("-config")).unwrap();
+    let workloads: Vec<String> = manifests.iter().map(Manifest::reference).collect();
+    assert!(!config.read_by.is_empty() && config.read_by.iter().all(|reader| workloads.contains(reader)));
+}
+
+#[test]
 fn another_cookie_waits_until_no_pod_has_the_one_before() {
     let object = fixture::of_size(1);
     let mut embedded = fixture::well(&object, 1);

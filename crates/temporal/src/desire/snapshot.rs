@@ -1,12 +1,15 @@
 //! Every fixture, and all that is made of it.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
-use temporal_stack_common::{api::Temporal, testkit::bill};
+use temporal_stack_common::{api::Temporal, manifest::Manifest, testkit::bill};
 
 use super::desire;
 use crate::{
     certificate::Made,
     fixture::{self, defaults, unmade, well, whole},
+    names,
     observe::{Admin, Observed, Tls},
     tables::Found,
 };
@@ -19,6 +22,17 @@ fn snapshot(object: &Temporal, observed: &Observed) -> String {
 fn what_the_defaults_make() {
     let object = whole();
     insta::assert_snapshot!(snapshot(&object, &well(&object)));
+}
+
+#[test]
+fn the_environment_waits_with_all_that_read_it() {
+    let object = whole();
+    let manifests = desire(&object, &well(&object), &defaults());
+    let deployments = manifests.iter().filter(|manifest| manifest.resource.kind == "Deployment");
+    let deployments: BTreeSet<String> = deployments.map(Manifest::reference).collect();
+    let name = names::environment(&object);
+    let environment = manifests.iter().find(|manifest| manifest.name() == name).unwrap();
+    assert_eq!(environment.read_by.iter().cloned().collect::<BTreeSet<_>>(), deployments);
 }
 
 #[test]
