@@ -66,6 +66,13 @@ impl Identity {
         self.images
     }
 
+    /// The same with other images.
+    #[must_use]
+    pub fn with_images(mut self, images: &'static [(&'static str, &'static str)]) -> Self {
+        self.images = images;
+        self
+    }
+
     /// The kubeconfig.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
-use e2e::{Subject, database::child::SERVER, subject::external, until, until_gone};
+use anyhow::{Context as _, Result, ensure};
+use e2e::{One, Subject, database::child::SERVER, subject::external, until, until_gone};
 use k8s_openapi::{
     ByteString,
     api::{
@@ -13,11 +13,14 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Resource, ResourceExt as _,
-    api::{Patch, PatchParams},
+    api::{DynamicObject, Patch, PatchParams},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use temporal_stack_common::api::PostgresDatabase;
+use temporal_stack_common::{
+    api::{IpfsCluster, MessageQueue, PostgresDatabase},
+    component::Component as _,
+};
 
 use crate::{
     step::{complete, made, quiet, server_of, theirs},
@@ -28,6 +31,7 @@ for_each_kind!(
     what_another_provider_does_not_need_goes_and_data_stay,
     a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left,
     a_foreign_edit_of_the_binding_is_undone,
+    an_addition_to_a_value_that_is_one_is_undone,
 );
 
 /// Edits an object as `kubectl edit` does: somebody else's field manager, no force.
@@ -143,6 +147,77 @@ async fn a_foreign_edit_of_a_services_port_is_undone() {
             ports.is_some_and(|ports| ports.iter().any(|port| port.port == 5432))
         })
         .await?;
+        quiet(space, controller).await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// What somebody else may add to an object: a pointer to a list or map that the API treats as one value, and what is added to it.
+pub(crate) type Addition = (&'static str, &'static str, &'static str, Value);
+
+/// Adds to an object, as `kubectl edit` does, and waits until that is undone.
+pub(crate) async fn is_undone<K: Subject>(space: &One<'_, K>, addition: &Addition) -> Result<()> {
+    let (kind, name, pointer, added) = addition;
+    let kinds: Vec<_> = K::Component::children().into_iter().map(|child| child.resource).collect();
+    let resource = kinds.iter().find(|resource| resource.kind == *kind).context("no child of that kind")?;
+    let api: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, resource);
+    let mut edit = api.get(name).await?.data;
+    let value = edit.pointer_mut(pointer).with_context(|| format!("{name} has no {pointer}"))?;
+    let intended = value.clone();
+    match value {
+        Value::Array(list) => list.push(added.clone()),
+        Value::Object(map) => map.extend(added.as_object().cloned().unwrap_or_default()),
+        other => anyhow::bail!("{other} takes no additions"),
+    }
+    let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+    let edited = api.patch(name, &params, &Patch::Merge(json!({"spec": edit["spec"]}))).await?;
+    ensure!(edited.data.pointer(pointer) != Some(&intended), "{name}: the server took nothing at {pointer}");
+    until(&api, name, &format!("what was added at {pointer} off"), |object| {
+        object.data.pointer(pointer) == Some(&intended)
+    })
+    .await?;
+    Ok(())
+}
+
+async fn an_addition_to_a_value_that_is_one_is_undone<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
+        made(space, controller).await?;
+        let set: &'static str = K::set().leak();
+        let containers = "/spec/template/spec/containers/0";
+        let mut additions: Vec<Addition> = vec![
+            ("Service", set, "/spec/selector", json!({"off": "1"})),
+            ("Service", K::child("pods").leak(), "/spec/selector", json!({"off": "1"})),
+            ("StatefulSet", set, format!("{containers}/command").leak(), json!("--theirs")),
+            ("StatefulSet", set, format!("{containers}/securityContext/capabilities/drop").leak(), json!("KILL")),
+        ];
+        if K::kind(&()) == IpfsCluster::kind(&()) {
+            let everybody = json!({"ipBlock": {"cidr": "0.0.0.0/0"}});
+            additions.extend([
+                ("NetworkPolicy", set, "/spec/ingress", json!({})),
+                ("NetworkPolicy", set, "/spec/ingress/0/from", everybody),
+                ("NetworkPolicy", set, "/spec/podSelector/matchLabels", json!({"off": "1"})),
+                ("NetworkPolicy", set, "/spec/policyTypes", json!("Egress")),
+            ]);
+        }
+        // Twice: the fields are posted ones at first, and applied ones then.
+        for addition in additions.iter().chain(&additions) {
+            is_undone(space, addition).await?;
+        }
+        quiet(space, controller).await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_addition_to_the_selector_of_a_budget_is_undone() {
+    with_controller::<MessageQueue>(async |space, controller| {
+        made(space, controller).await?;
+        space.patch_provider(&json!({"replicas": 3})).await?;
+        complete(space, controller).await?;
+        let set: &'static str = MessageQueue::set().leak();
+        is_undone(space, &("PodDisruptionBudget", set, "/spec/selector/matchLabels", json!({"off": "1"}))).await?;
         quiet(space, controller).await?;
         Ok(())
     })

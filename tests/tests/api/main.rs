@@ -32,6 +32,7 @@ mod configuration;
 mod crash;
 mod drift;
 mod example;
+mod held;
 mod ipfs;
 mod lease;
 mod memory;

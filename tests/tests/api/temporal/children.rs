@@ -23,7 +23,10 @@ use temporal_stack_common::{
 };
 
 use super::{Subjects, complete, content, made, say, siblings, spec, waits_for_the_broker, with_controller, with_tls};
-use crate::step::{look, quiet};
+use crate::{
+    drift::{Addition, is_undone},
+    step::{look, quiet},
+};
 
 const API: &str = "temporal-temporal-api";
 const KRAB: &str = "temporal-temporal-krab";
@@ -58,6 +61,25 @@ async fn a_pass_over_an_unchanged_object_makes_no_request_whatever_its_neighbour
         let after = counted(&controller.requests()?);
         println!("requests until Temporal waits for products alone:\n{before}");
         ensure!(after == before, "passes over an unchanged object made requests; before:\n{before}after:\n{after}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_addition_to_rules_or_selectors_is_undone() {
+    with_controller(async |space, controller| {
+        made(space, controller, &json!({"ingress": {"host": "temporal.example.com"}})).await?;
+        let additions: [Addition; 4] = [
+            ("NetworkPolicy", KRAB, "/spec/ingress", json!({})),
+            ("NetworkPolicy", KRAB, "/spec/ingress/0/from", json!({"namespaceSelector": {}})),
+            ("Ingress", API, "/spec/rules", json!({"host": "theirs.example.com"})),
+            ("Service", API, "/spec/selector", json!({"off": "1"})),
+        ];
+        for addition in &additions {
+            is_undone(space, addition).await?;
+        }
+        quiet(space, controller).await?;
         Ok(())
     })
     .await;
