@@ -231,7 +231,7 @@ mod tests {
         ]);
         let labels = json!({label::COMPONENT: "m"});
         let object = json!({"metadata": {"name": "a", "labels": labels, "managedFields": managers}});
-        let kept = Arrived::new(object).unwrap().pack("".into()).value()["metadata"][MANAGED].clone();
+        let kept = Arrived::new(object).unwrap().pack("".into(), "Secret").value()["metadata"][MANAGED].clone();
         let is_kept =
             kept.as_array().is_some_and(|kept| kept.len() == 1 && kept[0]["fieldsV1"] == json!({"f:data": {}}));
         assert!(is_kept, "{kept}");
