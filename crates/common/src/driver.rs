@@ -33,6 +33,7 @@
 //! All children carry the three labels that the driver stamps, and pods get them through their template. Somebody who takes
 //! the labels off a child hides it; it is then found again by name, and has them back if it is ours.
 
+mod basis;
 mod error;
 mod events;
 mod hold;

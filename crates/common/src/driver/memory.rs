@@ -10,6 +10,7 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::{
+    basis::Basis,
     events::Recorded,
     hold::Templates,
     plan::{Answers, Taken},
@@ -91,11 +92,13 @@ impl std::fmt::Display for Stage {
     }
 }
 
-/// A verdict, when it was reached, and a fingerprint of what it was about.
+/// A verdict, when it was reached, and what it was about.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
     pub(super) at: Instant,
-    pub(super) about: String,
+    pub(super) about: Basis,
+    /// Whether the component was only looked at, because the object was paused.
+    pub(super) is_inspection: bool,
     pub(super) verdict: Verdict,
 }
 

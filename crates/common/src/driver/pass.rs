@@ -8,10 +8,10 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{Client, Resource, ResourceExt, api::ApiResource, core::object::HasStatus};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
+    basis::Basis,
     error::Error,
     events::Happening,
     hold::hold,
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     api::{Rollout, Status, annotation},
-    cache::{Cache, Children, Instance, REPLICA_SET},
+    cache::{Cache, Children, Instance},
     component::{Child, Component, Facts, Progress, Verdict},
     condition::{self, reason},
     manifest::{Making, Manifest, hash},
@@ -215,9 +215,10 @@ impl<C: Component> Pass<'_, C> {
             return Ok(next.or_after(sooner));
         }
         let outcome = match self.verdict(&observed).await {
-            Verdict::Verified(message) => Outcome::Ready(message),
-            Verdict::Failed { reason, message } => Outcome::Reconciling(reason, message),
-            Verdict::Stalled { reason, message } => Outcome::Stalled(reason, message),
+            Some(Verdict::Verified(message)) => Outcome::Ready(message),
+            Some(Verdict::Failed { reason, message }) => Outcome::Reconciling(reason, message),
+            Some(Verdict::Stalled { reason, message }) => Outcome::Stalled(reason, message),
+            None => paused("the verification is", None),
         };
         let is_stalled = matches!(outcome, Outcome::Stalled(..));
         let next = self.end(outcome, facts).await?;
@@ -398,22 +399,32 @@ impl<C: Component> Pass<'_, C> {
         Ok(Some(Outcome::Reconciling(reason::APPLYING, format!("Pod/{name} is restarting"))))
     }
 
-    /// The newest verdict if it is about this very state and fresh, else a new one.
-    async fn verdict(&self, observed: &C::Observed) -> Verdict {
-        let about = fingerprint(self.object, &self.children);
+    /// The newest verdict if it is about this very state and fresh, else a new one. While the object is paused, nothing is written to
+    /// the product: it is inspected, and where that says nothing, a verdict about this very state stands. `None`: there is none.
+    async fn verdict(&self, observed: &C::Observed) -> Option<Verdict> {
+        let is_inspection = is_paused(self.object);
         let known = self.memory.with(|state| state.verdict.clone());
-        if let Some(known) = known
-            && known.about == about
+        let about = Basis::new(self.object, &self.children, known.as_ref().map(|known| &known.about));
+        let known = known.filter(|known| known.about.is_as(&about) && matches!(known.verdict, Verdict::Verified(_)));
+        if let Some(known) = &known
             && known.at.elapsed() < VERIFY_EVERY
-            && matches!(known.verdict, Verdict::Verified(_))
+            && known.is_inspection == is_inspection
         {
-            return known.verdict;
+            return Some(known.verdict.clone());
         }
         self.memory.enter(Stage::Verify);
-        let verdict = self.with.component.verify(self.object, observed).await;
-        let judged = Judged { at: Instant::now(), about, verdict: verdict.clone() };
+        let component = &self.with.component;
+        let verdict = if is_inspection {
+            match component.inspect(self.object, observed).await {
+                Some(verdict) => verdict,
+                None => return known.map(|known| known.verdict),
+            }
+        } else {
+            component.verify(self.object, observed).await
+        };
+        let judged = Judged { at: Instant::now(), about, is_inspection, verdict: verdict.clone() };
         self.memory.with(|state| state.verdict = Some(judged));
-        verdict
+        Some(verdict)
     }
 
     /// Records what was done to a child.
@@ -482,16 +493,4 @@ fn stalled_by(taken: &Taken) -> Outcome {
             taken.reference
         ),
     )
-}
-
-/// What a verdict is about: the object's intent, and every child as it is now.
-fn fingerprint(object: &impl ResourceExt, children: &Children) -> String {
-    let parts = children
-        .iter()
-        // It changes with its pods, which are children themselves.
-        .filter(|(kind, ..)| *kind != REPLICA_SET)
-        .map(|(kind, name, live)| format!("{kind}/{name}@{}", live.version()))
-        .chain([format!("{:?}", object.meta().generation)])
-        .collect::<Vec<_>>();
-    hash(&Value::from(parts))
 }
