@@ -16,10 +16,10 @@ use lapin::{
     uri::AMQPUri,
 };
 use serde_json::Value;
-use temporal_stack_common::{api::MessageQueue, binding::text, http};
+use temporal_stack_common::{api::MessageQueue, binding::text};
 use tokio::time::{interval, timeout};
 
-use crate::{Binding, HANG, One, Subject as _, subject::NAME, until};
+use crate::{Binding, HANG, One, Subject as _, http, subject::NAME, until};
 
 /// The queues that Temporal's processes declare when they start: durable, and without arguments.
 pub const TEMPORAL: [&str; 9] = [

@@ -14,6 +14,7 @@
 //! metrics and its log. Times are printed, not asserted; [`HANG`] only keeps a test from waiting for ever.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "only tests use this library, and a test fails by a panic")]
+#![allow(clippy::disallowed_methods, reason = "tests trust what they ask, and see more of it than a controller would")]
 
 pub mod application;
 mod binding;
@@ -24,6 +25,7 @@ pub mod database;
 mod dump;
 pub mod existing;
 pub mod host;
+mod http;
 pub mod installed;
 pub mod peers;
 pub mod pinset;

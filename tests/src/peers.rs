@@ -15,10 +15,10 @@ use k8s_openapi::{
 use reqwest::{Method, RequestBuilder, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use temporal_stack_common::{api::IpfsCluster, http};
+use temporal_stack_common::api::IpfsCluster;
 use tokio::time::{interval, timeout};
 
-use crate::{HANG, One, Subject as _};
+use crate::{HANG, One, Subject as _, http};
 
 /// Kubo's RPC.
 const RPC: u16 = 5001;

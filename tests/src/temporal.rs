@@ -13,14 +13,14 @@ use reqwest::{
     redirect::Policy,
 };
 use serde_json::{Value, json};
-use temporal_stack_common::{api::Temporal, binding::text, http};
+use temporal_stack_common::{api::Temporal, binding::text};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
 };
 
-use crate::{One, Subject as _};
+use crate::{One, Subject as _, http};
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -15,6 +15,8 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
+use crate::failure::bounded;
+
 /// The component does what it is for.
 pub const READY: &str = "Ready";
 /// The controller is at work on the current generation, or waits for something that is expected to come.
@@ -29,6 +31,9 @@ pub const RESTART_PENDING: &str = "RestartPending";
 pub const VOLUMES_KEPT: &str = "VolumesKept";
 /// The user has paused the object.
 pub const PAUSED: &str = "Paused";
+
+/// How many characters a message may have: some of it may be from elsewhere, and the API server takes none of more than 32,768 bytes.
+const LONGEST: usize = 4096;
 
 /// Why a condition has its status: one word in `CamelCase`, part of the API.
 ///
@@ -121,6 +126,8 @@ pub mod reason {
 pub struct Statement {
     kind: &'static str,
     holds: bool,
+    /// Whether there is evidence for it.
+    is_known: bool,
     reason: Reason,
     message: String,
 }
@@ -128,12 +135,17 @@ pub struct Statement {
 impl Statement {
     /// States that `kind` is `True`.
     pub fn holds(kind: &'static str, reason: Reason, message: impl Into<String>) -> Self {
-        Self { kind, holds: true, reason, message: message.into() }
+        Self { kind, holds: true, is_known: true, reason, message: message.into() }
     }
 
     /// States that `kind` is `False`.
     pub fn fails(kind: &'static str, reason: Reason, message: impl Into<String>) -> Self {
-        Self { kind, holds: false, reason, message: message.into() }
+        Self { kind, holds: false, is_known: true, reason, message: message.into() }
+    }
+
+    /// States that it is not known whether `kind` is `True`: there is no evidence, or it is too old.
+    pub fn unknown(kind: &'static str, reason: Reason, message: impl Into<String>) -> Self {
+        Self { kind, holds: false, is_known: false, reason, message: message.into() }
     }
 
     /// The type of the condition.
@@ -152,7 +164,11 @@ pub fn dated(
     statements
         .into_iter()
         .map(|statement| {
-            let status = if statement.holds { "True" } else { "False" };
+            let status = match (statement.is_known, statement.holds) {
+                (false, _) => "Unknown",
+                (true, true) => "True",
+                (true, false) => "False",
+            };
             let since = before
                 .iter()
                 .find(|old| old.type_ == statement.kind && old.status == status)
@@ -161,7 +177,7 @@ pub fn dated(
                 type_: statement.kind.to_owned(),
                 status: status.to_owned(),
                 reason: statement.reason.as_str().to_owned(),
-                message: statement.message,
+                message: bounded(&statement.message, LONGEST),
                 observed_generation: generation,
                 last_transition_time: since,
             }
@@ -200,6 +216,14 @@ mod tests {
         let first = dated(vec![Statement::fails(READY, reason::APPLYING, "a")], &[], Some(1), at(1));
         let second = dated(vec![Statement::holds(READY, reason::VERIFIED, "b")], &first, Some(1), at(2));
         assert_eq!(second[0].last_transition_time, Time(at(2)));
+    }
+
+    #[test]
+    fn a_message_is_printable_and_bounded_whatever_it_repeats() {
+        let message = format!("a\n\u{1b}[2J{}", "ü".repeat(40_000));
+        let said = dated(vec![Statement::unknown("Known", reason::APPLYING, message)], &[], None, at(1));
+        assert_eq!(said[0].status, "Unknown");
+        assert!(said[0].message.starts_with("a  [2Jü") && said[0].message.len() < 32_768);
     }
 
     #[test]

@@ -13,8 +13,11 @@
 //!   number      numbers in names, labels and annotations, bounded where they are read
 //!   neighbour   other components that one refers to
 //!   config      what becomes of the user's configuration, key by key
-//!   http        clients of the products' HTTP APIs
 //!   panics      panics that cost only what they happened in
+//!   address     hosts that users name, and connections to them
+//!   http        the client of the products' HTTP APIs
+//!   sql         connections to PostgreSQL servers
+//!   relay       connections that libraries make themselves, held
 //!   world       what a pass may read
 //!   driver      the reconcile function, once for all
 //!   process     arguments, log, client, admin port, Lease, drain            ── main calls this
@@ -24,6 +27,7 @@
 //! A controller is a struct with [`component::Component`], and a `main` that hands it to [`driver::run`] inside
 //! [`process::run`]. `examples/greeting.rs` is a whole one in under a hundred lines.
 
+pub mod address;
 pub mod api;
 pub mod binding;
 pub mod cache;
@@ -40,7 +44,9 @@ pub mod number;
 pub mod panics;
 pub mod process;
 mod seen;
+pub mod relay;
 pub mod shared;
+pub mod sql;
 #[cfg(any(test, feature = "test-kit"))]
 pub mod testkit;
 pub mod volume;

@@ -33,7 +33,7 @@ pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Prog
     let keys = "the keys host, port, username, password and database";
     let secret = Given::find("spec.provider.external.secretName", name, secret, keys)?;
     Ok(Access {
-        address: Address { host: secret.required("host")?.to_owned(), port: secret.port(PORT)? },
+        address: Address { host: secret.host("host")?.to_owned(), port: secret.port(PORT)? },
         username: secret.required(USERNAME)?.to_owned(),
         password: secret.required(PASSWORD)?.to_owned(),
         database: secret.required("database")?.to_owned(),

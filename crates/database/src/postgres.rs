@@ -11,6 +11,7 @@ use postgres_protocol::{
     escape::{escape_identifier, escape_literal},
     password::scram_sha_256,
 };
+use temporal_stack_common::{address::host, failure::words, sql};
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 
@@ -102,14 +103,7 @@ pub(crate) async fn connect(
     database: &str,
 ) -> Result<Session, Failure> {
     let mut config = Config::new();
-    config
-        .host(&address.host)
-        .port(address.port)
-        .user(username)
-        .password(password)
-        .dbname(database)
-        .application_name("temporal-stack")
-        .connect_timeout(PATIENCE);
+    config.user(username).password(password).dbname(database).application_name("temporal-stack");
     if username == ADMINISTRATOR {
         config.options("-c search_path=pg_catalog -c statement_timeout=30s");
     }
@@ -127,9 +121,15 @@ pub(crate) async fn connect(
         }
         None => Failure::Unreachable { address: address.to_string(), cause: told(&source) },
     };
-    let late = |_| Failure::Unreachable { address: address.to_string(), cause: format!("nothing within {PATIENCE:?}") };
-    let connected = tokio::time::timeout(PATIENCE, config.connect(NoTls)).await.map_err(late)?;
-    let (client, connection) = connected.map_err(refused)?;
+    let unreachable = |cause: String| Failure::Unreachable { address: address.to_string(), cause: words(&cause) };
+    let connecting = async {
+        let host = host(&address.host).map_err(|wrong| unreachable(format!("the host {wrong}")))?;
+        let stream = sql::connect(host, address.port, PATIENCE).await;
+        let stream = stream.map_err(|error| unreachable(error.to_string()))?;
+        config.connect_raw(stream, NoTls).await.map_err(refused)
+    };
+    let connected = tokio::time::timeout(PATIENCE, connecting).await;
+    let (client, connection) = connected.map_err(|_| unreachable(format!("nothing within {PATIENCE:?}")))??;
     let (open, dropped) = oneshot::channel();
     tokio::spawn(async move {
         let mut connection = pin!(connection);
@@ -148,7 +148,7 @@ pub(crate) async fn connect(
 /// What a server or the network said, without the anatomy of the error.
 fn told(error: &tokio_postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string);
-    error.as_db_error().map(|answer| answer.message().to_owned()).or(cause).unwrap_or_else(|| error.to_string())
+    words(&error.as_db_error().map(|answer| answer.message().to_owned()).or(cause).unwrap_or_else(|| error.to_string()))
 }
 
 /// Whether a login is accepted.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
-use temporal_stack_common::{api::IpfsCluster, failure::chain};
+use temporal_stack_common::{api::IpfsCluster, failure::chain, http::Client};
 
 use crate::{
     Error, health,
@@ -67,8 +67,9 @@ pub(crate) fn actions(object: &IpfsCluster, observed: &Observed) -> Vec<Action> 
 }
 
 fn recover(ordinal: i32, seen: &Seen) -> Option<Action> {
-    let due = seen.troubles.errored.iter().filter(|errored| errored.due);
-    let cids: Vec<String> = due.take(RECOVERED).map(|errored| errored.cid.clone()).collect();
+    let mut due: Vec<_> = seen.troubles.errored.iter().filter(|errored| errored.due).collect();
+    due.sort_by_key(|errored| errored.attempts);
+    let cids: Vec<String> = due.into_iter().take(RECOVERED).map(|errored| errored.cid.clone()).collect();
     (!cids.is_empty()).then_some(Action::Recover { ordinal, cids })
 }
 
@@ -97,7 +98,7 @@ fn copies(object: &IpfsCluster, embedded: &Embedded) -> Option<Action> {
 
 /// Tells the peers one thing.
 pub(crate) async fn act(
-    client: &reqwest::Client,
+    client: &Client,
     surveys: &Surveys,
     object: &IpfsCluster,
     observed: &Observed,
@@ -108,7 +109,7 @@ pub(crate) async fn act(
         Action::Recover { ordinal, cids } => {
             let Some(cluster) = embedded.cluster(client, *ordinal) else { return Ok(()) };
             let uid = object.uid().unwrap_or_default();
-            if let Some(words) = complaint(embedded, *ordinal).await {
+            if let Some(words) = complaint(client, embedded, *ordinal).await {
                 surveys.note_words(&uid, *ordinal, words);
             }
             for cid in cids {
@@ -140,10 +141,10 @@ pub(crate) async fn act(
 
 /// Why a copy has gone. IPFS Cluster does not know: it takes a pin for made that Kubo gave up in the middle. So Kubo is told to
 /// make one of them, and says why it cannot.
-async fn complaint(embedded: &Embedded, ordinal: i32) -> Option<String> {
+async fn complaint(client: &Client, embedded: &Embedded, ordinal: i32) -> Option<String> {
     let (_, seen) = embedded.seen().find(|(seen, _)| *seen == ordinal)?;
     let gone = seen.troubles.errored.iter().find(|copy| copy.has_gone && copy.due)?;
-    Kubo::new(embedded.ip(ordinal)?, RPC).ok()?.complaint_about(&gone.cid).await
+    Kubo::new(client, embedded.ip(ordinal)?, RPC).complaint_about(&gone.cid).await
 }
 
 /// Has further peers hold a pin.
@@ -189,7 +190,7 @@ async fn all(told: Vec<impl Future<Output = Result<(), Failure>>>) {
     }
 }
 
-fn all_peers(client: &reqwest::Client, embedded: &Embedded) -> Vec<Cluster> {
+fn all_peers(client: &Client, embedded: &Embedded) -> Vec<Cluster> {
     embedded.seen().filter_map(|(ordinal, _)| embedded.cluster(client, ordinal)).collect()
 }
 

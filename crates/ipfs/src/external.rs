@@ -23,9 +23,9 @@ pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Prog
     let keys = "the keys host, port, cluster-host and cluster-port";
     let secret = Given::find("spec.provider.external.secretName", name, secret, keys)?;
     Ok(Access {
-        host: secret.required("host")?.to_owned(),
+        host: secret.host("host")?.to_owned(),
         port: secret.port_of("port", RPC)?,
-        cluster_host: secret.required("cluster-host")?.to_owned(),
+        cluster_host: secret.host("cluster-host")?.to_owned(),
         cluster_port: secret.port_of("cluster-port", REST)?,
     })
 }
@@ -48,5 +48,14 @@ mod tests {
         assert!(format!("{:?}", of(&[("host", "kubo")])).contains("cluster-host is absent"));
         let wrong = of(&[("host", "kubo"), ("cluster-host", "cluster"), ("cluster-port", "x")]);
         assert!(format!("{wrong:?}").contains("the key cluster-port is no port number"));
+    }
+
+    #[test]
+    fn a_host_with_a_meaning_in_a_url_is_named_by_its_key() {
+        for host in ["a@b", "a/b", "a?b", "a#b", "a b", "169.254.169.254", "[::1"] {
+            let wrong = format!("{:?}", of(&[("host", "kubo"), ("cluster-host", host)]));
+            assert!(wrong.contains("the key cluster-host ") && wrong.contains("SecretIncomplete"), "{wrong}");
+        }
+        assert_eq!(of(&[("host", "[fd00::1]\n"), ("cluster-host", "c")]).unwrap().host, "fd00::1");
     }
 }

@@ -47,8 +47,6 @@ const NEARLY_FULL: Reason = Reason::new("NearlyFull");
 /// A volume is full.
 pub(crate) const DISK_FULL: Reason = Reason::new("DiskFull");
 
-/// What the products say when a volume is full.
-const NO_SPACE: &str = "no space left on device";
 /// How many CIDs a message lists.
 const LISTED: usize = 3;
 
@@ -166,7 +164,7 @@ fn healthy(embedded: &Embedded) -> Statement {
     };
     if errors > 0 {
         let errored: Vec<_> = troubles().flat_map(|troubles| &troubles.errored).collect();
-        let given_up = errored.iter().filter(|errored| errored.attempts >= MOST_ATTEMPTS).count();
+        let given_up: u64 = troubles().map(|troubles| troubles.given_up).sum();
         let mut examples: Vec<&str> = errored.iter().map(|errored| errored.cid.as_str()).collect();
         examples.sort_unstable();
         examples.dedup();
@@ -178,7 +176,8 @@ fn healthy(embedded: &Embedded) -> Statement {
             "they are tried again".to_owned()
         } else {
             format!(
-                "{given_up} were tried {MOST_ATTEMPTS} times and wait for you: bring the data to a peer and run ipfs-cluster-ctl recover, or unpin them"
+                "{} were tried {MOST_ATTEMPTS} times and wait for you: bring the data to a peer and run ipfs-cluster-ctl recover, or unpin them",
+                round(given_up)
             )
         };
         let message = format!(
@@ -195,12 +194,13 @@ fn healthy(embedded: &Embedded) -> Statement {
         );
         return Statement::fails(PINS_HEALTHY, BELOW_FLOOR, message);
     }
-    if !under_way.is_empty() {
-        return Statement::holds(PINS_HEALTHY, PINNING, under_way.trim_start_matches("; ").to_owned());
-    }
     match &embedded.survey {
+        // What peers that do not answer have, or lack, nobody knows: whatever the others say.
         Surveyed::Not(why) => {
-            Statement::fails(PINS_HEALTHY, UNKNOWN, format!("not all pins could be looked through: {why}"))
+            Statement::unknown(PINS_HEALTHY, UNKNOWN, format!("the pins are not known: {why}{under_way}"))
+        }
+        Surveyed::Now(_) | Surveyed::Before(_) if !under_way.is_empty() => {
+            Statement::holds(PINS_HEALTHY, PINNING, under_way.trim_start_matches("; ").to_owned())
         }
         Surveyed::Now(_) | Surveyed::Before(_) => {
             Statement::holds(PINS_HEALTHY, AT_FLOOR, "every pin has the copies that it needs")
@@ -221,20 +221,26 @@ fn room(object: &IpfsCluster, embedded: &Embedded) -> Statement {
     let remedy = "raise spec.provider.kubo.storage.size and restart the peers by the annotation temporal-stack.dev/restart, remove pins, or set spec.provider.kubo.garbageCollection";
     let full: Vec<String> = embedded
         .seen()
-        .filter(|(_, seen)| seen.troubles.errored.iter().any(|errored| is_full(&errored.error)))
+        .filter(|(_, seen)| seen.troubles.is_full)
         .map(|(ordinal, _)| names::pod(object, ordinal))
         .collect();
     if !full.is_empty() {
         return Statement::fails(STORAGE_ROOM, DISK_FULL, format!("the volume is full: {}; {remedy}", full.join(", ")));
-    }
-    if embedded.peers.is_empty() {
-        return Statement::fails(STORAGE_ROOM, UNKNOWN, "no peer could be asked");
     }
     let nearly: Vec<String> = embedded
         .seen()
         .filter(|(_, seen)| seen.repository > seen.most / 10 * 9)
         .map(|(ordinal, _)| names::pod(object, ordinal))
         .collect();
+    let silent: Vec<String> = embedded
+        .members(object)
+        .filter(|ordinal| !embedded.seen().any(|(seen, _)| seen == *ordinal))
+        .map(|ordinal| names::pod(object, ordinal))
+        .collect();
+    if nearly.is_empty() && !silent.is_empty() {
+        let message = format!("no answer from {}, so their room is not known", silent.join(", "));
+        return Statement::unknown(STORAGE_ROOM, UNKNOWN, message);
+    }
     if nearly.is_empty() {
         return Statement::holds(STORAGE_ROOM, ENOUGH, "every repository has room");
     }
@@ -257,11 +263,6 @@ pub(crate) fn is_moving(object: &IpfsCluster, embedded: &Embedded) -> bool {
 /// Whether a repository is as large as it may become: its peer is given nothing any more.
 fn is_at_limit(seen: &Seen) -> bool {
     seen.repository >= seen.most
-}
-
-/// Whether an error of the product says that a volume is full.
-pub(crate) fn is_full(error: &str) -> bool {
-    error.contains(NO_SPACE)
 }
 
 /// A number as it stands in a status: two digits are enough above a thousand, so that it does not change all the time.

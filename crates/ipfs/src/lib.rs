@@ -53,7 +53,8 @@ use k8s_openapi::api::{
 use temporal_stack_common::{
     api::{IpfsCluster, IpfsClusterStatus, Rollout},
     component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
-    driver, http,
+    driver,
+    http::Client,
     manifest::Manifest,
     process,
     world::World,
@@ -89,14 +90,14 @@ pub struct Defaults {
 #[derive(Clone, Debug)]
 pub struct Ipfs {
     defaults: Defaults,
-    client: reqwest::Client,
+    client: Client,
     surveys: Arc<Surveys>,
 }
 
 impl Ipfs {
     /// A component with these defaults.
     pub fn new(defaults: Defaults) -> Self {
-        Self { defaults, client: http::client(), surveys: Arc::default() }
+        Self { defaults, client: Client::new(), surveys: Arc::default() }
     }
 }
 
@@ -203,5 +204,9 @@ impl Component for Ipfs {
 
     async fn verify(&self, object: &IpfsCluster, observed: &Observed) -> Verdict {
         verify::verify(object, observed, &self.client).await
+    }
+
+    async fn inspect(&self, object: &IpfsCluster, observed: &Observed) -> Option<Verdict> {
+        verify::inspect(object, observed, &self.client).await
     }
 }

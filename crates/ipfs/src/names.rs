@@ -18,6 +18,11 @@ pub(crate) const PEERS: u16 = 9096;
 /// The port for Prometheus.
 pub(crate) const METRICS: u16 = 8888;
 
+/// What the pin of the verification is called, so that it can be told from those of users.
+pub(crate) const PROBE: &str = "temporal-stack-verification";
+/// The key of its metadata that says when it was written, and for what.
+pub(crate) const PROVEN: &str = "temporal-stack.dev/proven";
+
 /// The most peers that a cluster may have: every peer sees every other.
 pub(crate) const MOST_PEERS: i32 = 32;
 

@@ -14,13 +14,16 @@ use temporal_stack_common::{
     condition::{CONFIG_HONOURED, Statement, reason},
     driver,
     failure::chain,
+    http::Client,
     number,
     shared::{self, Shared},
     volume, workload,
     world::World,
 };
 
-pub(crate) use peers::{Errored, MOST_ATTEMPTS, Peer, Seen, Troubles};
+#[cfg(test)]
+pub(crate) use peers::Errored;
+pub(crate) use peers::{MOST_ATTEMPTS, Peer, Seen, Tried, Troubles, is_full};
 
 use crate::{
     Error,
@@ -196,7 +199,7 @@ impl Embedded {
     }
 
     /// The REST API of the peer with this ordinal.
-    pub(crate) fn cluster(&self, client: &reqwest::Client, ordinal: i32) -> Option<Cluster> {
+    pub(crate) fn cluster(&self, client: &Client, ordinal: i32) -> Option<Cluster> {
         Some(Cluster::new(client, self.ip(ordinal)?, REST))
     }
 
@@ -215,7 +218,7 @@ impl Embedded {
 pub(crate) async fn observe(
     object: &IpfsCluster,
     world: &World<'_>,
-    client: &reqwest::Client,
+    client: &Client,
     surveys: &Surveys,
 ) -> Result<Observed, Error> {
     let bound = world.children.find::<Secret>(&names::binding(object)).is_some_and(|binding| binding.data.is_some());
@@ -269,12 +272,8 @@ pub(crate) async fn observe(
     };
     let uid = object.uid().unwrap_or_default();
     let doubt = surveys.is_in_doubt(&uid);
-    let mut peers = peers::ask(client, &pods, &settings.allocate_by(), doubt).await;
-    for peer in &mut peers {
-        if let Ok(seen) = &mut peer.seen {
-            surveys.complete(&uid, peer.ordinal, &mut seen.troubles.errored);
-        }
-    }
+    let tried = |ordinal: i32, cid: &str| surveys.tried(&uid, ordinal, cid);
+    let peers = peers::ask(client, &pods, &settings.allocate_by(), doubt, &tried).await;
     let mut embedded = Embedded {
         provider,
         settings,
@@ -371,12 +370,7 @@ fn identity_lost(object: &IpfsCluster, claims: &[Claim], identities: &[Identity]
 }
 
 /// Looks through the pins: anew where a decision hangs on it, else now and then.
-async fn look_through(
-    object: &IpfsCluster,
-    embedded: &Embedded,
-    client: &reqwest::Client,
-    surveys: &Surveys,
-) -> Surveyed {
+async fn look_through(object: &IpfsCluster, embedded: &Embedded, client: &Client, surveys: &Surveys) -> Surveyed {
     let Some(uid) = object.uid() else { return Surveyed::Not("the object has no UID".to_owned()) };
     let silent = embedded.members(object).find(|ordinal| !embedded.seen().any(|(seen, _)| seen == *ordinal));
     if let Some(ordinal) = silent {

@@ -10,15 +10,14 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{
-    observe::{Errored, MOST_ATTEMPTS},
-    survey::Survey,
-};
+use crate::{observe::Tried, survey::Survey};
 
 /// The least time that a survey is good for.
 const GOOD_FOR: Duration = Duration::from_secs(30);
 /// A survey is good for so many times as long as it took: never more than this part of the time is spent on them.
 const REST: u32 = 50;
+/// How many copies of a cluster are remembered that were tried again: some 200 bytes each.
+const REMEMBERED: usize = 10_000;
 /// One that found something amiss is made again sooner.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -68,9 +67,14 @@ impl Surveys {
         }
     }
 
-    /// Remembers that a copy was tried again.
+    /// Remembers that a copy was tried again. When there are too many to remember, counting begins again.
     pub(crate) fn note_try(&self, uid: &str, ordinal: i32, cid: &str) {
-        *self.all().entry(uid.to_owned()).or_default().tries.entry((ordinal, cid.to_owned())).or_default() += 1;
+        let mut all = self.all();
+        let tries = &mut all.entry(uid.to_owned()).or_default().tries;
+        if tries.len() >= REMEMBERED {
+            tries.clear();
+        }
+        *tries.entry((ordinal, cid.to_owned())).or_default() += 1;
     }
 
     /// Remembers what a peer's Kubo said about a copy that has gone.
@@ -78,17 +82,12 @@ impl Surveys {
         self.all().entry(uid.to_owned()).or_default().words.insert(ordinal, words);
     }
 
-    /// Says of copies what IPFS Cluster does not know.
-    pub(crate) fn complete(&self, uid: &str, ordinal: i32, errored: &mut [Errored]) {
+    /// What is known of a copy that has gone.
+    pub(crate) fn tried(&self, uid: &str, ordinal: i32, cid: &str) -> Tried {
         let all = self.all();
-        let Some(kept) = all.get(uid) else { return };
-        for copy in errored.iter_mut().filter(|copy| copy.has_gone) {
-            copy.attempts = kept.tries.get(&(ordinal, copy.cid.clone())).copied().unwrap_or_default();
-            copy.due &= copy.attempts < MOST_ATTEMPTS;
-            if let Some(words) = kept.words.get(&ordinal) {
-                copy.error.clone_from(words);
-            }
-        }
+        let Some(kept) = all.get(uid) else { return Tried::default() };
+        let times = kept.tries.get(&(ordinal, cid.to_owned())).copied().unwrap_or_default();
+        Tried { times, words: kept.words.get(&ordinal).cloned() }
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<String, Kept>> {

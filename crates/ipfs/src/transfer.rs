@@ -12,6 +12,7 @@ use std::{fmt, path::PathBuf};
 
 use futures::{TryStreamExt, pin_mut};
 use k8s_openapi::jiff::Timestamp;
+use temporal_stack_common::http::{Client, Server};
 
 use crate::{
     ipfs_cluster::{self, Cluster, Pin},
@@ -174,12 +175,6 @@ async fn import_line(cluster: &Cluster, line: &str, now: Timestamp) -> Outcome {
 
 /// The peer at a URL without path.
 fn peer(url: &str) -> Result<Cluster, Failure> {
-    // A proxy of the environment leads nowhere from the local end of a forwarded port.
-    let client = temporal_stack_common::http::client();
-    match url.parse::<reqwest::Url>() {
-        Ok(url) if url.scheme() == "http" && url.has_host() && url.path() == "/" && url.query().is_none() => {
-            Ok(Cluster::at(&client, &url))
-        }
-        _ => Err(Failure::Address),
-    }
+    let server = Server::of_url(url).filter(|server| !server.is_secure()).ok_or(Failure::Address)?;
+    Ok(Cluster::at(&Client::new(), server))
 }

@@ -1,8 +1,13 @@
 //! What the broker must be told, as data, and why.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
-use temporal_stack_common::{api::MessageQueue, login::Login};
+use temporal_stack_common::{api::MessageQueue, http::is_segment, login::Login};
 use tokio::time::Instant;
 
 use crate::{
@@ -130,7 +135,7 @@ fn leaving(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<Act
     let mut actions: Vec<Action> = known
         .moves
         .iter()
-        .filter(|begun| !is_held_up(begun))
+        .filter(|begun| is_segment(&begun.virtual_host) && is_segment(&begun.name) && !is_held_up(begun))
         .map(|begun| Action::Move { virtual_host: begun.virtual_host.clone(), queue: begun.name.clone() })
         .collect();
     let is_free = || scale::all_run(known) && scale::in_the_way(object, &embedded.provider, known).is_empty();
@@ -156,8 +161,9 @@ fn leaving(object: &MessageQueue, embedded: &Embedded, known: &Known) -> Vec<Act
     actions
 }
 
+/// Without those that cannot be asked for, which conditions name.
 fn quorum_queues(known: &Known) -> impl Iterator<Item = &Queue> {
-    known.queues.iter().filter(|queue| queue.kind == "quorum")
+    known.queues.iter().filter(|queue| queue.kind == "quorum" && queue.has_url())
 }
 
 /// Nodes that run and are to stay.
@@ -217,15 +223,22 @@ pub(crate) async fn act(object: &MessageQueue, observed: &Observed, action: &Act
     }
 }
 
-/// Tells the broker something about each queue, within a turn. One that is in trouble does not keep the others from it.
+/// Tells the broker something about each queue, within a turn. One that is in trouble does not keep the others from it, in this
+/// turn or in the next, which begins behind the last one that was told.
 async fn each<'a, F: Future<Output = Result<(), Failure>>>(
     queues: impl IntoIterator<Item = &'a Queue>,
     tell: impl Fn(&'a Queue) -> F,
 ) -> Result<(), Failure> {
+    static BEGIN: AtomicUsize = AtomicUsize::new(0);
+    let mut queues: Vec<&Queue> = queues.into_iter().collect();
+    let begin = BEGIN.load(Ordering::Relaxed);
+    let count = queues.len().max(1);
+    queues.rotate_left(begin % count);
     let until = Instant::now() + TURN;
     let mut first = Ok(());
-    for queue in queues {
+    for (number, queue) in queues.into_iter().enumerate() {
         if Instant::now() > until {
+            BEGIN.store(begin.wrapping_add(number), Ordering::Relaxed);
             break;
         }
         first = first.and(tell(queue).await);
@@ -267,6 +280,30 @@ mod tests {
         let mut embedded = well(&object, 3);
         known(&mut embedded).queues = vec![quorum_queue("q", &[0, 1, 2]), classic_queue("c", 2)];
         assert!(told(&object, embedded).is_empty());
+    }
+
+    #[test]
+    fn a_queue_whose_name_no_url_has_is_skipped() {
+        let object = of_size(3);
+        let mut embedded = well(&object, 3);
+        known(&mut embedded).queues = vec![quorum_queue("..", &[0]), quorum_queue("q", &[0, 1])];
+        let grow = format!("grow queues onto {}", node(2));
+        assert_eq!(told(&object, embedded), [grow, "rebalance the leaders of queues".to_owned()]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn queues_that_take_the_whole_turn_do_not_starve_the_others() {
+        let queues = ["a", "b", "c", "d"].map(|name| quorum_queue(name, &[0]));
+        let told = std::sync::Mutex::new(std::collections::BTreeSet::new());
+        for _ in 0..4 {
+            let tell = async |queue: &Queue| {
+                told.lock().unwrap().insert(queue.name.clone());
+                tokio::time::sleep(TURN + Duration::from_secs(1)).await;
+                Ok(())
+            };
+            each(&queues, |queue| tell(queue)).await.unwrap();
+        }
+        assert_eq!(told.into_inner().unwrap().len(), 4);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What is said to a broker in AMQP: as an application would, and to move messages between queues.
 
 use std::{
-    fmt,
+    fmt, io,
+    net::SocketAddr,
     time::{Duration, SystemTime},
 };
 
@@ -16,11 +17,17 @@ use lapin::{
     types::FieldTable,
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
 };
-use temporal_stack_common::binding::authority;
+use temporal_stack_common::{binding::authority, failure::words, relay::Relay};
 use tokio::time::timeout;
 
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest frame, in bytes: RabbitMQ's own default.
+const FRAME: u32 = 128 << 10;
+/// How often a sign of life is asked of a broker that is silent, in seconds.
+const HEARTBEAT: u16 = 20;
+/// What a broker may send that is only used for one message, in bytes.
+pub(crate) const ECHO: u64 = 1 << 20;
 /// How many messages are under way at once while a queue is moved.
 const UNDER_WAY: u16 = 50;
 /// How long an emptied queue is listened to before it is taken for empty.
@@ -53,13 +60,17 @@ impl Access {
         authority(&self.host, self.port)
     }
 
-    fn uri(&self) -> AMQPUri {
+    /// To the near end of a relay.
+    fn uri(&self, address: SocketAddr) -> AMQPUri {
         let userinfo = AMQPUserInfo { username: self.username.clone(), password: self.password.clone() };
+        // The library makes room for 32 frames of the length that the broker names, which may be four gigabytes.
+        let query =
+            AMQPQueryString { frame_max: Some(FRAME), heartbeat: Some(HEARTBEAT), ..AMQPQueryString::default() };
         AMQPUri {
             scheme: AMQPScheme::AMQP,
-            authority: AMQPAuthority { userinfo, host: self.host.clone(), port: self.port },
+            authority: AMQPAuthority { userinfo, host: address.ip().to_string(), port: address.port() },
             vhost: self.virtual_host.clone(),
-            query: AMQPQueryString::default(),
+            query,
         }
     }
 }
@@ -126,13 +137,19 @@ pub(crate) struct Session {
     connection: Connection,
     channel: Channel,
     access: Access,
+    /// The last to be dropped: the library says goodbye over it.
+    _relay: Relay,
 }
 
 impl Session {
-    /// Opens a connection, whose publications are confirmed.
-    pub(crate) async fn open(access: &Access) -> Result<Self, Failure> {
+    /// Opens a connection, whose publications are confirmed, and over which the broker may send so many bytes.
+    pub(crate) async fn open(access: &Access, limit: u64) -> Result<Self, Failure> {
         let properties = ConnectionProperties::default().with_connection_name("temporal-stack".into());
-        let connecting = Connection::connect_uri(access.uri(), properties);
+        let failed =
+            |error: io::Error| Failure::Unreachable { address: access.address(), cause: words(&error.to_string()) };
+        let relay = Relay::open(&access.host, access.port, PATIENCE, limit).await.map_err(failed)?;
+        #[expect(clippy::disallowed_methods, reason = "the relay ends it, and frames have a limit")]
+        let connecting = Connection::connect_uri(access.uri(relay.near()), properties);
         let connection = timeout(PATIENCE, connecting)
             .await
             .map_err(|_| Failure::Slow { address: access.address(), what: "open a connection" })?
@@ -143,7 +160,7 @@ impl Session {
             Ok(channel)
         };
         let channel = in_time(access, "open a channel", opening).await?;
-        Ok(Self { connection, channel, access: access.clone() })
+        Ok(Self { connection, channel, access: access.clone(), _relay: relay })
     }
 
     /// Publishes a message as an application would, and waits until it comes back.
@@ -293,7 +310,7 @@ fn failed(access: &Access, what: &'static str, error: &lapin::Error) -> Failure 
         ErrorKind::ProtocolError(error) => error.get_id(),
         _ => 0,
     };
-    Failure::Broker { address: access.address(), what, cause: error.to_string(), code }
+    Failure::Broker { address: access.address(), what, cause: words(&error.to_string()), code }
 }
 
 /// Why no connection came to be.
@@ -309,5 +326,100 @@ fn refusal(access: &Access, error: &lapin::Error) -> Failure {
             _ => {}
         }
     }
-    Failure::Unreachable { address, cause: error.to_string() }
+    Failure::Unreachable { address, cause: words(&error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    /// A frame with a method on channel 0.
+    fn frame(method: &[u8]) -> Vec<u8> {
+        [&[1, 0, 0], u32::try_from(method.len()).unwrap().to_be_bytes().as_slice(), method, &[0xce]].concat()
+    }
+
+    /// The method of the next frame.
+    async fn method(stream: &mut TcpStream) -> Vec<u8> {
+        let mut head = [0; 7];
+        stream.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes(head[3..].try_into().unwrap()) as usize;
+        let mut rest = vec![0; length + 1];
+        stream.read_exact(&mut rest).await.unwrap();
+        rest
+    }
+
+    #[tokio::test]
+    async fn the_broker_does_not_choose_how_much_room_is_made() {
+        // No limit at all, and four gigabytes.
+        for frame_max in [0_u32, u32::MAX] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let access = access(listener.local_addr().unwrap().port());
+            let opening = tokio::spawn(async move { Session::open(&access, ECHO).await.map(drop) });
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut header = [0; 8];
+            stream.read_exact(&mut header).await.unwrap();
+            let start = b"\x00\x0a\x00\x0a\x00\x09\0\0\0\0\0\0\0\x05PLAIN\0\0\0\x05en_US";
+            stream.write_all(&frame(start)).await.unwrap();
+            assert_eq!(method(&mut stream).await[..4], [0, 10, 0, 11]);
+            let tune = [b"\x00\x0a\x00\x1e\0\0".as_slice(), &frame_max.to_be_bytes(), &[0, 0]].concat();
+            stream.write_all(&frame(&tune)).await.unwrap();
+            let tuned = method(&mut stream).await;
+            assert_eq!(tuned[..4], [0, 10, 0, 31]);
+            assert_eq!(u32::from_be_bytes(tuned[6..10].try_into().unwrap()), FRAME);
+            opening.abort();
+        }
+    }
+
+    /// How many threads of the library there are.
+    fn threads() -> usize {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        tasks
+            .filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.contains("lapin")))
+            .count()
+    }
+
+    /// A broker that begins each connection with these bytes and says no more.
+    async fn broker(says: &'static [u8]) -> Access {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(says).await;
+                held.push(stream);
+            }
+        });
+        access(port)
+    }
+
+    fn access(port: u16) -> Access {
+        let part = |text: &str| text.to_owned();
+        Access { host: part("127.0.0.1"), port, username: part("u"), password: part("p"), virtual_host: part("/") }
+    }
+
+    #[tokio::test]
+    async fn a_silent_broker_keeps_no_thread() {
+        let access = broker(b"").await;
+        for _ in 0..3 {
+            // Whoever does not want to wait any longer lets go of it.
+            assert!(timeout(Duration::from_millis(100), Session::open(&access, ECHO)).await.is_err());
+        }
+        let gone = async {
+            while threads() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), gone).await.expect("the library's threads have not ended");
+    }
+
+    #[tokio::test]
+    async fn garbage_is_a_failure() {
+        let access = broker(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        assert!(Session::open(&access, ECHO).await.is_err());
+    }
 }

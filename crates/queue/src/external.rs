@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use temporal_stack_common::{
+    address::host,
     binding::Given,
     component::Progress,
     login::{PASSWORD, USERNAME},
@@ -24,7 +25,7 @@ pub(crate) fn access(name: &str, secret: Option<&Secret>) -> Result<Access, Prog
         return of_uri(uri.trim()).map_err(|wrong| secret.wrong("uri", &wrong));
     }
     Ok(Access {
-        host: secret.required("host")?.to_owned(),
+        host: secret.host("host")?.to_owned(),
         port: secret.port(AMQP)?,
         username: secret.required(USERNAME)?.to_owned(),
         password: secret.required(PASSWORD)?.to_owned(),
@@ -53,7 +54,7 @@ fn of_uri(text: &str) -> Result<Access, String> {
     }
     let userinfo = uri.authority.userinfo;
     Ok(Access {
-        host: uri.authority.host.trim_matches(['[', ']']).to_owned(),
+        host: host(&uri.authority.host).map_err(|wrong| format!("names a host that {wrong}"))?.to_owned(),
         port: uri.authority.port,
         username: userinfo.username,
         password: userinfo.password,

@@ -65,7 +65,7 @@ pub(crate) fn well(object: &MessageQueue, nodes: i32) -> Embedded {
         service: Some("10.96.0.1".to_owned()),
         broker: Broker::Known(Box::new(Known {
             management: Management::new(
-                &temporal_stack_common::http::client(),
+                &temporal_stack_common::http::Client::new(),
                 "10.244.0.1",
                 "administrator",
                 "secret",

@@ -50,7 +50,8 @@ use k8s_openapi::api::{
 use temporal_stack_common::{
     api::{BindingReference, MessageQueue, MessageQueueStatus, Rollout},
     component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
-    driver, http,
+    driver,
+    http::Client,
     manifest::Manifest,
     process,
     world::World,
@@ -81,13 +82,13 @@ pub struct Defaults {
 #[derive(Clone, Debug)]
 pub struct Queue {
     defaults: Defaults,
-    client: reqwest::Client,
+    client: Client,
 }
 
 impl Queue {
     /// A component with these defaults.
     pub fn new(defaults: Defaults) -> Self {
-        Self { defaults, client: http::client() }
+        Self { defaults, client: Client::new() }
     }
 }
 
@@ -210,5 +211,9 @@ impl Component for Queue {
 
     async fn verify(&self, _object: &MessageQueue, observed: &Observed) -> Verdict {
         progress::verify(observed).await
+    }
+
+    async fn inspect(&self, _object: &MessageQueue, observed: &Observed) -> Option<Verdict> {
+        Some(progress::inspect(observed).await)
     }
 }

@@ -77,14 +77,15 @@ pub(crate) async fn advance(known: &Known, queue: &Queue, stays: &str) -> Result
     };
     let (username, password) = management.login();
     management.permit(username, &moved.virtual_host).await?;
-    let session = Session::open(&Access {
+    let access = Access {
         host: stays.to_owned(),
         port: AMQP,
         username: username.to_owned(),
         password: password.to_owned(),
         virtual_host: moved.virtual_host.clone(),
-    })
-    .await?;
+    };
+    // A queue may be of any length; few of its messages are held at once.
+    let session = Session::open(&access, u64::MAX).await?;
 
     let until = Instant::now() + TURN;
     let holding = moved.holding();

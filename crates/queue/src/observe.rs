@@ -15,6 +15,7 @@ use temporal_stack_common::{
     component::Progress,
     condition::{CONFIG_HONOURED, Statement, reason},
     driver,
+    http::Client,
     login::{self, Bound, Login, PASSWORD},
     number,
     shared::{self, Shared},
@@ -221,11 +222,7 @@ impl Observed {
 }
 
 /// Gathers what a pass needs to know.
-pub(crate) async fn observe(
-    object: &MessageQueue,
-    world: &World<'_>,
-    client: &reqwest::Client,
-) -> Result<Observed, Error> {
+pub(crate) async fn observe(object: &MessageQueue, world: &World<'_>, client: &Client) -> Result<Observed, Error> {
     let binding = world.children.find(&names::binding(object));
     let bound = binding.and_then(|binding| Bound::read(&binding, VIRTUAL_HOST));
     if let Some(external) = &object.spec.provider.external {
@@ -289,7 +286,7 @@ pub(crate) async fn observe(
 async fn ask(
     object: &MessageQueue,
     embedded: &Embedded,
-    client: &reqwest::Client,
+    client: &Client,
     password: &str,
     virtual_host: &str,
 ) -> Broker {
@@ -308,7 +305,7 @@ async fn ask(
 async fn known(
     object: &MessageQueue,
     embedded: &Embedded,
-    client: &reqwest::Client,
+    client: &Client,
     management: Management,
     virtual_host: &str,
 ) -> Result<Known, Failure> {
@@ -372,6 +369,7 @@ async fn known(
     let leavers = scale::leavers(object, &embedded.provider, &known);
     // Quorum queues are moved without a question; of the others there is more to know.
     let others = known.queues.iter_mut().filter(|queue| queue.kind != "quorum");
+    let others = others.filter(|queue| queue.has_url());
     for queue in others.filter(|queue| leavers.iter().any(|leaver| queue.is_bound_to(leaver))) {
         if let Some(details) = known.management.queue(&queue.vhost, &queue.name).await? {
             queue.bytes_per_message = details.bytes_per_message();

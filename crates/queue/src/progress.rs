@@ -12,7 +12,7 @@ use temporal_stack_common::{
 use crate::{
     actions::still_used,
     additional,
-    amqp::{Access, Failure, Session},
+    amqp::{Access, ECHO, Failure, Session},
     names::{self, ADMINISTRATOR},
     observe::{Broker, Embedded, Known, Observed, Source},
     quorum,
@@ -38,6 +38,8 @@ const QUEUES_UNAVAILABLE: Reason = Reason::new("QueuesUnavailable");
 const VIRTUAL_HOST_REFUSED: Reason = Reason::new("VirtualHostRefused");
 /// Nobody answers at the address.
 const UNREACHABLE: Reason = Reason::new("Unreachable");
+/// A queue has a name that the management API cannot be asked for.
+const NAME_WITHOUT_URL: Reason = Reason::new("NameWithoutUrl");
 /// An older virtual host has another default.
 const NOT_QUORUM: Reason = Reason::new("NotQuorum");
 
@@ -103,10 +105,12 @@ fn invalid(object: &MessageQueue) -> Option<String> {
         return Some("spec.provider has both rabbitmq and external: name one of them".to_owned());
     }
     if let Some(name) = &object.spec.virtual_host
-        && (name == "/" || !(1..=100).contains(&name.len()) || !name.chars().all(|c| c.is_ascii_graphic()))
+        && (["/", ".", ".."].contains(&name.as_str())
+            || !(1..=100).contains(&name.len())
+            || !name.chars().all(|c| c.is_ascii_graphic()))
     {
         return Some(format!(
-            "spec.virtualHost {name:?} must have 1 to 100 characters of ASCII without spaces, and not be /, which is RabbitMQ's own; give another name"
+            "spec.virtualHost {name:?} must have 1 to 100 characters of ASCII without spaces, and be neither /, which is RabbitMQ's own, nor . or .., which have no URL; give another name"
         ));
     }
     let rabbitmq = provider.rabbitmq.as_ref()?;
@@ -212,7 +216,20 @@ pub(crate) fn statements(object: &MessageQueue, observed: &Observed) -> Vec<Stat
     statements.push(quorum::statement(object, embedded));
     let waiting = embedded.newest().filter(|_| rotation_waits(observed));
     statements.extend(waiting.map(login::rotation_pending));
-    if let Some(kind) = embedded.known().and_then(|known| known.default_queue_type.as_deref())
+    let unnamed: Vec<String> = embedded
+        .known()
+        .iter()
+        .flat_map(|known| &known.queues)
+        .filter(|queue| queue.kind == "quorum" && !queue.has_url())
+        .map(Queue::title)
+        .collect();
+    if !unnamed.is_empty() {
+        let message = format!(
+            "members of these queues are not managed: {}; the names have no URL in the management API, declare the queues under other names",
+            list(&unnamed)
+        );
+        statements.push(Statement::fails(QUEUES_REPLICATED, NAME_WITHOUT_URL, message));
+    } else if let Some(kind) = embedded.known().and_then(|known| known.default_queue_type.as_deref())
         && kind != "quorum"
     {
         let message = format!(
@@ -236,8 +253,20 @@ pub(crate) async fn verify(observed: &Observed) -> Verdict {
     }
 }
 
+/// Connects as an application would, and publishes nothing.
+pub(crate) async fn inspect(observed: &Observed) -> Verdict {
+    let Some(access) = observed.application() else {
+        let message = "the virtual host and its login do not exist yet".to_owned();
+        return Verdict::Failed { reason: reason::PREPARING, message };
+    };
+    match Session::open(&access, ECHO).await {
+        Ok(_) => Verdict::Verified(format!("accepts {} on {}", access.username, access.virtual_host)),
+        Err(failure) => judge(&failure, matches!(observed.source, Source::External(_))),
+    }
+}
+
 async fn echo(access: &Access) -> Result<(), Failure> {
-    Session::open(access).await?.echo().await
+    Session::open(access, ECHO).await?.echo().await
 }
 
 /// What the user of somebody else's broker must mend is theirs to mend; on brokers of our own it is on its way.
@@ -339,6 +368,8 @@ mod tests {
             (json!({"provider": {"rabbitmq": {"replicas": 2}}}), "replicas is 2"),
             (json!({"provider": {"rabbitmq": {}, "external": {"secretName": "s"}}}), "both rabbitmq and external"),
             (json!({"virtualHost": "/"}), "spec.virtualHost"),
+            (json!({"virtualHost": "."}), "spec.virtualHost"),
+            (json!({"virtualHost": ".."}), "spec.virtualHost"),
             (json!({"provider": {"rabbitmq": {"additionalConfig": "a b"}}}), "line 1 has no ="),
         ] {
             let object = fixture::object(&spec);

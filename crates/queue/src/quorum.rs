@@ -7,6 +7,7 @@ use temporal_stack_common::{
 };
 
 use crate::{
+    names,
     observe::{Broker, Embedded},
     scale,
 };
@@ -31,6 +32,7 @@ const UNKNOWN: Reason = Reason::new("NotKnown");
 pub(crate) fn statement(object: &MessageQueue, embedded: &Embedded) -> Statement {
     match danger(object, embedded) {
         None => Statement::holds(QUORUM_SAFE, MAJORITY_REMAINS, "one more node may go"),
+        Some((UNKNOWN, message)) => Statement::unknown(QUORUM_SAFE, UNKNOWN, message),
         Some((reason, message)) => Statement::fails(QUORUM_SAFE, reason, message),
     }
 }
@@ -62,6 +64,19 @@ fn danger(object: &MessageQueue, embedded: &Embedded) -> Option<(Reason, String)
     let down: Vec<String> = known.nodes.iter().filter(|node| !node.running).map(|node| node.name.clone()).collect();
     if !down.is_empty() {
         return Some((NODES_MISSING, format!("does not run: {}", named(&down))));
+    }
+    // The API says some seconds late that a node has gone; its pod says it at once.
+    let without_pod: Vec<String> = known
+        .nodes
+        .iter()
+        .filter(|node| {
+            let pod = scale::ordinal(object, &node.name).map(|ordinal| names::pod(object, ordinal));
+            !embedded.pods.iter().any(|has| Some(&has.name) == pod.as_ref() && has.ready)
+        })
+        .map(|node| node.name.clone())
+        .collect();
+    if !without_pod.is_empty() {
+        return Some((NODES_MISSING, format!("no pod is ready of: {}", named(&without_pod))));
     }
     if known.nodes.len() == 1 {
         let message = "there is one node, so a restart is an outage; set spec.provider.rabbitmq.replicas to 3";
@@ -125,5 +140,25 @@ mod tests {
         assert_eq!(of(|known| known.nodes[1].partitions = vec![node(2)]), "Partitioned");
         assert_eq!(of(|known| known.critical = vec![node(1)]), "QueuesAtMinimum");
         assert_eq!(reason_of(&object, &unmade(&object)), "NotKnown");
+    }
+
+    #[test]
+    fn a_node_whose_pod_has_gone_or_is_not_ready_counts_as_missing() {
+        let object = of_size(3);
+        let mut evicted = well(&object, 3);
+        evicted.pods.remove(1);
+        let mut unready = well(&object, 3);
+        unready.pods[2].ready = false;
+        for embedded in [evicted, unready] {
+            assert_eq!(reason_of(&object, &embedded), "NodesMissing", "although the API still says that it runs");
+            assert!(matches!(gate(&object, &embedded), Gate::Closed(_)));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_unknown() {
+        let object = of_size(3);
+        let unknown = Statement::unknown(QUORUM_SAFE, UNKNOWN, "no node is ready");
+        assert_eq!(statement(&object, &unmade(&object)), unknown);
     }
 }

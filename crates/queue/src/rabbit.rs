@@ -5,26 +5,27 @@ mod answers;
 use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use temporal_stack_common::{
-    binding::{authority, uri_part},
-    failure::deepest,
-};
+use temporal_stack_common::http::{self, Answer, Client, Method, Path, Server};
 
-use answers::{Alarm, Alarms, Connections, Critical, Feature, Overview, Page, Parameter, VirtualHost};
+use answers::{Alarm, Alarms, Connections, Critical, Feature, Overview, Parameter, VirtualHost};
 pub(crate) use answers::{Binding, Details, Node, Permission, Queue, QueueName, User};
 
 use crate::names::MANAGEMENT;
 
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many queues are asked for at once.
-const PAGE: usize = 500;
-/// How often a list is asked for anew that changed meanwhile.
-const ATTEMPTS: usize = 5;
+/// How long it may take to list all queues, and how long that list may be: ten thousand queues have some 6 MB.
+const LISTED_WITHIN: Duration = Duration::from_secs(30);
+const LIST: usize = 16 << 20;
+/// The longest of all other answers: a queue with all its bindings, or the queues at their minimum.
+const ANSWER: usize = 4 << 20;
+/// The login is refused.
+const UNAUTHORIZED: u16 = 401;
+/// A health check has something to complain of.
+const UNAVAILABLE: u16 = 503;
 /// The global parameter that lists the nodes which are to leave the cluster when they stop; `leave.sh` reads it.
 const LEAVING: &str = "temporal-stack-leaving";
 /// What global parameters begin with that hold a queue which is being moved.
@@ -33,14 +34,9 @@ const MOVING: &str = "temporal-stack-moving-";
 /// Why a broker did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Nobody answers at the address, or not in time.
-    #[error("{address} does not answer: {cause}")]
-    Unreachable {
-        /// Host and port.
-        address: String,
-        /// What happened instead.
-        cause: String,
-    },
+    /// There is no answer that could be used.
+    #[error(transparent)]
+    Http(#[from] http::Failure),
     /// The broker knows no such login, or the password is wrong.
     #[error("{address} refuses the login {username}")]
     Refused {
@@ -68,18 +64,16 @@ pub enum Failure {
     Message(#[from] crate::amqp::Failure),
 }
 
-/// The management API of one node.
+/// The management API of one node, and as whom it is used.
 #[derive(Clone)]
 pub(crate) struct Management {
-    client: reqwest::Client,
-    address: String,
-    username: String,
-    password: String,
+    client: Client,
+    server: Server,
 }
 
 impl fmt::Debug for Management {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.username, self.address)
+        write!(f, "{} at {}", self.login().0, self.server.address())
     }
 }
 
@@ -96,29 +90,24 @@ type Result<T> = std::result::Result<T, Failure>;
 
 impl Management {
     /// Of the node at this address; nothing is sent yet.
-    pub(crate) fn new(client: &reqwest::Client, host: &str, username: &str, password: &str) -> Self {
-        Self {
-            client: client.clone(),
-            address: authority(host, MANAGEMENT),
-            username: username.to_owned(),
-            password: password.to_owned(),
-        }
+    pub(crate) fn new(client: &Client, host: &str, username: &str, password: &str) -> Self {
+        Self { client: client.clone(), server: Server::new(host, MANAGEMENT).with_login(username, password) }
     }
 
     /// The login.
     pub(crate) fn login(&self) -> (&str, &str) {
-        (&self.username, &self.password)
+        self.server.login().unwrap_or_default()
     }
 
     /// The broker's version.
     pub(crate) async fn version(&self) -> Result<String> {
-        let overview: Overview = self.get("overview?columns=rabbitmq_version").await?;
+        let overview: Overview = self.get(&api(&["overview"])?.with("columns", "rabbitmq_version")).await?;
         Ok(overview.rabbitmq_version)
     }
 
     /// The members of the cluster, running or not.
     pub(crate) async fn nodes(&self) -> Result<Vec<Node>> {
-        self.get("nodes").await
+        self.get(&api(&["nodes"])?).await
     }
 
     /// The queues and streams that would lose their majority without this node.
@@ -135,72 +124,57 @@ impl Management {
 
     /// What a health check complains of; `None` if all is well.
     async fn check<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let path = format!("health/checks/{name}");
-        let (status, text) = self.ask(Method::GET, &path, None).await?;
-        if status.is_success() {
+        let path = api(&["health", "checks", name])?;
+        let answer = self.ask(Method::GET, &path, None, PATIENCE, ANSWER).await?;
+        if answer.is_success() {
             return Ok(None);
         }
-        match answers::read(&text) {
-            Ok(complaint) if status == StatusCode::SERVICE_UNAVAILABLE => Ok(Some(complaint)),
-            _ => Err(self.answered(&Method::GET, &path, status, text)),
+        match answers::read(&answer.body) {
+            Ok(complaint) if answer.status == UNAVAILABLE => Ok(Some(complaint)),
+            _ => Err(self.answered(&Method::GET, &path, &answer)),
         }
     }
 
-    /// All queues of all virtual hosts. The list is asked for anew when it changed between two of its pages: one that is missed
-    /// could be lost with its node.
+    /// All queues of all virtual hosts, in one answer: pages are of different moments, and a queue that is missed between two of
+    /// them could be lost with its node.
     pub(crate) async fn queues(&self) -> Result<Vec<Queue>> {
-        for _ in 0..ATTEMPTS {
-            let mut queues = Vec::new();
-            let (mut page, mut total) = (1, None);
-            loop {
-                let path = format!(
-                    "queues?page={page}&page_size={PAGE}&pagination=true&disable_stats=true&enable_queue_totals=true&columns={}",
-                    Queue::COLUMNS
-                );
-                let answer: Page = self.get(&path).await?;
-                queues.extend(answer.items);
-                let is_same = *total.get_or_insert(answer.total_count) == answer.total_count;
-                if !is_same || page >= answer.page_count {
-                    break;
-                }
-                page += 1;
-            }
-            if total == Some(queues.len()) {
-                return Ok(queues);
-            }
+        let path = api(&["queues"])?
+            .with("disable_stats", "true")
+            .with("enable_queue_totals", "true")
+            .with("columns", Queue::COLUMNS);
+        let answer = self.ask(Method::GET, &path, None, LISTED_WITHIN, LIST).await?;
+        if !answer.is_success() {
+            return Err(self.answered(&Method::GET, &path, &answer));
         }
-        let cause = "the list of queues changes all the time".to_owned();
-        Err(self.answered(&Method::GET, "queues", StatusCode::OK, cause))
+        answers::read_list(&answer.body).map_err(|error| answer.unreadable(&error).into())
     }
 
     /// What is known of one queue; `None` if it is not there.
     pub(crate) async fn queue(&self, virtual_host: &str, name: &str) -> Result<Option<Details>> {
-        self.find(&format!("queues/{}/{}", uri_part(virtual_host), uri_part(name))).await
+        self.find(&api(&["queues", virtual_host, name])?).await
     }
 
     /// What leads to a queue, but for the default exchange.
     pub(crate) async fn bindings(&self, virtual_host: &str, queue: &str) -> Result<Vec<Binding>> {
-        let path = format!("queues/{}/{}/bindings", uri_part(virtual_host), uri_part(queue));
-        let bindings: Vec<Binding> = self.get(&path).await?;
+        let bindings: Vec<Binding> = self.get(&api(&["queues", virtual_host, queue, "bindings"])?).await?;
         Ok(bindings.into_iter().filter(|binding| !binding.source.is_empty()).collect())
     }
 
     /// Whether there is such a virtual host, and its default queue type.
     pub(crate) async fn default_queue_type(&self, virtual_host: &str) -> Result<Option<String>> {
-        let found: Option<VirtualHost> = self.find(&format!("vhosts/{}", uri_part(virtual_host))).await?;
+        let found: Option<VirtualHost> = self.find(&api(&["vhosts", virtual_host])?).await?;
         Ok(found.map(VirtualHost::queue_type))
     }
 
     /// Makes a virtual host whose queues are quorum queues unless they are declared as others.
     pub(crate) async fn create_virtual_host(&self, name: &str) -> Result<()> {
-        self.put(&format!("vhosts/{}", uri_part(name)), &json!({"default_queue_type": "quorum"})).await
+        self.put(&api(&["vhosts", name])?, &json!({"default_queue_type": "quorum"})).await
     }
 
     /// A login, and whether it may do all within the virtual host; `None` if it is not there.
     pub(crate) async fn user(&self, name: &str, virtual_host: &str) -> Result<Option<User>> {
-        let Some(mut user) = self.find::<User>(&format!("users/{}", uri_part(name))).await? else { return Ok(None) };
-        let path = format!("permissions/{}/{}", uri_part(virtual_host), uri_part(name));
-        user.permission = self.find(&path).await?;
+        let Some(mut user) = self.find::<User>(&api(&["users", name])?).await? else { return Ok(None) };
+        user.permission = self.find(&api(&["permissions", virtual_host, name])?).await?;
         Ok(Some(user))
     }
 
@@ -211,30 +185,32 @@ impl Management {
         let salt = Sha256::digest(format!("{virtual_host}/{name}"));
         let hash = password_hash(&salt[..4], password);
         let user = json!({"password_hash": hash, "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ""});
-        self.put(&format!("users/{}", uri_part(name)), &user).await?;
+        self.put(&api(&["users", name])?, &user).await?;
         self.permit(name, virtual_host).await
     }
 
     /// Lets a login do all within a virtual host.
     pub(crate) async fn permit(&self, name: &str, virtual_host: &str) -> Result<()> {
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
-        self.put(&format!("permissions/{}/{}", uri_part(virtual_host), uri_part(name)), &all).await
+        self.put(&api(&["permissions", virtual_host, name])?, &all).await
     }
 
     /// Takes back what a login may do within a virtual host.
     pub(crate) async fn forbid(&self, name: &str, virtual_host: &str) -> Result<()> {
-        self.delete(&format!("permissions/{}/{}", uri_part(virtual_host), uri_part(name)), None).await
+        self.delete(&api(&["permissions", virtual_host, name])?, None).await
     }
 
     /// How many connections of a login are open.
     pub(crate) async fn connections(&self, username: &str) -> Result<usize> {
-        let found: Option<Connections> = self.find(&format!("connections/username/{}", uri_part(username))).await?;
+        // Only how many there are is wanted, and there may be thousands.
+        let path = api(&["connections", "username", username])?.with("columns", "name");
+        let found: Option<Connections> = self.find(&path).await?;
         Ok(found.map_or(0, |connections| connections.0.len()))
     }
 
     /// What the controller has noted in the cluster.
     pub(crate) async fn notes(&self) -> Result<Notes> {
-        let parameters: Vec<Parameter> = self.get("global-parameters").await?;
+        let parameters: Vec<Parameter> = self.get(&api(&["global-parameters"])?).await?;
         let mut notes = Notes::default();
         for parameter in parameters {
             if parameter.name == LEAVING {
@@ -258,51 +234,51 @@ impl Management {
 
     /// Forgets the note about a queue that has been moved.
     pub(crate) async fn forget_move(&self, id: &str) -> Result<()> {
-        self.delete(&format!("global-parameters/{MOVING}{id}"), None).await
+        self.delete(&api(&["global-parameters", &format!("{MOVING}{id}")])?, None).await
     }
 
     /// Gives a quorum queue a member on a node.
     pub(crate) async fn add_member(&self, queue: &Queue, node: &str) -> Result<()> {
-        let path = format!("queues/quorum/{}/{}/replicas/add", uri_part(&queue.vhost), uri_part(&queue.name));
+        let path = api(&["queues", "quorum", &queue.vhost, &queue.name, "replicas", "add"])?;
         self.post(&path, &json!({"node": node})).await
     }
 
     /// Takes a quorum queue's member off a node.
     pub(crate) async fn delete_member(&self, queue: &Queue, node: &str) -> Result<()> {
-        let path = format!("queues/quorum/{}/{}/replicas/delete", uri_part(&queue.vhost), uri_part(&queue.name));
+        let path = api(&["queues", "quorum", &queue.vhost, &queue.name, "replicas", "delete"])?;
         self.delete(&path, Some(&json!({"node": node}))).await
     }
 
     /// Spreads the leaders of queues over the nodes.
     pub(crate) async fn rebalance(&self) -> Result<()> {
-        self.post("rebalance/queues", &json!({})).await
+        self.post(&api(&["rebalance", "queues"])?, &json!({})).await
     }
 
     /// Stable features that are not enabled yet, as after an upgrade.
     pub(crate) async fn disabled_features(&self) -> Result<Vec<String>> {
-        let features: Vec<Feature> = self.get("feature-flags").await?;
+        let features: Vec<Feature> = self.get(&api(&["feature-flags"])?).await?;
         Ok(features.into_iter().filter(Feature::is_waiting).map(|feature| feature.name).collect())
     }
 
     /// Enables a feature, for good.
     pub(crate) async fn enable_feature(&self, name: &str) -> Result<()> {
-        self.put(&format!("feature-flags/{}/enable", uri_part(name)), &json!({"name": name})).await
+        self.put(&api(&["feature-flags", name, "enable"])?, &json!({"name": name})).await
     }
 
     async fn set_parameter(&self, name: &str, value: &Value) -> Result<()> {
-        self.put(&format!("global-parameters/{name}"), &json!({"name": name, "value": value})).await
+        self.put(&api(&["global-parameters", name])?, &json!({"name": name, "value": value})).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let (status, text) = self.ask(Method::GET, path, None).await?;
-        if !status.is_success() {
-            return Err(self.answered(&Method::GET, path, status, text));
+    async fn get<T: DeserializeOwned>(&self, path: &Path) -> Result<T> {
+        let answer = self.ask(Method::GET, path, None, PATIENCE, ANSWER).await?;
+        if !answer.is_success() {
+            return Err(self.answered(&Method::GET, path, &answer));
         }
-        answers::read(&text).map_err(|error| self.answered(&Method::GET, path, status, error.to_string()))
+        answers::read(&answer.body).map_err(|error| answer.unreadable(&error).into())
     }
 
     /// `None` if there is no such thing.
-    async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+    async fn find<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>> {
         match self.get(path).await {
             Ok(found) => Ok(Some(found)),
             Err(Failure::Answered { status: 404, .. }) => Ok(None),
@@ -310,59 +286,61 @@ impl Management {
         }
     }
 
-    async fn put(&self, path: &str, body: &Value) -> Result<()> {
+    async fn put(&self, path: &Path, body: &Value) -> Result<()> {
         self.tell(Method::PUT, path, Some(body)).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Result<()> {
+    async fn post(&self, path: &Path, body: &Value) -> Result<()> {
         self.tell(Method::POST, path, Some(body)).await
     }
 
     /// What is not there any more has been deleted.
-    async fn delete(&self, path: &str, body: Option<&Value>) -> Result<()> {
+    async fn delete(&self, path: &Path, body: Option<&Value>) -> Result<()> {
         match self.tell(Method::DELETE, path, body).await {
             Err(Failure::Answered { status: 404, .. }) => Ok(()),
             result => result,
         }
     }
 
-    async fn tell(&self, method: Method, path: &str, body: Option<&Value>) -> Result<()> {
-        let (status, text) = self.ask(method.clone(), path, body).await?;
-        if status.is_success() { Ok(()) } else { Err(self.answered(&method, path, status, text)) }
+    async fn tell(&self, method: Method, path: &Path, body: Option<&Value>) -> Result<()> {
+        let answer = self.ask(method.clone(), path, body, PATIENCE, ANSWER).await?;
+        if answer.is_success() { Ok(()) } else { Err(self.answered(&method, path, &answer)) }
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, String)> {
-        let request = self
-            .client
-            .request(method, format!("http://{}/api/{path}", self.address))
-            .basic_auth(&self.username, Some(&self.password))
-            .timeout(PATIENCE);
+    async fn ask(
+        &self,
+        method: Method,
+        path: &Path,
+        body: Option<&Value>,
+        within: Duration,
+        limit: usize,
+    ) -> Result<Answer> {
+        let request = self.server.request(method, path, within, limit)?;
         let request = match body {
-            Some(body) => request.json(body),
+            Some(body) => request.with_json(body),
             None => request,
         };
-        let unreachable =
-            |error: reqwest::Error| Failure::Unreachable { address: self.address.clone(), cause: deepest(&error) };
-        let answer = request.send().await.map_err(unreachable)?;
-        let status = answer.status();
-        if status == StatusCode::UNAUTHORIZED {
-            return Err(Failure::Refused { address: self.address.clone(), username: self.username.clone() });
+        let answer = self.client.send(request).await?;
+        if answer.status == UNAUTHORIZED {
+            return Err(Failure::Refused { address: self.server.address(), username: self.login().0.to_owned() });
         }
-        Ok((status, answer.text().await.map_err(unreachable)?))
+        Ok(answer)
     }
 
-    fn answered(&self, method: &Method, path: &str, status: StatusCode, mut cause: String) -> Failure {
-        if let Some((end, _)) = cause.char_indices().nth(300) {
-            cause.truncate(end);
-        }
+    fn answered(&self, method: &Method, path: &Path, answer: &Answer) -> Failure {
         Failure::Answered {
-            address: self.address.clone(),
+            address: self.server.address(),
             method: method.to_string(),
-            path: path.to_owned(),
-            status: status.as_u16(),
-            cause,
+            path: path.path().to_owned(),
+            status: answer.status,
+            cause: answer.words(),
         }
     }
+}
+
+/// A path of the management API, from the names behind `/api`.
+fn api(names: &[&str]) -> Result<Path> {
+    Ok(Path::of(&[&["api"], names].concat())?)
 }
 
 /// The salted hash of a password, as RabbitMQ keeps it.
@@ -377,21 +355,4 @@ pub(crate) fn is_hash_of(hash: &str, password: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hash_is_of_one_password() {
-        // From RabbitMQ's documentation: `rabbitmqctl hash_password test12` with the salt 908DC60A.
-        let hash = "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR";
-        assert!(is_hash_of(hash, "test12"));
-        assert!(!is_hash_of(hash, "test13"));
-        assert!(!is_hash_of("", "test12"));
-    }
-
-    #[test]
-    fn debug_shows_no_password() {
-        let management = Management::new(&temporal_stack_common::http::client(), "10.0.0.1", "admin", "s3cret");
-        assert_eq!(format!("{management:?}"), "admin at 10.0.0.1:15672");
-    }
-}
+mod tests;

@@ -133,6 +133,11 @@ impl Queue {
     /// Why the controller cannot take it off a node by itself, and what the user can do.
     pub(crate) fn obstacle(&self) -> Option<String> {
         let told = |text: &str| Some(text.to_owned());
+        if !self.has_url() {
+            return told(
+                "cannot be asked for by its name; delete it, or move what is in it to a queue of another name",
+            );
+        }
         match self.kind.as_str() {
             "quorum" => return None,
             "classic" => {}
@@ -186,6 +191,17 @@ mod tests {
         for queue in [quorum_queue("q", &[0, 1, 2]), classic_queue("c", 2)] {
             known(&mut embedded).queues = vec![queue];
             assert_eq!(replicas(&object, &embedded), 3);
+        }
+    }
+
+    #[test]
+    fn a_queue_whose_name_no_url_has_is_named_as_an_obstacle() {
+        let object = of_size(1);
+        for queue in [quorum_queue("..", &[0, 1, 2]), classic_queue(".", 2)] {
+            let mut embedded = well(&object, 3);
+            known(&mut embedded).queues = vec![queue];
+            let in_the_way = in_the_way(&object, &embedded.provider, embedded.known().unwrap());
+            assert!(in_the_way[0].contains("cannot be asked for by its name"), "{in_the_way:?}");
         }
     }
 

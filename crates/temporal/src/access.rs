@@ -4,6 +4,7 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
 use temporal_stack_common::{
+    address::host,
     binding::text,
     component::Progress,
     condition::{Reason, reason},
@@ -171,17 +172,9 @@ pub(crate) fn users_ipfs(settings: &Settings) -> Result<Ipfs, Progress> {
     })
 }
 
-/// Whether it is a name or an address; what looks like an address must be one.
-pub(crate) fn is_host(host: &str) -> bool {
-    if host.parse::<std::net::IpAddr>().is_ok() {
-        return host != "0.0.0.0" && host != "::";
-    }
-    let is_label = |label: &str| {
-        !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !label.starts_with('-')
-    };
-    let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
-    let is_numeric = labels.last().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
-    labels.iter().all(|label| is_label(label)) && !is_numeric
+/// Whether it is a name or an address that others can have; what looks like an address must be one.
+pub(crate) fn is_host(text: &str) -> bool {
+    host(text).is_ok()
 }
 
 fn required(settings: &Settings, key: &'static str, by: &str) -> Result<String, Progress> {

@@ -7,14 +7,27 @@ use lapin::{
     options::QueueDeclareOptions,
     protocol::{AMQPErrorKind, AMQPSoftError},
     types::FieldTable,
+    uri::AMQPUri,
 };
-use temporal_stack_common::failure::deepest;
+use temporal_stack_common::{
+    address::host,
+    failure::{deepest, words},
+    relay::Relay,
+};
 use tokio::time::timeout;
 
 use crate::{access::Broker, names::QUEUES};
 
 /// How long a broker may take for everything that it is asked at once.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest frame, in bytes: RabbitMQ's own default.
+const FRAME: u32 = 128 << 10;
+
+/// How often a sign of life is asked of a broker that is silent, in seconds.
+const HEARTBEAT: u16 = 20;
+/// What a broker may send in all, in bytes.
+const MOST: u64 = 1 << 20;
 
 /// Why a broker did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +57,7 @@ pub(crate) struct Queue {
 /// The queues of Temporal that are there, up to the first that is not.
 pub(crate) async fn queues(broker: &Broker) -> Result<Vec<Queue>, Failure> {
     in_time(async {
-        let connection = open(broker).await?;
+        let (connection, _relay) = open(broker).await?;
         let mut queues = Vec::new();
         for name in QUEUES {
             // The broker closes the channel in which a queue was asked for that is not there.
@@ -65,7 +78,7 @@ pub(crate) async fn queues(broker: &Broker) -> Result<Vec<Queue>, Failure> {
 /// Declares all queues as Temporal's workers do, so that nothing is dropped that is published before one of them ran.
 pub(crate) async fn declare(broker: &Broker) -> Result<(), Failure> {
     in_time(async {
-        let connection = open(broker).await?;
+        let (connection, _relay) = open(broker).await?;
         for name in QUEUES {
             let channel = connection.create_channel().await.map_err(refused("open a channel"))?;
             let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
@@ -77,9 +90,22 @@ pub(crate) async fn declare(broker: &Broker) -> Result<(), Failure> {
     .await
 }
 
-async fn open(broker: &Broker) -> Result<Connection, Failure> {
+/// A connection, and the relay that ends it.
+async fn open(broker: &Broker) -> Result<(Connection, Relay), Failure> {
+    let what = "open a connection";
+    let failed = |cause: &str| Failure::Refused { what: what.to_owned(), cause: words(cause) };
     let properties = ConnectionProperties::default().with_connection_name("temporal-stack".into());
-    Connection::connect(&broker.uri, properties).await.map_err(refused("open a connection"))
+    // The parser's own message may repeat the URI, and with it the password.
+    let mut uri: AMQPUri = broker.uri.parse().map_err(|_| failed("the URI of the binding is no AMQP URI"))?;
+    let named = host(&uri.authority.host).map_err(|wrong| failed(&format!("the host of the URI {wrong}")))?;
+    let relay = Relay::open(named, uri.authority.port, PATIENCE, MOST).await;
+    let relay = relay.map_err(|error| failed(&error.to_string()))?;
+    (uri.authority.host, uri.authority.port) = (relay.near().ip().to_string(), relay.near().port());
+    // The library makes room for 32 frames of the length that the broker names, which may be four gigabytes.
+    (uri.query.frame_max, uri.query.heartbeat) = (Some(FRAME), Some(HEARTBEAT));
+    #[expect(clippy::disallowed_methods, reason = "the relay ends it, and frames have a limit")]
+    let connection = Connection::connect_uri(uri, properties).await.map_err(refused(what))?;
+    Ok((connection, relay))
 }
 
 async fn in_time<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -88,7 +114,7 @@ async fn in_time<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<
 
 fn refused(what: &str) -> impl FnOnce(lapin::Error) -> Failure {
     let what = what.to_owned();
-    move |error| Failure::Refused { what, cause: deepest(&error) }
+    move |error| Failure::Refused { what, cause: words(&deepest(&error)) }
 }
 
 fn is_absent(error: &lapin::Error) -> bool {

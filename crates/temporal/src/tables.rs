@@ -1,8 +1,12 @@
 //! What is asked of the database: which of Temporal's tables there are, and who its administrators are.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, pin::pin, time::Duration};
 
-use temporal_stack_common::failure::deepest;
+use temporal_stack_common::{
+    address::host,
+    failure::{deepest, words},
+    sql,
+};
 use tokio::time::timeout;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -13,6 +17,9 @@ use crate::{
 
 /// How long a database may take for everything that it is asked at once.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a database may take to end a session.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why a database did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -55,15 +62,19 @@ pub(crate) async fn look(database: &Database, names: &[String]) -> Result<Found,
             .await
             .map_err(|error| statement(&error))?
             .iter()
-            .map(|row| row.get(0))
-            .collect();
+            .map(|row| row.try_get(0))
+            .collect::<Result<_, _>>()
+            .map_err(|error| statement(&error))?;
         let mut found =
             Found { missing: TABLES.into_iter().filter(|table| !there.contains(*table)).collect(), ..Found::default() };
         if !names.is_empty() && there.contains("users") {
             let of_accounts = "SELECT user_name, coalesce(admin_access, false) FROM users WHERE user_name = ANY($1) AND deleted_at IS NULL";
             for row in client.query(of_accounts, &[&names]).await.map_err(|error| statement(&error))? {
-                let name: String = row.get(0);
-                if row.get(1) {
+                let (name, is_admin): (String, bool) = row
+                    .try_get(0)
+                    .and_then(|name| Ok((name, row.try_get(1)?)))
+                    .map_err(|error| statement(&error))?;
+                if is_admin {
                     found.admins.insert(name.clone());
                 }
                 found.accounts.insert(name);
@@ -89,28 +100,32 @@ async fn in_session<T>(
     ask: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut config = Config::new();
-    config
-        .host(&database.host)
-        .port(database.port)
-        .user(&database.username)
-        .password(&database.password)
-        .dbname(DATABASE)
-        .application_name("temporal-stack")
-        .connect_timeout(PATIENCE);
+    config.user(&database.username).password(&database.password).dbname(DATABASE).application_name("temporal-stack");
+    let session = |cause: String| Failure::Session { host: database.host.clone(), cause: words(&cause) };
     let asking = async {
-        let opened = config.connect(NoTls).await;
-        let (client, connection) =
-            opened.map_err(|error| Failure::Session { host: database.host.clone(), cause: deepest(&error) })?;
-        let serving = tokio::spawn(connection);
-        let answer = ask(&client).await;
+        let host = host(&database.host).map_err(|wrong| session(format!("the host {wrong}")))?;
+        let stream = sql::connect(host, database.port, PATIENCE).await.map_err(|error| session(error.to_string()))?;
+        let opened = config.connect_raw(stream, NoTls).await;
+        let (client, connection) = opened.map_err(|error| session(deepest(&error)))?;
+        // In this task, so that it ends with the question: a server that never ends a session must not keep one.
+        let mut connection = pin!(connection);
+        let answer = {
+            let mut asked = pin!(ask(&client));
+            tokio::select! {
+                answer = &mut asked => answer,
+                ended = &mut connection => {
+                    return Err(session(ended.map_or_else(|error| deepest(&error), |()| "the session ended".to_owned())));
+                }
+            }
+        };
         drop(client);
         // Ends with its last client, with a word to the server.
-        let _ = serving.await;
+        let _ = timeout(FAREWELL, connection).await;
         answer
     };
     timeout(PATIENCE, asking).await.map_err(|_| Failure::Slow)?
 }
 
 fn statement(error: &tokio_postgres::Error) -> Failure {
-    Failure::Statement(error.as_db_error().map_or_else(|| deepest(error), |error| error.message().to_owned()))
+    Failure::Statement(words(&error.as_db_error().map_or_else(|| deepest(error), |error| error.message().to_owned())))
 }

@@ -2,9 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use reqwest::{Certificate, Client, StatusCode};
 use temporal_stack_common::{
-    api::Temporal, binding::authority, component::Verdict, condition::reason, failure::chain, http,
+    api::Temporal,
+    binding::authority,
+    component::Verdict,
+    condition::reason,
+    failure::chain,
+    http::{Client, Method, Path, Server, Trust},
 };
 use tokio::{net::TcpStream, time::timeout};
 
@@ -16,6 +20,9 @@ use crate::{
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an answer may be; a word or two are usual. In bytes.
+const ANSWER: usize = 64 << 10;
 
 /// Asks the API and the key server.
 pub(crate) async fn verify(object: &Temporal, observed: &Observed) -> Verdict {
@@ -42,29 +49,28 @@ async fn key_server(observed: &Observed) -> Result<(), String> {
 }
 
 async fn api(object: &Temporal, observed: &Observed) -> Result<(), String> {
-    let url = format!("{}/v2/systems/check", progress::url(object, observed));
-    let client = client(object, observed).map_err(|error| chain(&error))?;
+    let url = progress::url(object, observed);
+    let server = Server::of_url(&url).ok_or_else(|| format!("{url} is no URL"))?;
+    let asking = server.request(Method::GET, &Path::fixed("v2/systems/check"), PATIENCE, ANSWER);
     // Without it, and without TLS, every request is sent elsewhere.
-    let asking = client.get(url).header("X-Forwarded-Proto", "https").send();
-    let answer = asking.await.map_err(|error| chain(&error.without_url()))?;
-    match answer.status() {
+    let asking = asking.map_err(|failure| chain(&failure))?.with_header("x-forwarded-proto", "https");
+    let answer = client(object, observed).send(asking).await.map_err(|failure| chain(&failure))?;
+    match answer.status {
         // It answers, and has been asked often.
-        StatusCode::OK | StatusCode::TOO_MANY_REQUESTS => Ok(()),
-        status => Err(format!("it says {status}")),
+        200 | 429 => Ok(()),
+        status => Err(format!("it answers with status {status}")),
     }
 }
 
 /// A client that finds the API at its Service's address, and knows its authority where the controller is that.
-fn client(object: &Temporal, observed: &Observed) -> reqwest::Result<Client> {
-    let mut builder = http::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
-    if let Some(ip) = observed.api_ip.as_deref().and_then(|ip| ip.parse().ok()) {
-        builder = builder.resolve(&names::host(object, &names::api(object)), SocketAddr::new(ip, API));
-    }
-    builder = match &observed.tls {
-        Tls::Made(Some(made)) => builder.tls_certs_only([Certificate::from_pem(made.ca.as_bytes())?]),
+fn client(object: &Temporal, observed: &Observed) -> Client {
+    let host = names::host(object, &names::api(object));
+    let ip = observed.api_ip.as_deref().and_then(|ip| ip.parse().ok());
+    let trust = match &observed.tls {
+        Tls::Made(Some(made)) => Trust::Only(&made.ca),
         // Whom the user trusts is not known here, and only whether it answers is asked.
-        Tls::Users { .. } => builder.tls_danger_accept_invalid_certs(true),
-        Tls::Off | Tls::Made(None) | Tls::Unusable(_) => builder,
+        Tls::Users { .. } => Trust::Anybody,
+        Tls::Off | Tls::Made(None) | Tls::Unusable(_) => Trust::Usual,
     };
-    builder.build()
+    Client::trusting(trust, ip.map(|ip| (host.as_str(), SocketAddr::new(ip, API))))
 }

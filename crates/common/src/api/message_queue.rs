@@ -36,7 +36,7 @@ pub struct MessageQueueSpec {
     /// Name of the application's virtual host. Absent: the name of this object. A later change makes the new virtual host and
     /// keeps the old one with all that is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^[!-~]{1,100}$') && self != '/'", "must have 1 to 100 characters of ASCII without spaces, and not be /, which is RabbitMQ's own"))]
+    #[x_kube(validation = ("self.matches('^[!-~]{1,100}$') && !(self in ['/', '.', '..'])", "must have 1 to 100 characters of ASCII without spaces, and be neither /, which is RabbitMQ's own, nor . or .., which have no URL"))]
     pub virtual_host: Option<String>,
     /// What becomes of the volumes and their Secrets when this object is deleted.
     #[serde(default)]

@@ -27,7 +27,7 @@ fn copies_that_could_not_be_made_are_counted_with_cause_and_remedy() {
     );
     assert!(text.contains("they are tried again"), "{text}");
 
-    fixture::seen(&mut embedded, 0).troubles.errored[0].attempts = MOST_ATTEMPTS;
+    fixture::seen(&mut embedded, 0).troubles.given_up = 1;
     let text = said(&healthy(&embedded));
     assert!(text.contains("were tried 5 times and wait for you"), "{text}");
 }
@@ -49,12 +49,27 @@ fn pins_with_too_few_copies_are_not_healthy_even_if_nothing_failed() {
 }
 
 #[test]
+fn what_a_silent_peer_has_is_unknown() {
+    let object = of_size(3);
+    let mut embedded = well(&object, 3);
+    fixture::seen(&mut embedded, 0).troubles.queued = 2;
+    embedded.peers[1].seen = Err("timeout".to_owned());
+    embedded.survey = Surveyed::Not("temporal-ipfscluster-1 does not answer".to_owned());
+    for statement in [healthy(&embedded), room(&object, &embedded)] {
+        let text = said(&statement);
+        assert!(text.contains("is_known: false") && text.contains("temporal-ipfscluster-1"), "{text}");
+    }
+    embedded.peers.clear();
+    assert!(said(&room(&object, &embedded)).contains("is_known: false"));
+}
+
+#[test]
 fn a_full_volume_is_known_by_the_words_of_what_failed() {
     let object = of_size(3);
     let mut embedded = well(&object, 3);
     assert!(said(&room(&object, &embedded)).contains("Enough"));
     let troubles = &mut fixture::seen(&mut embedded, 1).troubles;
-    troubles.errored = vec![errored("a", "write /data/ipfs/blocks/x: no space left on device", 1)];
+    troubles.is_full = true;
     let text = said(&room(&object, &embedded));
     assert!(text.contains("DiskFull") && text.contains("temporal-ipfscluster-1"), "{text}");
 }

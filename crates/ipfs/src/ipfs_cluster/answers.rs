@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
-
-/// How much of a message is shown.
-const SHOWN: usize = 300;
+use temporal_stack_common::failure::words;
 
 /// Who a peer is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -146,16 +144,13 @@ impl Short {
 }
 
 /// What a refusal says.
-pub(super) fn complaint(text: String) -> String {
+pub(super) fn complaint(text: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Complaint {
         message: String,
     }
-    let mut message = serde_json::from_str(&text).map_or(text, |Complaint { message }| message);
-    if let Some((end, _)) = message.char_indices().nth(SHOWN) {
-        message.truncate(end);
-    }
-    message.trim_end().to_owned()
+    let text = String::from_utf8_lossy(text);
+    words(&serde_json::from_str(&text).map_or(text.into_owned(), |Complaint { message }| message))
 }
 
 fn null_is_empty<'de, T, D>(deserializer: D) -> Result<T, D::Error>

@@ -19,7 +19,7 @@ impl Fake {
     /// Answers every request with what `answer` makes of its method, path and query; then the connection ends.
     pub(crate) async fn new(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = temporal_stack_common::http::client();
+        let client = temporal_stack_common::http::Client::new();
         let cluster = Cluster::new(&client, "127.0.0.1", listener.local_addr().unwrap().port());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (answer, log) = (Arc::new(answer), asked.clone());
@@ -42,8 +42,8 @@ impl Fake {
     }
 
     /// Host and port.
-    pub(crate) fn address(&self) -> &str {
-        &self.cluster.address
+    pub(crate) fn address(&self) -> String {
+        self.cluster.server.address()
     }
 
     /// What was asked so far.

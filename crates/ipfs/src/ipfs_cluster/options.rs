@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use temporal_stack_common::binding::uri_part;
+use temporal_stack_common::http::Path;
 
 use super::Pin;
 
@@ -22,8 +22,8 @@ pub(crate) struct Wish {
     pub(crate) user_allocations: Vec<String>,
 }
 
-/// The query of the request that pins: everything that is not said is lost.
-pub(super) fn query(pin: &Pin, wish: &Wish) -> String {
+/// Adds the query of the request that pins: everything that is not said is lost.
+pub(super) fn query(path: Path, pin: &Pin, wish: &Wish) -> Path {
     let mut options = vec![
         ("replication-min".to_owned(), wish.min.to_string()),
         ("replication-max".to_owned(), wish.max.to_string()),
@@ -42,8 +42,7 @@ pub(super) fn query(pin: &Pin, wish: &Wish) -> String {
     metadata.extend(wish.metadata.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
     let metadata = metadata.into_iter().filter_map(|(key, value)| Some((format!("meta-{key}"), value?.to_owned())));
     options.extend(metadata);
-    let options: Vec<_> = options.iter().map(|(key, value)| format!("{}={}", uri_part(key), uri_part(value))).collect();
-    options.join("&")
+    options.iter().fold(path, |path, (key, value)| path.with(key, value))
 }
 
 #[cfg(test)]
@@ -61,10 +60,14 @@ mod tests {
         .unwrap()
     }
 
+    fn said(pin: &Pin, wish: &Wish) -> String {
+        query(Path::fixed("pins/a"), pin, wish).query().to_owned()
+    }
+
     #[test]
     fn all_options_of_a_pin_are_said_again() {
         assert_eq!(
-            query(&pin(), &Wish { min: 1, max: 2, ..Wish::default() }),
+            said(&pin(), &Wish { min: 1, max: 2, ..Wish::default() }),
             "replication-min=1&replication-max=2&name=a%26b%20%C3%BC&mode=recursive&expire-at=2030-01-01T00%3A00%3A00Z&\
              origins=%2Fip4%2F127.0.0.1%2Ftcp%2F4001%2Fp2p%2F12D3&shard-size=7&meta-empty=&meta-k%3D1=v%2C"
         );
@@ -76,7 +79,7 @@ mod tests {
         let wish = Wish { min: -1, max: -1, metadata, user_allocations: vec!["A".to_owned(), "B".to_owned()] };
         let pin = Pin { origins: Vec::new(), expire_at: None, shard_size: 0, name: String::new(), ..pin() };
         assert_eq!(
-            query(&pin, &wish),
+            said(&pin, &wish),
             "replication-min=-1&replication-max=-1&mode=recursive&user-allocations=A%2CB&meta-empty=&meta-note=1%2C2"
         );
     }

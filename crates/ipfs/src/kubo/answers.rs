@@ -1,35 +1,6 @@
-//! Requests and answers of Kubo for which the crate's are too old.
+//! What Kubo answers, as far as it is read.
 
-use ipfs_api_backend_hyper::request::ApiRequest;
-use serde::{Deserialize, Serialize};
-
-/// `id`.
-#[derive(Serialize)]
-pub(super) struct AskId {}
-
-impl ApiRequest for AskId {
-    const PATH: &'static str = "/id";
-}
-
-/// `swarm peers`.
-#[derive(Serialize)]
-pub(super) struct AskSwarm {}
-
-impl ApiRequest for AskSwarm {
-    const PATH: &'static str = "/swarm/peers";
-}
-
-/// `repo stat`.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct AskRepository {
-    /// Without counting blocks.
-    pub(super) size_only: bool,
-}
-
-impl ApiRequest for AskRepository {
-    const PATH: &'static str = "/repo/stat";
-}
+use serde::Deserialize;
 
 /// Who a Kubo is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -51,6 +22,28 @@ pub(crate) struct Repository {
     /// Bytes at which garbage is collected, if it is collected at all.
     #[serde(rename = "StorageMax", default)]
     pub(crate) maximum: u64,
+}
+
+/// What was added.
+#[derive(Deserialize)]
+pub(super) struct Added {
+    /// Its CID.
+    #[serde(rename = "Hash")]
+    pub(super) hash: String,
+}
+
+/// What became of a block that was to be removed.
+#[derive(Deserialize)]
+pub(super) struct Removed {
+    #[serde(rename = "Error", default)]
+    pub(super) error: Option<String>,
+}
+
+/// What a refusal says.
+#[derive(Deserialize)]
+pub(super) struct Complaint {
+    #[serde(rename = "Message")]
+    pub(super) message: String,
 }
 
 /// The connections of a Kubo; `null` if there are none.

@@ -10,7 +10,7 @@ use super::*;
 /// A Kubo that answers one request, and what it was asked.
 async fn fake(status: &'static str, body: &'static str) -> (Kubo, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let kubo = Kubo::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+    let kubo = Kubo::new(&Client::new(), "127.0.0.1", listener.local_addr().unwrap().port());
     let asked = tokio::spawn(async move {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
@@ -38,7 +38,10 @@ async fn content_is_read_up_to_a_limit() {
     assert_eq!(asked.await.unwrap(), "POST /api/v0/cat?arg=bafk&offset=0&length=6");
     let (kubo, _) = fake("200 OK", "hello").await;
     let failure = kubo.read("bafk", 4).await.unwrap_err();
-    assert_eq!(failure.to_string(), format!("{} did not give content: bafk is longer than 4 bytes", kubo.address));
+    assert_eq!(
+        failure.to_string(),
+        format!("{} did not give content: bafk is longer than 4 bytes", kubo.server.address())
+    );
 }
 
 #[tokio::test]
@@ -52,21 +55,35 @@ async fn a_block_that_is_not_there_has_been_removed_and_a_pinned_one_has_not() {
 }
 
 #[tokio::test]
+async fn content_is_added_as_a_form() {
+    let (kubo, asked) = fake("200 OK", "{\"Name\":\"probe\",\"Hash\":\"bafk\",\"Size\":\"5\"}").await;
+    assert_eq!(kubo.add(b"hello").await.unwrap(), "bafk");
+    let asked = asked.await.unwrap();
+    assert_eq!(asked, "POST /api/v0/add?pin=false&raw-leaves=true&cid-version=1&chunker=size-256");
+}
+
+#[tokio::test]
+async fn content_without_end_is_not_read() {
+    let (kubo, _) = fake("200 OK", "hello, and much more").await;
+    assert!(matches!(kubo.read("bafk", 4).await, Err(Failure::Http(http::Failure::TooLarge { .. }))));
+}
+
+#[tokio::test]
 async fn what_kubo_complains_of_is_passed_on() {
     let (kubo, _) = fake("500 Internal Server Error", "{\"Message\":\"no\",\"Code\":0,\"Type\":\"error\"}").await;
     assert!(kubo.id().await.unwrap_err().to_string().ends_with("did not say who it is: no"));
-    let kubo = Kubo::new("::1", 1).unwrap();
+    let kubo = Kubo::new(&Client::new(), "::1", 1);
     assert!(kubo.id().await.unwrap_err().to_string().starts_with("[::1]:1 does not answer: "));
-    assert!(Kubo::new("not a host", 1).is_err());
+    assert!(Kubo::new(&Client::new(), "not a host", 1).id().await.is_err());
 }
 
 #[test]
 fn futures_can_be_sent_between_threads() {
     fn sendable<T: Send>(_: T) {}
-    let kubo = Kubo::new("127.0.0.1", 1).unwrap();
+    let kubo = Kubo::new(&Client::new(), "127.0.0.1", 1);
     sendable(kubo.id());
     sendable(kubo.connected());
-    sendable(kubo.add(Vec::new()));
+    sendable(kubo.add(&[]));
     sendable(kubo.read("bafk", 1));
     sendable(kubo.remove_block("bafk"));
 }

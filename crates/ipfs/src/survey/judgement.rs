@@ -1,10 +1,16 @@
 //! What one pin adds to a survey.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, RandomState},
+};
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::ipfs_cluster::Pin;
+use crate::{
+    ipfs_cluster::Pin,
+    names::{PROBE, PROVEN},
+};
 
 use super::{BATCH, wishes::Original};
 
@@ -24,11 +30,11 @@ pub(crate) struct Survey {
     pub(crate) fresh: u64,
     /// Those of the short that will be short for good: they want more peers than stay.
     pub(crate) impossible: Impossible,
-    /// The first [`BATCH`] pins that too few of the staying peers are to hold.
+    /// [`BATCH`] of the pins that too few of the staying peers are to hold.
     pub(crate) raise: Vec<Raise>,
     /// How many such there are.
     pub(crate) to_raise: u64,
-    /// The first [`BATCH`] pins that were raised, or are allocated to peers that are no members. Only to be restored when no
+    /// [`BATCH`] of the pins that were raised, or are allocated to peers that are no members. Only to be restored when no
     /// member is about to leave, or what was raised for its sake is undone.
     pub(crate) restore: Vec<Pin>,
     /// How many such there are.
@@ -72,6 +78,8 @@ pub(super) struct Peers<'a> {
     others: &'a [String],
     staying: BTreeSet<&'a str>,
     now: Timestamp,
+    /// Chooses those that are written first.
+    dice: RandomState,
 }
 
 impl<'a> Peers<'a> {
@@ -86,6 +94,7 @@ impl<'a> Peers<'a> {
             others,
             staying: peers.filter(|(_, stays)| *stays).map(|(id, _)| id).collect(),
             now,
+            dice: RandomState::new(),
         }
     }
 
@@ -160,7 +169,9 @@ impl Survey {
     /// Of one that was made within the last minute, and that nobody who stays has, nothing is said yet: its CID joins the
     /// `lonely`, of which there are a [`BATCH`] at most.
     pub(super) fn judge(&mut self, pin: Pin, copies: u64, peers: &Peers<'_>, lonely: &mut Vec<String>) -> bool {
-        self.pins += 1;
+        // That of the controller's own verification is kept like any other, and is none of the user's.
+        let is_probe = pin.name == PROBE && pin.metadata.contains_key(PROVEN);
+        self.pins += u64::from(!is_probe);
         // The head of what was added in shards is a mere note, which nobody has to hold; what has expired goes within minutes.
         if pin.kind == "meta-pin" || pin.is_expired(peers.now) {
             return false;
@@ -188,12 +199,12 @@ impl Survey {
         }
         if let Some(raise) = peers.raise(&pin, floor) {
             self.to_raise += 1;
-            keep(&mut self.raise, raise);
+            keep(&mut self.raise, raise, self.to_raise, &peers.dice);
         }
         let is_to_restore = peers.is_to_restore(&pin);
         if is_to_restore {
             self.to_restore += 1;
-            keep(&mut self.restore, pin);
+            keep(&mut self.restore, pin, self.to_restore, &peers.dice);
         }
         is_to_restore
     }
@@ -212,8 +223,41 @@ fn name(examples: &mut Vec<String>, cid: &str) {
     }
 }
 
-fn keep<T>(batch: &mut Vec<T>, item: T) {
+/// Keeps an item, the `count`-th of all. Where there are more than fit, each has the same chance, so that those which cannot be written do
+/// not keep the others from it for ever.
+fn keep<T>(batch: &mut Vec<T>, item: T, count: u64, dice: &RandomState) {
     if batch.len() < BATCH {
         batch.push(item);
+    } else if let Ok(place) = usize::try_from(dice.hash_one(count) % count.max(1))
+        && let Some(kept) = batch.get_mut(place)
+    {
+        *kept = item;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_behind_a_batch_that_cannot_be_written_get_their_turn() {
+        let mut seen = BTreeSet::new();
+        for _ in 0..40 {
+            let peers = Peers::new([("A", true)].into_iter(), &[], Timestamp::UNIX_EPOCH);
+            let mut survey = Survey::default();
+            for number in 0..3 * BATCH {
+                let pin = Pin {
+                    cid: number.to_string(),
+                    min: 1,
+                    max: 1,
+                    allocations: vec!["gone".to_owned()],
+                    ..Pin::default()
+                };
+                survey.judge(pin, 1, &peers, &mut Vec::new());
+            }
+            assert_eq!((survey.restore.len(), survey.to_restore), (BATCH, 3 * BATCH as u64));
+            seen.extend(survey.restore.into_iter().map(|pin| pin.cid));
+        }
+        assert!(seen.len() > 3 * BATCH - 10, "{}", seen.len());
     }
 }

@@ -26,12 +26,12 @@ struct Fake {
 impl Lists for Fake {
     fn pins(&self) -> BoxStream<'_, Result<Pin, ipfs_cluster::Failure>> {
         self.read.fetch_add(1, Ordering::Relaxed);
-        let failure = ipfs_cluster::Failure::Cut {
+        let failure = temporal_stack_common::http::Failure::Cut {
             address: "10.0.0.1:9094".to_owned(),
             request: "GET /allocations".to_owned(),
             cause: "closed".to_owned(),
         };
-        stream::iter(self.pins.iter().cloned().map(Ok).chain(self.is_cut.then_some(Err(failure)))).boxed()
+        stream::iter(self.pins.iter().cloned().map(Ok).chain(self.is_cut.then_some(Err(failure.into())))).boxed()
     }
 
     fn holds(&self) -> BoxStream<'_, Result<String, ipfs_cluster::Failure>> {

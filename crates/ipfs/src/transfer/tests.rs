@@ -110,7 +110,7 @@ async fn many_lines_are_all_imported() {
 
 #[tokio::test]
 async fn what_is_no_line_is_said_with_its_number() {
-    let client = Cluster::at(&temporal_stack_common::http::client(), &"http://127.0.0.1:1".parse().unwrap());
+    let client = peer("http://127.0.0.1:1").unwrap();
     let Outcome::Failed(cause) = import_line(&client, "{}", Timestamp::now()).await else { panic!() };
     assert_eq!(cause, "this is no pin: missing field `cid` at line 1 column 2");
 }

@@ -1,11 +1,41 @@
 //! What the management API answers: the fields that are used.
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, SeqAccess, Visitor},
+};
 use serde_json::{Map, Value};
+use temporal_stack_common::{failure::words, http::is_segment};
 
 /// Reads an answer. The API says some fields twice, which a map takes and a struct does not.
-pub(super) fn read<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
-    serde_json::from_str::<Value>(text).and_then(serde_json::from_value)
+pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice::<Value>(text).and_then(serde_json::from_value)
+}
+
+/// Reads a list item by item, so that no more than one of them is there as a map.
+pub(super) fn read_list<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<Vec<T>> {
+    struct Items<T>(Vec<T>);
+
+    impl<'de, T: DeserializeOwned> Visitor<'de> for Items<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Vec<T>, A::Error> {
+            while let Some(item) = list.next_element::<Value>()? {
+                self.0.push(serde_json::from_value(item).map_err(serde::de::Error::custom)?);
+            }
+            Ok(self.0)
+        }
+    }
+
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let items = deserializer.deserialize_seq(Items(Vec::new()))?;
+    deserializer.end().map(|()| items)
 }
 
 #[derive(Deserialize)]
@@ -33,14 +63,6 @@ pub(crate) struct Node {
     /// Nodes that it cannot see although they run.
     #[serde(default)]
     pub(crate) partitions: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[allow(clippy::struct_field_names)] // the API's own fields
-pub(super) struct Page {
-    pub(super) items: Vec<Queue>,
-    pub(super) page_count: usize,
-    pub(super) total_count: usize,
 }
 
 /// A queue, as the list of all has it.
@@ -130,7 +152,12 @@ impl Queue {
 
     /// As messages name it.
     pub(crate) fn title(&self) -> String {
-        format!("{} on virtual host {}", self.name, self.vhost)
+        words(&format!("{} on virtual host {}", self.name, self.vhost))
+    }
+
+    /// Whether the management API can be asked about it: in a URL some names mean another path.
+    pub(crate) fn has_url(&self) -> bool {
+        is_segment(&self.name) && is_segment(&self.vhost)
     }
 }
 
@@ -261,14 +288,13 @@ mod tests {
 
     /// An answer of RabbitMQ 4.0.5.
     fn answer<T: DeserializeOwned>(text: &str) -> T {
-        read(text).unwrap()
+        read(text.as_bytes()).unwrap()
     }
 
     #[test]
     fn queues_of_each_type_are_understood() {
-        let page: Page = answer(include_str!("../../fixtures/queues.json"));
-        let find = |kind: &str| page.items.iter().find(|queue| queue.kind == kind).unwrap();
-        assert_eq!(page.page_count, 1);
+        let queues: Vec<Queue> = read_list(include_bytes!("../../fixtures/queues.json")).unwrap();
+        let find = |kind: &str| queues.iter().find(|queue| queue.kind == kind).unwrap();
         assert_eq!((find("quorum").members.len(), find("quorum").online.len()), (3, 3));
         assert!(find("classic").durable && find("classic").members.is_empty());
         assert!(find("stream").members.is_empty());

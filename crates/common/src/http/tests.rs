@@ -1,0 +1,247 @@
+//! What the client does with servers that mean harm, or are not what they should be.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use futures::TryStreamExt;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+use super::*;
+
+const SOON: Duration = Duration::from_secs(10);
+const BOUNDS: Bounds =
+    Bounds { begins_within: SOON, ends_within: SOON, line: 1000, all: 10_000, trailer: "x-stream-error" };
+
+/// A server that answers each connection with these bytes, some at a time, and then says no more. Counts what it was asked.
+struct Fake {
+    server: Server,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Fake {
+    async fn new(answer: impl Into<Vec<u8>>) -> Self {
+        Self::dripping(answer, usize::MAX, Duration::ZERO).await
+    }
+
+    async fn dripping(answer: impl Into<Vec<u8>>, piece: usize, pause: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Server::new("127.0.0.1", listener.local_addr().unwrap().port());
+        let (answer, asked) = (Arc::new(answer.into()), Arc::new(Mutex::new(Vec::new())));
+        let log = asked.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (answer, log): (Arc<Vec<u8>>, _) = (answer.clone(), log.clone());
+                tokio::spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(stream.read_u8().await?);
+                    }
+                    log.lock().unwrap().push(String::from_utf8(head).unwrap());
+                    for piece in answer.chunks(piece.min(answer.len().max(1))) {
+                        stream.write_all(piece).await?;
+                        tokio::time::sleep(pause).await;
+                    }
+                    // The end of the connection is not the end of the answer.
+                    let mut rest = Vec::new();
+                    stream.read_to_end(&mut rest).await
+                });
+            }
+        });
+        Self { server, asked }
+    }
+
+    fn request(&self, limit: usize) -> Request {
+        self.server.request(Method::DELETE, &Path::fixed("pins/a"), SOON, limit).unwrap()
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+fn whole(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn chunked(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len())
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_failure_and_its_target_is_not_asked() {
+    let victim = Fake::new(whole("200 OK", "{}")).await;
+    for status in [301, 302, 303, 307, 308, 300, 304] {
+        let target = format!("http://{}/pins/theirs", victim.server.address());
+        let answer = format!("HTTP/1.1 {status} Go\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n");
+        let fake = Fake::new(answer).await;
+        let failure = Client::new().send(fake.request(1000)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Redirect { status: said, .. } if said == status), "{failure}");
+        assert!(failure.to_string().contains("redirects DELETE /pins/a") && !failure.to_string().contains("theirs"));
+        let failure = Client::new().lines(fake.request(1000), BOUNDS).await;
+        assert!(matches!(failure, Err(Failure::Redirect { .. })));
+    }
+    assert_eq!(victim.asked(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_over_its_limit_is_a_failure_announced_or_not() {
+    let body = "x".repeat(1001);
+    let announced = "HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\nx".to_owned();
+    for answer in [whole("200 OK", &body), chunked(&body), announced] {
+        let fake = Fake::new(answer).await;
+        let failure = Client::new().send(fake.request(1000)).await.unwrap_err();
+        assert!(matches!(failure, Failure::TooLarge { limit: 1000, .. }), "{failure}");
+    }
+    let fake = Fake::new(whole("200 OK", &body)).await;
+    assert_eq!(Client::new().send(fake.request(1001)).await.unwrap().body.len(), 1001);
+}
+
+#[tokio::test]
+async fn a_refusal_without_end_is_a_failure() {
+    let fake = Fake::new("HTTP/1.1 500 No\r\nContent-Length: 2000000000\r\n\r\nno").await;
+    assert!(matches!(Client::new().send(fake.request(10)).await.unwrap_err(), Failure::TooLarge { .. }));
+}
+
+#[tokio::test]
+async fn large_answers_share_a_budget_that_small_ones_do_not_need() {
+    let taken = BUDGET.acquire_many(24 << 10).await.unwrap();
+    let large = Fake::new(whole("200 OK", &"x".repeat(2 * FREE))).await;
+    let small = Fake::new(whole("200 OK", "{}")).await;
+    assert!(matches!(Client::new().send(large.request(4 * FREE)).await.unwrap_err(), Failure::Busy { .. }));
+    assert!(Client::new().send(small.request(4 * FREE)).await.unwrap().is_success());
+    drop(taken);
+    let answer = Client::new().send(large.request(4 * FREE)).await.unwrap();
+    assert!(BUDGET.available_permits() < 24 << 10);
+    drop(answer);
+}
+
+#[tokio::test]
+async fn a_drip_ends_at_the_deadline_in_head_and_body() {
+    for answer in [whole("200 OK", "0123456789"), chunked(&"1\n".repeat(100))] {
+        let fake = Fake::dripping(answer, 1, Duration::from_millis(20)).await;
+        let within = Duration::from_millis(200);
+        let request = || fake.server.request(Method::GET, &Path::fixed("a"), within, 1000).unwrap();
+        assert!(matches!(Client::new().send(request()).await.unwrap_err(), Failure::Slow { .. }));
+        // The head takes longer than the beginning may.
+        let bounds = Bounds { begins_within: within, ..BOUNDS };
+        assert!(matches!(Client::new().lines(request(), bounds).await, Err(Failure::Unreachable { .. })));
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_drips_for_ever_ends_at_its_deadline() {
+    let mut answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
+    answer.push_str(&"1\r\nx\r\n".repeat(10_000));
+    let fake = Fake::dripping(answer, 64, Duration::from_millis(20)).await;
+    let bounds = Bounds { ends_within: Duration::from_millis(500), line: 100_000, all: 100_000, ..BOUNDS };
+    let lines = Client::new().lines(fake.request(1000), bounds).await.unwrap().unwrap();
+    let failure = lines.into_stream().try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(matches!(failure, Failure::Slow { .. }), "{failure}");
+}
+
+#[tokio::test]
+async fn a_list_of_too_many_lines_is_a_failure() {
+    let fake = Fake::new(chunked(&"{}\n".repeat(5000))).await;
+    let lines = Client::new().lines(fake.request(1000), BOUNDS).await.unwrap().unwrap();
+    let failure = lines.into_stream().try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(matches!(failure, Failure::TooLarge { limit: 10_000, .. }), "{failure}");
+}
+
+#[tokio::test]
+async fn a_line_of_too_many_bytes_is_a_failure() {
+    let fake = Fake::new(chunked(&"x".repeat(5000))).await;
+    let lines = Client::new().lines(fake.request(1000), BOUNDS).await.unwrap().unwrap();
+    let failure = lines.into_stream().try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(matches!(failure, Failure::TooLarge { limit: 1000, .. }), "{failure}");
+}
+
+#[tokio::test]
+async fn headers_without_end_are_a_failure() {
+    for headers in [format!("A: {}\r\n", "x".repeat(2_000_000)), "A: b\r\n".repeat(HEADERS + 1)] {
+        let fake = Fake::new(format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 0\r\n\r\n")).await;
+        assert!(matches!(Client::new().send(fake.request(1000)).await.unwrap_err(), Failure::Unreachable { .. }));
+    }
+}
+
+#[tokio::test]
+async fn what_a_refusal_says_is_printable_and_short() {
+    let fake = Fake::new(whole("500 No", &format!("a\u{1b}[2Jb\n{}", "c".repeat(5000)))).await;
+    let words = Client::new().send(fake.request(10)).await.unwrap().words();
+    assert!(words.starts_with("a [2Jb c") && words.chars().count() < 310, "{words}");
+}
+
+#[tokio::test]
+async fn garbage_and_closed_connections_are_failures() {
+    for answer in ["", "\0\0\0", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 999999 OK\r\n\r\n"] {
+        let fake = Fake::new(answer).await;
+        let within = Duration::from_millis(300);
+        let request = fake.server.request(Method::GET, &Path::fixed("a"), within, 1000).unwrap();
+        assert!(Client::new().send(request).await.is_err(), "{answer:?}");
+    }
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::new("127.0.0.1", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            TAKEN.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let request = server.request(Method::POST, &Path::fixed("a"), SOON, 1000).unwrap();
+    assert!(matches!(Client::new().send(request).await.unwrap_err(), Failure::Unreachable { .. }));
+    assert_eq!(TAKEN.load(Ordering::SeqCst), 1, "what changes something is sent once");
+}
+
+#[test]
+fn a_host_that_is_none_is_never_asked() {
+    for host in ["a@b", "a/b", "a?b", "a#b", "a b", "", "0x7f.1", "169.254.169.254"] {
+        let request = Server::new(host, 80).request(Method::GET, &Path::fixed("a"), SOON, 10);
+        assert!(matches!(request, Err(Failure::Address { .. })), "{host}");
+    }
+    let request = Server::new("fd00::1", 80).request(Method::GET, &Path::fixed("a"), SOON, 10).unwrap();
+    assert_eq!(request.url.as_str(), "http://[fd00::1]:80/a".replace(":80/", "/"));
+}
+
+#[test]
+fn a_path_stays_the_path_that_was_written() {
+    for segment in ["a/../b", "%2e%2e", "a\\..\\b", "\t..", "..;", "a?b#c"] {
+        let path = Path::of(&["x", segment, "y"]).unwrap();
+        let request = Server::new("h", 80).request(Method::GET, &path, SOON, 10).unwrap();
+        assert_eq!(request.url.path(), format!("/{}", path.path()));
+        assert_eq!(request.url.path().matches('/').count(), 3);
+    }
+    let dots = Server::new("h", 80).request(Method::GET, &Path::fixed("a/../b"), SOON, 10);
+    assert!(matches!(dots, Err(Failure::Name { .. })));
+}
+
+#[test]
+fn a_url_may_have_a_login_that_debug_does_not_show() {
+    let server = Server::of_url("http://me:s3%20cret@127.0.0.1:9094/").unwrap();
+    assert_eq!(server.login(), Some(("me", "s3 cret")));
+    assert_eq!(format!("{server:?}"), "127.0.0.1:9094");
+    for url in ["127.0.0.1:9094", "http://h/a", "http://h/?a", "ftp://h", "/ip4/127.0.0.1/tcp/9094"] {
+        assert_eq!(Server::of_url(url), None, "{url}");
+    }
+}
+
+#[test]
+fn no_other_crate_has_an_http_client() {
+    let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(crates).unwrap() {
+        let folder = entry.unwrap();
+        let Ok(manifest) = std::fs::read_to_string(folder.path().join("Cargo.toml")) else { continue };
+        let name = folder.file_name().into_string().unwrap();
+        // The bridge passes on what its own pod asks, and hyper follows no redirect.
+        let forbidden = ["reqwest", "hyper", "ipfs-api", "ureq", "isahc"];
+        let dependency = |line: &&str| forbidden.iter().any(|client| line.starts_with(client));
+        let found: Vec<&str> = manifest.lines().filter(dependency).collect();
+        assert!(found.is_empty() || ["bridge", "common"].contains(&name.as_str()), "{name}: {found:?}");
+        seen += 1;
+    }
+    assert!(seen > 4);
+}
