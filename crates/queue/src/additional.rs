@@ -1,5 +1,7 @@
 //! The user's own lines for `rabbitmq.conf`: what may stand in them.
 
+mod values;
+
 /// What the controller decides: these keys, and all that begin with those that end with a dot.
 const OWN: [&str; 32] = [
     "auth_backends.",
@@ -36,6 +38,31 @@ const OWN: [&str; 32] = [
     "total_memory_available_override_value",
 ];
 
+/// Plugins that the controller does not enable, by what their settings begin with. The broker takes these settings and does nothing.
+const PLUGINS: [(&str, &str); 16] = [
+    ("auth_cache.", "rabbitmq_auth_backend_cache"),
+    ("auth_http.", "rabbitmq_auth_backend_http"),
+    ("auth_ldap.", "rabbitmq_auth_backend_ldap"),
+    ("auth_oauth2.", "rabbitmq_auth_backend_oauth2"),
+    ("aws.", "rabbitmq_aws"),
+    ("event_exchange.", "rabbitmq_event_exchange"),
+    ("exchange_federation.", "rabbitmq_exchange_federation"),
+    ("mqtt.", "rabbitmq_mqtt"),
+    ("queue_federation.", "rabbitmq_queue_federation"),
+    ("shovel.", "rabbitmq_shovel"),
+    ("stomp.", "rabbitmq_stomp"),
+    ("stream.", "rabbitmq_stream"),
+    ("tracing.", "rabbitmq_tracing"),
+    ("trust_store.", "rabbitmq_trust_store"),
+    ("web_mqtt.", "rabbitmq_web_mqtt"),
+    ("web_stomp.", "rabbitmq_web_stomp"),
+];
+/// Settings of the broker itself that begin as those of a plugin.
+const OF_BROKER: &str = "stream.replication.";
+
+/// How many lines a message lists.
+const LISTED: usize = 20;
+
 /// A setting of the user's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Setting<'a> {
@@ -43,75 +70,174 @@ pub(crate) struct Setting<'a> {
     pub(crate) line: usize,
     /// Its name.
     pub(crate) key: &'a str,
+    /// Its value.
+    pub(crate) value: &'a str,
 }
 
-/// The settings among the lines; comments and empty lines are left out. `Err` is what is wrong with one of them.
-pub(crate) fn settings(lines: &str) -> Result<Vec<Setting<'_>>, String> {
-    let mut settings = Vec::new();
+/// The settings among the lines, and what is wrong with the other lines; comments and empty lines are left out.
+fn parse(lines: &str) -> (Vec<Setting<'_>>, Vec<(usize, String)>) {
+    let (mut settings, mut wrong) = (Vec::new(), Vec::new());
     for (number, line) in lines.lines().enumerate() {
         let (number, line) = (number + 1, line.trim());
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
-            return Err(format!("line {number} has no =: write `key = value`, or begin a comment with #"));
+            wrong.push((number, "has no =: write `key = value`, or begin a comment with #".to_owned()));
+            continue;
         };
         let (key, value) = (key.trim(), value.trim());
         let is_name = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
         if !key.split('.').all(is_name) {
-            return Err(format!("line {number}: {key:?} is no name of a setting; it is words with dots between them"));
+            wrong.push((number, format!("{key:?} is no name of a setting; it is words with dots between them")));
+        } else if value.is_empty() {
+            wrong.push((number, format!("{key} has no value; write `{key} = …`, or remove the line")));
+        } else {
+            settings.push(Setting { line: number, key, value });
         }
-        if value.is_empty() {
-            return Err(format!("line {number}: {key} has no value; write `{key} = …`, or take the line out"));
-        }
-        settings.push(Setting { line: number, key });
     }
-    Ok(settings)
+    (settings, wrong)
 }
 
-/// What is wrong with the user's lines, if anything.
-pub(crate) fn wrong(lines: &str) -> Option<String> {
-    let settings = match settings(lines) {
-        Ok(settings) => settings,
-        Err(wrong) => return Some(wrong),
-    };
-    settings.iter().find(|setting| is_own(setting.key)).map(|setting| {
-        format!("line {}: {} is decided by the controller; take the line out", setting.line, setting.key)
-    })
+/// What is wrong with the user's lines, all of it, if anything is. `decided` is what the controller writes by itself: a line that says
+/// the same may stay.
+pub(crate) fn wrong(lines: &str, decided: &[(&str, String)]) -> Option<String> {
+    let (settings, mut wrong) = parse(lines);
+    for Setting { line, key, value } in settings {
+        let is_same = decided.iter().any(|(own, own_value)| *own == key && own_value == value);
+        if is_own(key) {
+            if !is_same {
+                wrong.push((line, format!("{key} is decided by the controller{}; remove the line", instead(key))));
+            }
+        } else if let Some(plugin) = plugin(key) {
+            wrong.push((line, format!("{key} is of the plugin {plugin}, which is not enabled; remove the line")));
+        } else if let Some(remedy) = values::wrong(key, value) {
+            wrong.push((line, format!("{key} {remedy}")));
+        }
+    }
+    if wrong.is_empty() {
+        return None;
+    }
+    wrong.sort();
+    let more = wrong.len().saturating_sub(LISTED);
+    let listed = wrong.into_iter().take(LISTED).map(|(line, what)| format!("line {line}: {what}"));
+    Some(listed.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; "))
 }
 
 /// Whether the user has a setting of that name, or of one that begins with it.
 pub(crate) fn sets(lines: &str, key: &str) -> bool {
-    settings(lines).is_ok_and(|settings| settings.iter().any(|setting| setting.key.starts_with(key)))
+    parse(lines).0.iter().any(|setting| setting.key.starts_with(key))
 }
 
 fn is_own(key: &str) -> bool {
     OWN.iter().any(|own| key == *own || (own.ends_with('.') && key.starts_with(own)))
 }
 
+/// What does the same as a setting that the controller decides.
+fn instead(key: &str) -> &'static str {
+    match key {
+        "default_user" | "default_pass" | "default_password" => " (the login is in the binding Secret)",
+        "default_vhost" => " (set spec.virtualHost)",
+        "queue_leader_locator" | "queue_master_locator" => " (queues have their leaders balanced)",
+        "total_memory_available_override_value" => " (set spec.provider.rabbitmq.resources.limits.memory)",
+        _ if key.starts_with("loopback_users") => " (there is no guest)",
+        _ if key.ends_with("load_definitions") || key.starts_with("definitions.") => {
+            " (import definitions by the management API)"
+        }
+        _ if key.starts_with("log.") => " (logs go to the console)",
+        _ => "",
+    }
+}
+
+/// The plugin of a setting, if it is one that is not enabled.
+fn plugin(key: &str) -> Option<&'static str> {
+    let plugin = PLUGINS.iter().find(|(prefix, _)| key.starts_with(prefix) && !key.starts_with(OF_BROKER));
+    plugin.map(|(_, plugin)| *plugin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(lines: &str) -> Option<String> {
+        wrong(lines, &[("listeners.tcp.default", "5672".to_owned()), ("log.console.level", "info".to_owned())])
+    }
+
     #[test]
     fn settings_and_comments_may_stand_there() {
-        assert_eq!(wrong("# mine\n\nchannel_max = 100\nvm_memory_high_watermark.relative = 0.4\n"), None);
+        assert_eq!(of("# mine\n\nchannel_max = 100\nvm_memory_high_watermark.relative = 0.4\n"), None);
         assert!(sets("channel_max = 100", "channel_max"));
         assert!(!sets("# channel_max = 100", "channel_max"));
     }
 
     #[test]
+    fn all_lines_that_cannot_stay_are_named_at_once() {
+        let lines = "cluster_partition_handling = autoheal
+            vm_memory_high_watermark_paging_ratio = 0.99
+            disk_free_limit.relative = 1.0
+            collect_statistics_interval = 10000
+            default_user = admin
+            default_pass = s3cr3t
+            queue_master_locator = min-masters
+            loopback_users.guest = false
+            management.load_definitions = /etc/rabbitmq/definitions.json
+            listeners.tcp.default = 5672
+            channel_max = 1050
+            log.console.level = info
+            channel max";
+        let message = of(lines).unwrap();
+        for (line, key) in [
+            (1, "cluster_partition_handling"),
+            (5, "default_user"),
+            (6, "default_pass"),
+            (7, "queue_master_locator"),
+            (8, "loopback_users.guest"),
+            (9, "management.load_definitions"),
+        ] {
+            assert!(message.contains(&format!("line {line}: {key} is decided")), "{key}: {message}");
+        }
+        assert!(message.ends_with("line 13: has no =: write `key = value`, or begin a comment with #"), "{message}");
+        assert!(!message.contains("s3cr3t"));
+    }
+
+    #[test]
     fn what_breaks_the_cluster_is_refused_by_name() {
-        for key in ["listeners.tcp.default", "cluster_formation.node_type", "default_user", "log.console"] {
-            let wrong = wrong(&format!("channel_max = 1\n{key} = x")).unwrap();
+        for key in
+            ["listeners.tcp.default", "cluster_formation.node_type", "default_user", "log.console", "prometheus.x"]
+        {
+            let wrong = of(&format!("channel_max = 1\n{key} = x")).unwrap();
             assert!(wrong.contains("line 2") && wrong.contains(key), "{wrong}");
         }
     }
 
     #[test]
+    fn a_line_that_says_what_the_controller_writes_may_stay() {
+        assert_eq!(of("listeners.tcp.default = 5672\nlog.console.level=info"), None);
+        assert!(of("listeners.tcp.default = 5673").is_some());
+    }
+
+    #[test]
+    fn a_setting_of_a_plugin_that_is_not_enabled_is_refused() {
+        for key in
+            ["mqtt.listeners.tcp.default", "stomp.listeners.tcp.1", "stream.listeners.tcp.1", "web_mqtt.tcp.port"]
+        {
+            let wrong = of(&format!("{key} = 1883")).unwrap();
+            assert!(wrong.contains("which is not enabled") && wrong.contains(key), "{wrong}");
+        }
+        assert_eq!(of("stream.replication.port_range.min = 1000"), None);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let lines = "default_user = x\n".repeat(500);
+        let message = of(&lines).unwrap();
+        assert!(message.ends_with("and 480 more") && message.len() < 4096);
+    }
+
+    #[test]
     fn a_line_that_is_no_setting_is_refused_by_its_number() {
-        assert!(wrong("channel_max 1").unwrap().contains("line 1 has no ="));
-        assert!(wrong("a = 1\nchannel max = 1").unwrap().contains("line 2"));
-        assert!(wrong("channel_max =").unwrap().contains("no value"));
+        assert!(of("channel_max 1").unwrap().contains("line 1: has no ="));
+        assert!(of("a = 1\nchannel max = 1").unwrap().contains("line 2"));
+        assert!(of("channel_max =").unwrap().contains("no value"));
     }
 }

@@ -17,7 +17,7 @@ use temporal_stack_common::{
     volume, workload,
 };
 
-pub(crate) use config_map::members_of;
+pub(crate) use config_map::{decided, members_of};
 
 use crate::{
     Defaults,

@@ -13,6 +13,7 @@ use crate::{
     actions::still_used,
     additional,
     amqp::{Access, ECHO, Failure, Session},
+    desire::decided,
     names::{self, ADMINISTRATOR},
     observe::{Broker, Embedded, Known, Observed, Source},
     quorum,
@@ -120,7 +121,7 @@ fn invalid(object: &MessageQueue) -> Option<String> {
             rabbitmq.replicas
         ));
     }
-    additional::wrong(&rabbitmq.additional_config)
+    additional::wrong(&rabbitmq.additional_config, &decided(object))
         .map(|wrong| format!("spec.provider.rabbitmq.additionalConfig: {wrong}"))
 }
 
@@ -370,7 +371,7 @@ mod tests {
             (json!({"virtualHost": "/"}), "spec.virtualHost"),
             (json!({"virtualHost": "."}), "spec.virtualHost"),
             (json!({"virtualHost": ".."}), "spec.virtualHost"),
-            (json!({"provider": {"rabbitmq": {"additionalConfig": "a b"}}}), "line 1 has no ="),
+            (json!({"provider": {"rabbitmq": {"additionalConfig": "a b"}}}), "line 1: has no ="),
         ] {
             let object = fixture::object(&spec);
             let (reason, message) = told(&object, unmade(&object));

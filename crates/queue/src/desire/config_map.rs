@@ -54,17 +54,9 @@ pub(super) fn rabbitmq_conf(object: &MessageQueue, embedded: &Embedded) -> Strin
         // Writing to a String cannot fail.
         let _ = writeln!(conf, "{key} = {value}");
     };
-    set("cluster_name", &object.name_any());
-    set("listeners.tcp.default", &AMQP.to_string());
-    set("management.tcp.port", &MANAGEMENT.to_string());
-    set("prometheus.tcp.port", &METRICS.to_string());
-    set("log.console", "true");
-    set("log.console.level", "info");
-    set("log.file", "false");
-    // Whom to join is found out before the start, by prepare.sh: RabbitMQ's own discovery waits minutes for each node of a list
-    // that is not there, and lets the first one that answers found a cluster.
-    set("cluster_formation.peer_discovery_backend", "classic_config");
-    set("cluster_partition_handling", "pause_minority");
+    for (key, value) in decided(object) {
+        set(key, &value);
+    }
     let mine = &embedded.provider.additional_config;
     let limits = limits(embedded);
     // A node would count the machine's memory otherwise.
@@ -90,6 +82,23 @@ pub(super) fn rabbitmq_conf(object: &MessageQueue, embedded: &Embedded) -> Strin
 pub(super) fn disk_free_limit(embedded: &Embedded) -> Option<u64> {
     let is_users = additional::sets(&embedded.provider.additional_config, "disk_free_limit.");
     limits(embedded).map(|limits| limits.disk_free).filter(|_| !is_users)
+}
+
+/// What the controller decides in every cluster.
+pub(crate) fn decided(object: &MessageQueue) -> Vec<(&'static str, String)> {
+    vec![
+        ("cluster_name", object.name_any()),
+        ("listeners.tcp.default", AMQP.to_string()),
+        ("management.tcp.port", MANAGEMENT.to_string()),
+        ("prometheus.tcp.port", METRICS.to_string()),
+        ("log.console", "true".to_owned()),
+        ("log.console.level", "info".to_owned()),
+        ("log.file", "false".to_owned()),
+        // Whom to join is found out before the start, by prepare.sh: RabbitMQ's own discovery waits minutes for each node of a list
+        // that is not there, and lets the first one that answers found a cluster.
+        ("cluster_formation.peer_discovery_backend", "classic_config".to_owned()),
+        ("cluster_partition_handling", "pause_minority".to_owned()),
+    ]
 }
 
 #[derive(Clone, Copy)]

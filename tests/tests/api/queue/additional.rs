@@ -24,7 +24,7 @@ async fn a_line_that_cannot_be_is_named_with_its_number_and_what_to_do() {
         space.create(&json!({"provider": {"rabbitmq": {"additionalConfig": "channel_max 100"}}})).await?;
         for (lines, told) in [
             ("channel_max 100", ["line 1", "has no =", "write `key = value`"]),
-            ("# mine\nlisteners.tcp.default = 1", ["line 2", "listeners.tcp.default", "take the line out"]),
+            ("# mine\nlisteners.tcp.default = 1", ["line 2", "listeners.tcp.default", "remove the line"]),
             ("channel_max =", ["line 1", "channel_max has no value", "write `channel_max = …`"]),
             ("channel max = 1", ["line 1", "\"channel max\"", "is no name of a setting"]),
         ] {
