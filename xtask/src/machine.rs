@@ -1,7 +1,7 @@
 //! Changes to the machine itself: announced, agreed to on a terminal, and only what is missing.
 
 use std::env;
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -50,7 +50,7 @@ pub fn missing(needed: &[Needed]) -> Vec<&'static str> {
     packages
 }
 
-/// Says what is about to be changed and asks, on a terminal and without `yes`, whether it may be.
+/// Says what is about to be changed, and asks whether it may be. `yes` is an answer; no terminal is none.
 pub fn agree(changes: &[String], yes: bool) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
@@ -59,12 +59,23 @@ pub fn agree(changes: &[String], yes: bool) -> Result<()> {
     for change in changes {
         eprintln!("  - {change}");
     }
-    if yes || !std::io::stdin().is_terminal() {
+    if yes {
         return Ok(());
     }
-    eprint!("go on? [y/N] ");
+    let stdin = std::io::stdin();
+    let is_terminal = stdin.is_terminal();
+    if is_terminal {
+        eprint!("go on? [y/N] ");
+    }
+    answered(is_terminal, &mut stdin.lock())
+}
+
+fn answered(is_terminal: bool, input: &mut impl BufRead) -> Result<()> {
+    if !is_terminal {
+        bail!("not agreed to: there is no terminal to ask on; run it with --yes");
+    }
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
+    input.read_line(&mut answer)?;
     if !matches!(answer.trim(), "y" | "Y" | "yes") {
         bail!("not agreed to; {OTHERWISE}");
     }
@@ -105,4 +116,25 @@ pub fn cni_plugins() -> Option<&'static Path> {
 fn apt(step: &Step) -> crate::step::LoggedCommand {
     // Debian's patience with a lock: another apt may be at work on a machine that has just started.
     step.command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_on_a_terminal_is_consent() {
+        assert!(answered(true, &mut "y\n".as_bytes()).is_ok());
+        for (is_terminal, input) in [(true, ""), (true, "n\n"), (false, ""), (false, "y\n")] {
+            assert!(answered(is_terminal, &mut input.as_bytes()).is_err(), "{is_terminal} {input:?}");
+        }
+        let error = answered(false, &mut "".as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("--yes"), "{error}");
+    }
+
+    #[test]
+    fn nothing_to_do_needs_no_consent() {
+        assert!(agree(&[], false).is_ok());
+        assert!(agree(&["delete it".to_owned()], true).is_ok());
+    }
 }

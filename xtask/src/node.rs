@@ -47,7 +47,7 @@ pub struct Up {
     #[arg(long)]
     control_plane: bool,
     /// Do not ask before installing packages or changing the network.
-    #[arg(long)]
+    #[arg(long, short)]
     yes: bool,
 }
 
@@ -60,6 +60,9 @@ pub struct Down {
     /// Remove etcd's data and all volumes, too.
     #[arg(long, conflicts_with = "control_plane")]
     delete_data: bool,
+    /// Do not ask before deleting.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 /// Runs the subcommand.
@@ -72,7 +75,7 @@ pub fn run(command: &Command) -> Result<()> {
             Ok(())
         }
         Command::Down(Down { control_plane: true, .. }) => control_plane_only::down(),
-        Command::Down(Down { delete_data, .. }) => down(*delete_data),
+        Command::Down(Down { delete_data, yes, .. }) => down(*delete_data, *yes),
         Command::Status => status::status(),
     }
 }

@@ -192,7 +192,8 @@ impl<'a> Run<'a> {
     fn xtask(&self, arguments: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.program);
         command.args(arguments).env(NODE_DIR, &self.node_dir);
-        if self.arguments.yes && arguments.contains(&"up") {
+        // The data are those of the tests' own node.
+        if arguments.contains(&"down") || (self.arguments.yes && arguments.contains(&"up")) {
             command.arg("--yes");
         }
         let status = command.status().context("could not start xtask")?;

@@ -13,10 +13,13 @@ use crate::{control_plane, machine};
 /// How long the pods' processes have to end by themselves.
 const PODS_END_WITHIN: Duration = Duration::from_secs(10);
 
-/// Stops the node and leaves nothing of it but its data, or not even that.
-pub fn down(delete_data: bool) -> Result<()> {
+/// Stops the node and leaves nothing of it but its data, or not even that, after asking.
+pub fn down(delete_data: bool, yes: bool) -> Result<()> {
     machine::supports_a_node()?;
     let cluster = Cluster::node()?;
+    if delete_data && cluster.state.exists() {
+        machine::agree(&["delete all objects and volumes of the local node".to_owned()], yes)?;
+    }
     let mut steps = Steps::new("node-down")?;
     let _lock = cluster.lock()?;
     steps.run("stop the pods", |step| {

@@ -29,7 +29,7 @@ pub struct Down {
 /// Takes the stack down; its data stay unless told otherwise.
 pub fn down(arguments: &Down) -> Result<()> {
     if arguments.cluster.context.is_none() {
-        return node::down(arguments.delete_data);
+        return node::down(arguments.delete_data, arguments.yes);
     }
     let kubectl = Kubectl::of(arguments.cluster.context.as_deref())?;
     let in_namespace = ["--namespace", arguments.namespace.as_str()];

@@ -26,11 +26,11 @@ pub(super) fn database_stalled() -> Snapshot {
         [condition("Ready", "False", "NoStorageClass", why), condition("Stalled", "True", "NoStorageClass", why)];
     let waits = "waits for PostgresDatabase/temporal";
     let temporal = [
-        condition("Ready", "False", "DependenciesNotReady", waits),
-        condition("Reconciling", "True", "DependenciesNotReady", waits),
-        condition("DependenciesReady", "False", "DependenciesNotReady", waits),
+        condition("Ready", "False", "DependencyNotReady", waits),
+        condition("Reconciling", "True", "DependencyNotReady", waits),
+        condition("DependenciesReady", "False", "DependencyNotReady", waits),
     ];
-    let queue = [ready(), condition("QuorumSafe", "False", "MajorityAtRisk", "no node may go")];
+    let queue = [ready(), condition("QuorumSafe", "False", "QueuesAtMinimum", "no node may go")];
     let objects = [
         object("IpfsCluster", "temporal", &[ready()]),
         object("MessageQueue", "temporal", &queue),
@@ -42,7 +42,7 @@ pub(super) fn database_stalled() -> Snapshot {
 
 /// The database's controller is not installed, and its object has never been looked at.
 pub(super) fn controller_absent() -> Snapshot {
-    let waits = condition("Ready", "False", "DependenciesNotReady", "waits for PostgresDatabase/temporal");
+    let waits = condition("Ready", "False", "DependencyNotReady", "waits for PostgresDatabase/temporal");
     let objects = [
         object("IpfsCluster", "temporal", &[ready()]),
         object("MessageQueue", "temporal", &[ready()]),

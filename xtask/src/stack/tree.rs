@@ -5,11 +5,11 @@
 //!   database-controller           0.1.0      1 of 1 available
 //!
 //! default
-//!   Temporal temporal             not Ready  DependenciesNotReady  for 2m
+//!   Temporal temporal             not Ready  DependencyNotReady  for 2m
 //!     waits for PostgresDatabase/temporal
-//!   ├─ PostgresDatabase temporal  Stalled    NoStorageClass        for 2m
+//!   ├─ PostgresDatabase temporal  Stalled    NoStorageClass      for 2m
 //!   │    name a class in spec.provider.postgres.storage.storageClassName
-//!   └─ MessageQueue temporal      Ready      Verified              for 1m
+//!   └─ MessageQueue temporal      Ready      Verified            for 1m
 //! ```
 
 use std::collections::BTreeSet;
@@ -162,13 +162,13 @@ mod tests {
     #[test]
     fn what_is_not_well_has_its_message_below_it() {
         let expected = "
-  Temporal temporal             not Ready  DependenciesNotReady  for 3m
+  Temporal temporal             not Ready  DependencyNotReady  for 3m
     waits for PostgresDatabase/temporal
-  ├─ PostgresDatabase temporal  Stalled    NoStorageClass        for 3m
+  ├─ PostgresDatabase temporal  Stalled    NoStorageClass      for 3m
   │    there is no default StorageClass; name a class in spec.provider.postgres.storage.storageClassName
-  ├─ MessageQueue temporal      Ready      Verified              for 3m
+  ├─ MessageQueue temporal      Ready      Verified            for 3m
   │    QuorumSafe is False: no node may go
-  └─ IpfsCluster temporal       Ready      Verified              for 3m
+  └─ IpfsCluster temporal       Ready      Verified            for 3m
 ";
         let text = components(&fixture::database_stalled(), "default", fixture::now());
         assert_eq!(text, expected.trim_start_matches('\n'));
