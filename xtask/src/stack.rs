@@ -19,11 +19,14 @@ mod http;
 pub mod ipfs;
 pub mod objects;
 pub mod ready;
+pub mod rollout;
 pub mod snapshot;
 pub mod status;
 pub mod temporal;
 pub mod tree;
 pub mod up;
+#[cfg(test)]
+mod words;
 
 pub use down::{Down, down};
 pub use status::{Status, status};

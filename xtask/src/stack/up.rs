@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::access::Access;
 use super::facts::Facts;
-use super::{demo, objects, ready};
+use super::{demo, objects, ready, rollout};
 use crate::controllers;
 use crate::deploy::{self, How, Replacement, Where};
 use crate::kubectl::Kubectl;
@@ -24,7 +24,8 @@ pub struct Up {
     /// Where a cluster with `--context` pulls the stack's own images from, for instance `registry.example.com/team`.
     #[arg(long, requires = "context")]
     registry: Option<String>,
-    /// Another image for a product, for instance `temporal=rtradetech/temporal:v2.8.0`; may be given more than once.
+    /// Another image for a product, for instance `temporal=rtradetech/temporal:v2.8.0`; may be given more than once. It is set in the
+    /// custom resource, so that pods that run another one are replaced.
     #[arg(long = "image", value_name = "NAME=REF")]
     images: Vec<Replacement>,
     /// At the end, upload a file through the API, wait until it is pinned on every peer, and read it back.
@@ -53,8 +54,14 @@ pub fn up(arguments: &Up) -> Result<()> {
     steps.run("configuration", |step| objects::configuration(step, &kubectl, namespace))?;
     steps.run("the first account", |step| objects::first_account(step, &kubectl, namespace))?;
     steps.run("custom resources", |step| objects::custom_resources(step, &kubectl, namespace))?;
+    if !arguments.images.is_empty() {
+        steps.run("set images", |step| rollout::set(step, &kubectl, namespace, &arguments.images))?;
+    }
     let ids = objects::custom_resource_ids(namespace)?;
     steps.run("everything Ready", |step| ready::wait(step, &kubectl, namespace, &ids))?;
+    if !arguments.images.is_empty() {
+        steps.run("check images", |step| rollout::check(step, &kubectl, namespace, &arguments.images))?;
+    }
     let access = Access { kubectl: &kubectl, local, namespace };
     let facts = steps.run("addresses", |step| Facts::gather(step, &access, context))?;
     let shown = if arguments.demo { Some(show(&mut steps, &access, &facts)?) } else { None };
