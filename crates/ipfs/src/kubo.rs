@@ -1,4 +1,7 @@
-//! What is said to Kubo's RPC: as few functions as are used.
+//! Kubo's RPC: as few functions as are used.
+//!
+//! The requests are those of `ipfs-api-backend-hyper`, and of our own where today's Kubo knows an option that the crate does not. They are
+//! sent by [`http::Client`]: the crate's client reads answers of any length for any time.
 
 mod answers;
 #[cfg(test)]
@@ -6,13 +9,14 @@ mod tests;
 
 use std::{fmt, time::Duration};
 
+use ipfs_api_backend_hyper::request::{Add, ApiRequest, BlockRm, Cat, Id as AskId, PinAdd, SwarmPeers};
 use serde::de::DeserializeOwned;
 use temporal_stack_common::{
     failure::words,
     http::{self, Answer, Client, Method, Path, Request, Server},
 };
 
-use answers::{Added, Complaint, Removed, Swarm};
+use answers::{Added, AskRepository, Complaint, Removed, Swarm};
 pub(crate) use answers::{Id, Repository};
 
 /// How long Kubo may take to answer.
@@ -23,6 +27,8 @@ const FETCHING: Duration = Duration::from_secs(60);
 const ANSWER: usize = 4 << 20;
 /// Content up to this length is one block, which can be removed as a whole.
 const CHUNK: &str = "size-256";
+/// Where the RPC is. The crate wants a whole URL; its host is not used.
+const BASE: &str = "http://kubo/api/v0";
 /// What stands between the parts of a form. Content that has it is none of ours.
 const BOUNDARY: &str = "temporal-stack-boundary-6f1e";
 
@@ -65,33 +71,35 @@ impl Kubo {
 
     /// Who this Kubo is, and of which version.
     pub(crate) async fn id(&self) -> Result<Id, Failure> {
-        self.ask("say who it is", &Path::fixed("api/v0/id")).await
+        self.ask("say who it is", AskId { peer: None }).await
     }
 
     /// The ids of the Kubos that it is connected to.
     pub(crate) async fn connected(&self) -> Result<Vec<String>, Failure> {
-        let swarm: Swarm = self.ask("list its connections", &Path::fixed("api/v0/swarm/peers")).await?;
+        let swarm: Swarm = self.ask("list its connections", SwarmPeers {}).await?;
         Ok(swarm.into_ids())
     }
 
     /// How much it holds, and how much it may. Blocks are not counted: that takes minutes where there are many.
     pub(crate) async fn repository(&self) -> Result<Repository, Failure> {
-        self.ask("measure its repository", &Path::fixed("api/v0/repo/stat").with("size-only", "true")).await
+        self.ask("measure its repository", AskRepository { size_only: true }).await
     }
 
     /// Adds content without pinning it, and returns its CID: always the same for the same content.
     pub(crate) async fn add(&self, content: &[u8]) -> Result<String, Failure> {
-        let path = Path::fixed("api/v0/add")
-            .with("pin", "false")
-            .with("raw-leaves", "true")
-            .with("cid-version", "1")
-            .with("chunker", CHUNK);
+        let options = Add {
+            pin: Some(false),
+            raw_leaves: Some(true),
+            cid_version: Some(1),
+            chunker: Some(CHUNK),
+            ..Add::default()
+        };
         let head = format!(
             "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"probe\"\r\n\
              Content-Type: application/octet-stream\r\n\r\n"
         );
         let form = [head.as_bytes(), content, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat();
-        let request = self.request(&path, PATIENCE, ANSWER)?;
+        let request = self.request(&options, PATIENCE, ANSWER)?;
         let request = request.with_content(&format!("multipart/form-data; boundary={BOUNDARY}"), form);
         let added: Added = self.accepted("add content", request).await?.json()?;
         Ok(added.hash)
@@ -102,8 +110,8 @@ impl Kubo {
         let what = "give content";
         // One byte more shows that there is more.
         let length = limit.saturating_add(1);
-        let path = Path::fixed("api/v0/cat").with("arg", cid).with("offset", "0").with("length", &length.to_string());
-        let answer = self.accepted(what, self.request(&path, FETCHING, length)?).await?;
+        let cat = Cat { path: cid, offset: Some(0), length: Some(length) };
+        let answer = self.accepted(what, self.request(&cat, FETCHING, length)?).await?;
         if answer.body.len() > limit {
             return Err(self.refused(what, format!("{cid} is longer than {limit} bytes")));
         }
@@ -112,8 +120,8 @@ impl Kubo {
 
     /// Pins something, to hear why that is not possible; `None` if it is, or takes its time.
     pub(crate) async fn complaint_about(&self, cid: &str) -> Option<String> {
-        let path = Path::fixed("api/v0/pin/add").with("arg", cid).with("recursive", "true").with("progress", "false");
-        match self.accepted("pin", self.request(&path, PATIENCE, ANSWER).ok()?).await {
+        let pin = PinAdd { key: cid, recursive: Some(true), progress: false };
+        match self.accepted("pin", self.request(&pin, PATIENCE, ANSWER).ok()?).await {
             Err(Failure::Refused { cause, .. }) => Some(cause),
             _ => None,
         }
@@ -122,7 +130,7 @@ impl Kubo {
     /// Removes a block that nothing pins; one that is not there has been removed.
     pub(crate) async fn remove_block(&self, cid: &str) -> Result<(), Failure> {
         let what = "remove a block";
-        let removed: Removed = self.ask(what, &Path::fixed("api/v0/block/rm").with("arg", cid)).await?;
+        let removed: Removed = self.ask(what, BlockRm { hash: cid }).await?;
         match removed.error {
             Some(cause) if !cause.is_empty() && !cause.contains("could not find") => {
                 Err(self.refused(what, words(&cause)))
@@ -131,12 +139,17 @@ impl Kubo {
         }
     }
 
-    async fn ask<T: DeserializeOwned>(&self, what: &'static str, path: &Path) -> Result<T, Failure> {
-        Ok(self.accepted(what, self.request(path, PATIENCE, ANSWER)?).await?.json()?)
+    async fn ask<T: DeserializeOwned>(&self, what: &'static str, asked: impl ApiRequest) -> Result<T, Failure> {
+        let request = self.request(&asked, PATIENCE, ANSWER)?;
+        Ok(self.accepted(what, request).await?.json()?)
     }
 
-    fn request(&self, path: &Path, within: Duration, limit: usize) -> Result<Request, Failure> {
-        Ok(self.server.request(Method::POST, path, within, limit)?)
+    fn request<Q: ApiRequest>(&self, asked: &Q, within: Duration, limit: usize) -> Result<Request, Failure> {
+        let wrong = |cause: String| self.refused("take the request", cause);
+        let base = BASE.parse().map_err(|_| wrong(format!("{BASE} is no URL")))?;
+        let url = asked.absolute_url(&base).map_err(|error| wrong(error.to_string()))?;
+        let path = Path::encoded(url.path(), url.query().unwrap_or_default());
+        Ok(self.server.request(Method::POST, &path, within, limit)?)
     }
 
     /// The answer, if it is none of refusal.

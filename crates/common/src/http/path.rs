@@ -27,6 +27,11 @@ impl Path {
         Ok(Self { path: path.join("/"), query: String::new() })
     }
 
+    /// A path and a query that a library has spelled and encoded.
+    pub fn encoded(path: &str, query: &str) -> Self {
+        Self { path: path.trim_start_matches('/').to_owned(), query: query.to_owned() }
+    }
+
     /// Adds a parameter to the query.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {

@@ -1,6 +1,19 @@
-//! What Kubo answers, as far as it is read.
+//! What Kubo answers, as far as it is read, and a request that the crate has without its option.
 
-use serde::Deserialize;
+use ipfs_api_backend_hyper::request::ApiRequest;
+use serde::{Deserialize, Serialize};
+
+/// `repo stat`.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct AskRepository {
+    /// Without counting blocks, which takes minutes where there are many.
+    pub(super) size_only: bool,
+}
+
+impl ApiRequest for AskRepository {
+    const PATH: &'static str = "/repo/stat";
+}
 
 /// Who a Kubo is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
