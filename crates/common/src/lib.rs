@@ -43,8 +43,8 @@ pub mod neighbour;
 pub mod number;
 pub mod panics;
 pub mod process;
-mod seen;
 pub mod relay;
+mod seen;
 pub mod shared;
 pub mod sql;
 #[cfg(any(test, feature = "test-kit"))]

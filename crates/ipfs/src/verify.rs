@@ -125,10 +125,8 @@ fn failed(message: String) -> Verdict {
 
 fn probe(object: &IpfsCluster, observed: &Observed, client: &Client) -> Result<Probe, Verdict> {
     match &observed.source {
-        Source::Embedded(embedded) => {
-            of_peers(object, embedded, client)
-                .ok_or_else(|| failed("no peer is ready, or the Service for clients has no address".to_owned()))
-        }
+        Source::Embedded(embedded) => of_peers(object, embedded, client)
+            .ok_or_else(|| failed("no peer is ready, or the Service for clients has no address".to_owned())),
         Source::External(Some(access)) => Ok(of_access(object, access, client)),
         Source::External(None) => Err(failed("the Secret of the external cluster is not usable".to_owned())),
     }

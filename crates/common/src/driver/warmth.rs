@@ -1,6 +1,6 @@
 //! Which namespaces can be served: those of which every watch has listed what exists.
 //!
-//! A namespace that lacks the controller's Role, or a cluster that lacks the CustomResourceDefinition, costs what is missing
+//! A namespace that lacks the controller's Role, or a cluster that lacks the `CustomResourceDefinition`, costs what is missing
 //! there and nothing else: the others are served meanwhile, and it is picked up as soon as its watches have listed.
 
 use tokio::sync::watch;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 pub(super) enum State {
     /// It has not listed yet.
     Cold,
-    /// The API server refuses to list: a Role is missing, or a CustomResourceDefinition.
+    /// The API server refuses to list: a Role is missing, or a `CustomResourceDefinition`.
     Refused,
     /// It has listed.
     Warm,
