@@ -273,6 +273,25 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_a_login_is_none_of_the_row() {
+        use crate::cache::{Arrived, Cache, Instance};
+        let cache = Cache::default();
+        for (name, number) in [("a-login-1", "1"), ("copy", "2"), ("a-login-4294967295", "4294967295")] {
+            let secret = serde_json::json!({
+                "metadata": {
+                    "name": name, "namespace": "n", "uid": name, "resourceVersion": "1",
+                    "labels": {crate::api::label::INSTANCE: "i", NUMBER: number}, "annotations": {NAMED: "false"},
+                },
+                "data": {USERNAME: "eA==", PASSWORD: "eA=="},
+            });
+            cache.put("Secret", Arrived::new(secret).unwrap());
+        }
+        let instance = Instance { namespace: "n".to_owned(), name: "i".to_owned() };
+        let row = row(&cache.children(&instance, "ours"), "a");
+        assert_eq!(row.iter().map(|login| login.number).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
     fn generated_logins_take_turns() {
         let first = next(wanted(None, None, None), None, None).unwrap();
         assert_eq!((first.number, first.username.as_str(), first.password), (1, "temporal_a", None));

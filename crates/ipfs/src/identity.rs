@@ -65,8 +65,11 @@ pub(crate) fn row(object: &IpfsCluster, children: &Children) -> (Vec<Identity>, 
     let mut row = Vec::new();
     let mut wrong = None;
     for secret in children.all::<Secret>() {
-        let ordinal = (0..MOST_PEERS).find(|ordinal| secret.name_any() == names::identity(object, *ordinal));
-        let Some(ordinal) = ordinal.filter(|_| secret.labels().contains_key(PEER)) else { continue };
+        if !secret.labels().contains_key(PEER) {
+            continue;
+        }
+        let is_named_for = |ordinal: &i32| secret.name_any() == names::identity(object, *ordinal);
+        let Some(ordinal) = (0..MOST_PEERS).find(is_named_for) else { continue };
         match (key(&secret, KUBO), key(&secret, CLUSTER)) {
             (Ok(kubo), Ok(cluster)) => row.push(Identity { ordinal, kubo, cluster }),
             (Err(unreadable), _) | (_, Err(unreadable)) => wrong = wrong.or(Some(unreadable)),
@@ -103,6 +106,29 @@ mod tests {
         let key = Key::parse(&private).unwrap();
         assert!(key.id.starts_with("12D3KooW"), "{}", key.id);
         assert_eq!(Key::parse(&private_key(&[8; 32])).map(|other| other.id == key.id), Some(false));
+    }
+
+    #[test]
+    fn a_copy_under_another_name_is_no_identity() {
+        use temporal_stack_common::{
+            api::label,
+            cache::{Arrived, Cache, Instance},
+        };
+        let key = STANDARD.encode(private_key(&[7; 32]));
+        let cache = Cache::default();
+        for name in ["copy", "temporal-ipfscluster-identity-1", "temporal-ipfscluster-identity-2000000000"] {
+            let secret = serde_json::json!({
+                "metadata": {
+                    "name": name, "namespace": "default", "uid": name, "resourceVersion": "1",
+                    "labels": {label::INSTANCE: "temporal", PEER: "2000000000"},
+                },
+                "data": {KUBO: key, CLUSTER: key},
+            });
+            cache.put("Secret", Arrived::new(secret).unwrap());
+        }
+        let instance = Instance { namespace: "default".to_owned(), name: "temporal".to_owned() };
+        let (row, wrong) = row(&crate::fixture::of_size(1), &cache.children(&instance, "0"));
+        assert_eq!((row.iter().map(|identity| identity.ordinal).collect::<Vec<_>>(), wrong), (vec![1], None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     core::v1::{Pod, Secret},
 };
 use kube::{
-    ResourceExt as _,
+    ResourceExt,
     api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ async fn copy<K: Subject>(space: &One<'_, K>, name: &str, owners: Value) -> Resu
 async fn rest<K: Subject>(space: &One<'_, K>) -> Result<(Option<i32>, Vec<String>)> {
     let set = space.api::<StatefulSet>().get(&K::set()).await?;
     let secrets = space.api::<Secret>().list(&ListParams::default()).await?;
-    Ok((set.spec.and_then(|spec| spec.replicas), secrets.iter().map(|secret| secret.name_any()).collect()))
+    Ok((set.spec.and_then(|spec| spec.replicas), secrets.iter().map(ResourceExt::name_any).collect()))
 }
 
 async fn a_stray_pod_with_our_labels_changes_nothing<K: Subject>() {

@@ -379,7 +379,12 @@ impl<C: Component> Pass<'_, C> {
     async fn restart(&self, observed: &C::Observed, outdated: &Outdated) -> Result<Option<Outcome>, C> {
         let (object, component) = (self.object, &self.with.component);
         let automatic = component.rollout(object) == Rollout::Automatic;
-        let pods = self.with.cache.children(&self.instance, &self.owner.reference.uid).all::<Pod>();
+        let children = self.with.cache.children(&self.instance, &self.owner.reference.uid);
+        if !volumes::endangered(&children).is_empty() {
+            // The claim was deleted during this pass; the next one says so.
+            return Ok(None);
+        }
+        let pods = children.all::<Pod>();
         let gate = || component.restart_gate(object, observed);
         let pod = match restart::decide(outdated, &pods, automatic, gate) {
             Restart::None => return Ok(None),

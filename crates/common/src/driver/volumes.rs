@@ -16,7 +16,7 @@ use crate::{api::annotation, cache::Children, volume::is_bound};
 pub(super) struct Endangered {
     /// The claim.
     pub(super) claim: String,
-    /// The PersistentVolume behind it.
+    /// The `PersistentVolume` behind it.
     pub(super) volume: String,
     /// The member that uses it.
     pub(super) pod: String,

@@ -75,6 +75,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_exponent_beyond_all_bounds_is_no_quantity() {
+        for text in ["1e2147483647", "1e-2147483648", "1E99999999999"] {
+            assert_eq!(bytes(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn memory_is_counted_in_bytes() {
         assert_eq!(bytes("1Gi"), Some(1 << 30));
         assert_eq!(bytes("1.5k"), Some(1500));
