@@ -48,6 +48,8 @@ const HEADERS: usize = 64;
 pub const FREE: usize = 256 << 10;
 /// What all larger answers together may have, in KiB, while they are read: a controller has 128 MiB for everything.
 static BUDGET: Semaphore = Semaphore::const_new(24 << 10);
+/// How long an answer waits for its share.
+const WAITS: Duration = Duration::from_secs(2);
 /// What an answer of another size means.
 const MISTAKEN: &str = "the product sends none of that length; check the address, and the server behind it";
 
@@ -355,8 +357,9 @@ impl Answer {
             let has = share.as_ref().map_or(0, SemaphorePermit::num_permits);
             let needed = (body.len().saturating_sub(FREE) >> 10).saturating_sub(has);
             if needed > 0 {
-                // None waits while it holds a part: two could wait for each other.
-                let Ok(more) = BUDGET.try_acquire_many(u32::try_from(needed).unwrap_or(u32::MAX)) else {
+                // Not for long: two that hold a part could wait for each other.
+                let more = BUDGET.acquire_many(u32::try_from(needed).unwrap_or(u32::MAX));
+                let Ok(Ok(more)) = timeout(WAITS, more).await else {
                     return Err(Failure::Busy { address, request });
                 };
                 match &mut share {

@@ -2,6 +2,7 @@
 //!
 //! Each request is as Temporal's clients of 2020 send it, and each answer is decoded as strictly as they do it ([`client`]).
 
+#![allow(clippy::disallowed_methods, reason = "tests trust what they ask, and see more of it than a controller would")]
 #![expect(clippy::expect_used, reason = "a test fails by a panic")]
 
 mod bridge;

@@ -1,5 +1,6 @@
 //! The queue controller on a cluster that runs pods: each test in a namespace of its own, side by side.
 
+#![allow(clippy::disallowed_methods, reason = "tests trust what they ask, and see more of it than a controller would")]
 #![expect(clippy::expect_used, clippy::large_futures, reason = "a test fails by a panic, and is one long story")]
 
 mod alarms;

@@ -2,6 +2,7 @@
 //!
 //! Each test leaves the stack as it found it, with more rows in the database than before.
 
+#![allow(clippy::disallowed_methods, reason = "tests trust what they ask, and see more of it than a controller would")]
 #![expect(clippy::expect_used, reason = "a test fails by a panic")]
 
 mod as_given;

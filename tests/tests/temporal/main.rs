@@ -19,6 +19,7 @@
 //! | names of IPFS Cluster that it ignores, an empty secret, factors that cannot be, leaving at the end | `seed`, `api` |
 //! | a private network's own demands | `ipfs` |
 
+#![allow(clippy::disallowed_methods, reason = "tests trust what they ask, and see more of it than a controller would")]
 #![expect(clippy::expect_used, reason = "a test fails by a panic")]
 
 mod beside;

@@ -307,7 +307,8 @@ async fn a_foreign_annotation_on_a_child_asks_for_no_verification() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.look_again("x").await;
-    let (used, passes) = (stage.product().used, stage.product().passes);
+    let used = stage.product().used;
+    let passes = stage.product().passes;
     for number in 0..5 {
         stage.edit::<ConfigMap>("x", json!({"metadata": {"annotations": {"scanner": number.to_string()}}})).await;
         time_passes(1).await;
