@@ -296,12 +296,14 @@ mod tests {
         let queues = ["a", "b", "c", "d"].map(|name| quorum_queue(name, &[0]));
         let told = std::sync::Mutex::new(std::collections::BTreeSet::new());
         for _ in 0..4 {
-            let tell = async |queue: &Queue| {
+            let tell = |queue: &Queue| {
                 told.lock().unwrap().insert(queue.name.clone());
-                tokio::time::sleep(TURN + Duration::from_secs(1)).await;
-                Ok(())
+                async {
+                    tokio::time::sleep(TURN + Duration::from_secs(1)).await;
+                    Ok(())
+                }
             };
-            each(&queues, |queue| tell(queue)).await.unwrap();
+            each(&queues, tell).await.unwrap();
         }
         assert_eq!(told.into_inner().unwrap().len(), 4);
     }
