@@ -4,7 +4,7 @@
 //!   Temporal ──▶ 127.0.0.1:5001 ─┐                     ┌─▶ Kubo's RPC
 //!            ──▶ 127.0.0.1:9094 ─┴─ rule, or as it is ─┴─▶ IPFS Cluster's REST API
 //!                                        │
-//!   kubelet, Prometheus ──▶ 0.0.0.0:9080 ┘ /healthz /readyz /metrics
+//!   kubelet, Prometheus ──▶    [::]:9080 ┘ /healthz /readyz /metrics
 //! ```
 //!
 //! Temporal's clients are of 2020. What has changed since is in `rule.rs`, one file a rule; every other call passes as it is.

@@ -16,16 +16,29 @@ pub struct Options {
     #[arg(long, env = "BRIDGE_CLUSTER", value_name = "HOST:PORT", value_parser = authority)]
     pub cluster: Authority,
 
-    /// Where to take calls for Kubo; port 0 takes a free one. There is no password: keep it on the loopback.
-    #[arg(long, env = "BRIDGE_LISTEN_KUBO", value_name = "ADDRESS", default_value = "127.0.0.1:5001")]
-    pub listen_kubo: SocketAddr,
+    /// Where to take calls for Kubo: one address or several with commas between, of which those count that the machine has. Port
+    /// 0 takes a free one. There is no password: keep it on the loopback.
+    #[arg(
+        long,
+        env = "BRIDGE_LISTEN_KUBO",
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:5001,[::1]:5001"
+    )]
+    pub listen_kubo: Vec<SocketAddr>,
 
     /// Where to take calls for IPFS Cluster, in the same way.
-    #[arg(long, env = "BRIDGE_LISTEN_CLUSTER", value_name = "ADDRESS", default_value = "127.0.0.1:9094")]
-    pub listen_cluster: SocketAddr,
+    #[arg(
+        long,
+        env = "BRIDGE_LISTEN_CLUSTER",
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:9094,[::1]:9094"
+    )]
+    pub listen_cluster: Vec<SocketAddr>,
 
-    /// Where to serve `/healthz`, `/readyz` and `/metrics`.
-    #[arg(long, env = "BRIDGE_ADMIN_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:9080")]
+    /// Where to serve `/healthz`, `/readyz` and `/metrics`; `[::]` is every address of IPv4 and IPv6.
+    #[arg(long, env = "BRIDGE_ADMIN_ADDR", value_name = "ADDRESS", default_value = "[::]:9080")]
     pub admin_addr: SocketAddr,
 
     /// For how many seconds no call may be in flight, after SIGTERM, before the bridge ends.
@@ -87,9 +100,10 @@ mod tests {
         let options = parse(&["--kubo=ipfs:5001", "--cluster=[fd00::1]:9094"]).unwrap();
         assert_eq!(options.kubo, "ipfs:5001");
         assert_eq!(options.cluster.host(), "[fd00::1]");
-        assert_eq!(options.listen_kubo, SocketAddr::from(([127, 0, 0, 1], 5001)));
-        assert_eq!(options.listen_cluster, SocketAddr::from(([127, 0, 0, 1], 9094)));
-        assert_eq!(options.admin_addr, SocketAddr::from(([0, 0, 0, 0], 9080)));
+        let here = |port| ["127.0.0.1", "::1"].map(|host| SocketAddr::new(host.parse().unwrap(), port));
+        assert_eq!(options.listen_kubo, here(5001));
+        assert_eq!(options.listen_cluster, here(9094));
+        assert_eq!(options.admin_addr, SocketAddr::from(([0; 8], 9080)));
         assert_eq!((options.quiet, options.drain_timeout), (Duration::from_secs(3), Duration::from_secs(25)));
     }
 

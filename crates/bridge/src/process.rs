@@ -5,9 +5,10 @@
 //!                                   └─ after the drain timeout, or at a second signal: cut off ── error
 //! ```
 
-use std::{io, net::SocketAddr, pin::pin, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 
-use temporal_stack_common::process::{self, log, signals};
+use futures::future::select_all;
+use temporal_stack_common::process::{self, listen_each, log, signals};
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::{Bridge, Options, Product, admin, serve::serve};
@@ -57,26 +58,27 @@ pub async fn run(version: &'static str, options: Options) -> Result<(), Error> {
     log::init(&options.log_level, options.log_format).map_err(Error::Log)?;
     let mut signals = signals().map_err(Error::Signals)?;
     let bridge = Bridge::new(options.kubo.clone(), options.cluster.clone());
-    let kubo = listen("listen-kubo", options.listen_kubo).await?;
-    let cluster = listen("listen-cluster", options.listen_cluster).await?;
-    let admin = listen("admin-addr", options.admin_addr).await?;
+    let kubo = listen("listen-kubo", &options.listen_kubo)?;
+    let cluster = listen("listen-cluster", &options.listen_cluster)?;
+    let admin = listen("admin-addr", &[options.admin_addr])?;
     tracing::info!(
         version,
         kubo = %options.kubo,
         cluster = %options.cluster,
-        listen_kubo = %address(&kubo, options.listen_kubo),
-        listen_cluster = %address(&cluster, options.listen_cluster),
-        admin = %address(&admin, options.admin_addr),
+        listen_kubo = addresses(&kubo),
+        listen_cluster = addresses(&cluster),
+        admin = addresses(&admin),
         "serving"
     );
 
     let serving = async {
-        let kubo = serve(bridge.clone(), Product::Kubo, kubo);
-        let cluster = serve(bridge.clone(), Product::Cluster, cluster);
+        let kubo = serve_all(&bridge, Product::Kubo, kubo);
+        let cluster = serve_all(&bridge, Product::Cluster, cluster);
+        let admin = select_all(admin.into_iter().map(|listener| Box::pin(admin::serve(bridge.clone(), listener))));
         tokio::select! {
             never = kubo => match never {},
             never = cluster => match never {},
-            lost = admin::serve(bridge.clone(), admin) => lost.map_err(Error::Admin),
+            (lost, ..) = admin => lost.map_err(Error::Admin),
         }
     };
     let ending = async {
@@ -96,10 +98,17 @@ pub async fn run(version: &'static str, options: Options) -> Result<(), Error> {
     }
 }
 
-async fn listen(option: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { option, address, source })
+fn listen(option: &'static str, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Error> {
+    listen_each(addresses).map_err(|(address, source)| Error::Listen { option, address, source })
 }
 
-fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
-    listener.local_addr().unwrap_or(asked)
+async fn serve_all(bridge: &Bridge, product: Product, listeners: Vec<TcpListener>) -> Infallible {
+    let serving = listeners.into_iter().map(|listener| Box::pin(serve(bridge.clone(), product, listener)));
+    let (never, ..) = select_all(serving).await;
+    never
+}
+
+fn addresses(listeners: &[TcpListener]) -> String {
+    let addresses = listeners.iter().filter_map(|listener| Some(listener.local_addr().ok()?.to_string()));
+    addresses.collect::<Vec<_>>().join(",")
 }

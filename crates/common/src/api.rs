@@ -16,7 +16,7 @@ mod postgres_database;
 mod temporal;
 
 pub use fragment::{
-    BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, SecretKey, Storage,
+    Access, BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, SecretKey, Storage,
 };
 pub use ipfs_cluster::{
     Exposure, IpfsCluster, IpfsClusterProvider, IpfsClusterSpec, IpfsClusterStatus, KuboProvider, Network, Peer, Pins,

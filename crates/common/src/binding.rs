@@ -136,9 +136,32 @@ pub fn uri_part(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// Host and port as a URI has them: an address of IPv6 in brackets.
+/// A host as programs connect to it: an address of IPv6 without the brackets that it has in a URI.
+pub fn bare_host(host: &str) -> &str {
+    let host = host.trim();
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// The address of IPv6 that a URI has as its host, without brackets; `None` where the host is anything else.
+///
+/// The parser of AMQP URIs takes such an address for an absent host, and puts `localhost` in its place.
+pub fn ipv6_host(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (_, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (host, _) = host.strip_prefix('[')?.split_once(']')?;
+    Some(host)
+}
+
+/// Host and port as a URI has them: an address of IPv6 in brackets, whether it has them already or not.
 pub fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    format!("{}:{port}", uri_host(host))
+}
+
+/// A host as a URI has it.
+pub fn uri_host(host: &str) -> String {
+    let host = bare_host(host);
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 #[cfg(test)]
@@ -161,6 +184,11 @@ mod tests {
     #[test]
     fn an_address_of_ipv6_has_brackets() {
         assert_eq!(authority("fd00::1", 9094), "[fd00::1]:9094");
+        assert_eq!(authority("[fd00::1]", 9094), "[fd00::1]:9094");
+        assert_eq!(bare_host("[fd00::1]"), "fd00::1");
+        assert_eq!(ipv6_host("amqp://u:p@[fd00::1]:5672/a@[::1]"), Some("fd00::1"));
+        assert_eq!(ipv6_host("amqp://[::1]"), Some("::1"));
+        assert_eq!(ipv6_host("amqp://u:p@broker:5672/[::1]"), None);
         assert_eq!(authority("kubo", 5001), "kubo:5001");
     }
 

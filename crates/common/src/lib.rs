@@ -9,6 +9,9 @@
 //!   login       the application's login, and how it is rotated
 //!   shared      the secret that all pods share, and how it is exchanged
 //!   workload    what all pods have in common
+//!   network     who may connect to them
+//!   dns         how long their names may be
+//!   published   credentials that an example publishes
 //!   volume      the volumes for their data
 //!   number      numbers in names, labels and annotations, bounded where they are read
 //!   neighbour   other components that one refers to
@@ -34,15 +37,18 @@ pub mod cache;
 pub mod component;
 pub mod condition;
 pub mod config;
+pub mod dns;
 pub mod driver;
 pub mod failure;
 pub mod http;
 pub mod login;
 pub mod manifest;
 pub mod neighbour;
+pub mod network;
 pub mod number;
 pub mod panics;
 pub mod process;
+pub mod published;
 pub mod relay;
 mod seen;
 pub mod shared;

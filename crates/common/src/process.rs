@@ -38,6 +38,7 @@ pub use self::{
     admin::Ready,
     args::{Args, LeaseMode, Scope},
     client::{Requests, install_crypto},
+    listen::{listen, listen_each},
     metrics::Metrics,
     phase::{Control, Leadership},
     scrape::Scrape,
@@ -54,6 +55,7 @@ mod admin;
 mod args;
 pub mod client;
 pub mod lease;
+mod listen;
 pub mod log;
 mod metrics;
 mod phase;
@@ -172,7 +174,7 @@ where
 
     let pulse = Pulse::new();
     let admin = Admin { pulse: pulse.clone(), ready: process.ready.clone(), metrics: process.metrics.clone() };
-    admin.spawn(args.admin_addr).await?;
+    admin.spawn(args.admin_addr)?;
 
     let supervisor = Supervisor {
         control,

@@ -18,6 +18,8 @@
 
 mod bill;
 mod fields;
+pub mod limits;
+pub mod reach;
 mod sandbox;
 mod server;
 mod store;

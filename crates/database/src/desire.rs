@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod initialise;
+mod network_policy;
 mod secret;
 mod service;
 #[cfg(test)]
@@ -42,6 +43,7 @@ fn embedded_server(
         Manifest::new(&volume::claim(&names::volume(object), &embedded.provider.storage)).existing().data(policy),
         Manifest::new(&service::pods(object)),
         Manifest::new(&service::clients(object)),
+        Manifest::new(&network_policy::policy(object, defaults)),
         Manifest::new(&stateful_set::server(object, embedded, defaults)).remade_on(workload::IMMUTABLE),
     ];
     manifests.extend(logins(object, observed, embedded));

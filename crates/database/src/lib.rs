@@ -37,6 +37,7 @@ use std::{pin::Pin, time::Duration};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{PersistentVolumeClaim, Pod, Secret, Service},
+    networking::v1::NetworkPolicy,
     rbac::v1::PolicyRule,
 };
 use temporal_stack_common::{
@@ -44,6 +45,7 @@ use temporal_stack_common::{
     component::{Child, Component, Facts, Progress, Sources, Verdict},
     driver,
     manifest::Manifest,
+    network::Home,
     process,
     world::World,
 };
@@ -62,6 +64,9 @@ pub struct Defaults {
     /// The image of PostgreSQL servers whose object names none.
     #[arg(long, env = "RELATED_IMAGE_POSTGRES", value_name = "IMAGE", default_value = "postgres:17.6")]
     pub postgres_image: String,
+    /// Where the controllers run.
+    #[command(flatten)]
+    pub home: Home,
 }
 
 /// The component: what the installation decides, and no state.
@@ -118,6 +123,7 @@ impl Component for Database {
         vec![
             Child::kept::<Secret>(),
             Child::kept::<Service>(),
+            Child::kept::<NetworkPolicy>(),
             Child::kept::<StatefulSet>(),
             Child::adjusted::<PersistentVolumeClaim>(),
             Child::restarted::<Pod>(),
@@ -158,7 +164,7 @@ impl Component for Database {
             rotation: observed.active_login().and_then(|login| login.rotation.clone()),
             ..PostgresDatabaseStatus::default()
         };
-        Facts { status, statements: progress::statements(observed) }
+        Facts { status, statements: progress::statements(object, observed) }
     }
 
     fn rollout(&self, object: &PostgresDatabase) -> Rollout {

@@ -11,7 +11,7 @@ use postgres_protocol::{
     escape::{escape_identifier, escape_literal},
     password::scram_sha_256,
 };
-use temporal_stack_common::{address::host, failure::words, sql};
+use temporal_stack_common::{address::host, binding::authority, failure::words, sql};
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 
@@ -84,7 +84,7 @@ pub(crate) struct Address {
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+        f.write_str(&authority(&self.host, self.port))
     }
 }
 

@@ -1,18 +1,20 @@
 //! How far the database has come, and whether it does what it is for.
 
 use kube::ResourceExt;
+use serde_json::json;
 use temporal_stack_common::{
     api::PostgresDatabase,
     component::{Progress, Verdict},
     condition::{Reason, Statement, reason},
-    login,
+    login, network,
+    published::{self, Credential},
     workload::wrong_with_name,
 };
 
 use crate::{
     actions::still_used,
     names::{self, ADMINISTRATOR},
-    observe::{Observed, Server, Source},
+    observe::{Embedded, Observed, Server, Source},
     postgres::{self, Address, Failure},
     settings,
 };
@@ -75,6 +77,9 @@ fn invalid(object: &PostgresDatabase, observed: &Observed) -> Option<String> {
     if provider.postgres.is_some() && provider.external.is_some() {
         return Some("spec.provider has both postgres and external: name one of them".to_owned());
     }
+    if let Some(wrong) = network::wrong_with_access(&object.spec.access) {
+        return Some(wrong);
+    }
     if let Source::External(_) = observed.source {
         return None;
     }
@@ -100,12 +105,28 @@ pub(crate) fn rotation_waits(observed: &Observed) -> bool {
 }
 
 /// Conditions beside those of the driver.
-pub(crate) fn statements(observed: &Observed) -> Vec<Statement> {
+pub(crate) fn statements(object: &PostgresDatabase, observed: &Observed) -> Vec<Statement> {
     let mut statements = vec![observed.settings.honoured.clone()];
     let Source::Embedded(embedded) = &observed.source else { return statements };
+    statements.push(published::statement(password(object, embedded)));
     let waiting = embedded.newest().filter(|_| rotation_waits(observed));
     statements.extend(waiting.map(login::rotation_pending));
     statements
+}
+
+/// The password of the application's login, with the commands that replace it.
+fn password<'a>(object: &PostgresDatabase, embedded: &'a Embedded) -> Option<Credential<'a>> {
+    let login = embedded.newest()?;
+    let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
+    let (secret, key) = match &object.spec.password {
+        Some(of) => (of.secret_name.clone(), of.key.clone()),
+        None => (format!("{name}-password"), "password".to_owned()),
+    };
+    let patch = json!({"spec": {"password": {"secretName": secret, "key": key}}});
+    let remedy = format!(
+        "kubectl create secret generic {secret} -n {namespace} --from-literal={key}=\"$(openssl rand -hex 20)\" --dry-run=client -o yaml | kubectl apply -f - && kubectl patch postgresdatabase {name} -n {namespace} --type merge -p '{patch}'"
+    );
+    Some(Credential { place: format!("the password of the login {}", login.username), value: &login.password, remedy })
 }
 
 /// Runs SQL as an application would: the binding's login, the binding's database, the binding's address.

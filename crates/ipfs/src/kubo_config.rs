@@ -50,8 +50,8 @@ pub(crate) fn common(provider: &KuboProvider, network: Network) -> Value {
     let mut config = json!({
         "API": {"HTTPHeaders": {}},
         "Addresses": {
-            "API": format!("/ip4/0.0.0.0/tcp/{RPC}"),
-            "Gateway": format!("/ip4/0.0.0.0/tcp/{GATEWAY}"),
+            "API": tcp(RPC),
+            "Gateway": tcp(GATEWAY),
             "Swarm": swarm(network),
         },
         "Datastore": {
@@ -134,7 +134,7 @@ pub(crate) fn of_peer(common: &Value, key: &Key, neighbours: &[Neighbour]) -> Va
     let mut config = common.clone();
     let peers: Vec<_> = neighbours
         .iter()
-        .map(|peer| json!({"ID": peer.id, "Addrs": [format!("/dns4/{}/tcp/{SWARM}", peer.host)]}))
+        .map(|peer| json!({"ID": peer.id, "Addrs": [format!("/dns/{}/tcp/{SWARM}", peer.host)]}))
         .collect();
     config["Identity"] = json!({"PeerID": key.id, "PrivKey": key.private});
     config["Peering"] = json!({ "Peers": peers });
@@ -214,9 +214,15 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
+/// All addresses of both families: Kubo takes each for what it says. What a pod without IPv6 cannot listen on is taken out by
+/// `prepare-kubo.sh`.
+fn tcp(port: u16) -> [String; 2] {
+    [format!("/ip4/0.0.0.0/tcp/{port}"), format!("/ip6/::/tcp/{port}")]
+}
+
 /// A swarm key works with TCP only.
 fn swarm(network: Network) -> Vec<String> {
-    let tcp = [format!("/ip4/0.0.0.0/tcp/{SWARM}"), format!("/ip6/::/tcp/{SWARM}")];
+    let tcp = tcp(SWARM);
     let quic = [format!("/ip4/0.0.0.0/udp/{SWARM}/quic-v1"), format!("/ip6/::/udp/{SWARM}/quic-v1")];
     match network {
         Network::Public => tcp.into_iter().chain(quic).collect(),
@@ -254,7 +260,7 @@ mod tests {
             &json!({"Identity": {"PeerID": "x"}, "Addresses": {"API": "/ip4/127.0.0.1/tcp/1", "Announce": ["/ip4/1.2.3.4/tcp/4001"]}}),
         );
         let config = common(&provider, Network::Public);
-        assert_eq!(config["Addresses"]["API"], "/ip4/0.0.0.0/tcp/5001");
+        assert_eq!(config["Addresses"]["API"], json!(["/ip4/0.0.0.0/tcp/5001", "/ip6/::/tcp/5001"]));
         assert_eq!(config["Addresses"]["Announce"][0], "/ip4/1.2.3.4/tcp/4001");
         assert_eq!(config.get("Identity"), None);
         let refused = refused(&provider, Network::Public).join("; ");
@@ -266,7 +272,7 @@ mod tests {
         let provider =
             provider(&json!({"addresses": {"api": "/ip4/127.0.0.1/tcp/1"}, "Addresses": null, "bootstrap": ["x"]}));
         let config = common(&provider, Network::Private);
-        assert_eq!(config["Addresses"]["API"], "/ip4/0.0.0.0/tcp/5001");
+        assert_eq!(config["Addresses"]["API"], json!(["/ip4/0.0.0.0/tcp/5001", "/ip6/::/tcp/5001"]));
         assert_eq!(config["addresses"], json!({}));
         assert_eq!((config.get("bootstrap"), &config["Bootstrap"]), (None, &json!([])));
         assert_eq!(refused(&provider, Network::Private).len(), 2);

@@ -56,6 +56,7 @@ use temporal_stack_common::{
     driver,
     http::Client,
     manifest::Manifest,
+    network::Home,
     process,
     world::World,
 };
@@ -81,9 +82,9 @@ pub struct Defaults {
     /// The image of IPFS Cluster where the object names none.
     #[arg(long, env = "RELATED_IMAGE_IPFS_CLUSTER", value_name = "IMAGE", default_value = "ipfs/ipfs-cluster:v1.1.6")]
     pub cluster_image: String,
-    /// The namespace from which the controller connects to peers, for their `NetworkPolicy`.
-    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", default_value = "temporal-stack-system")]
-    pub controller_namespace: String,
+    /// Where the controllers run.
+    #[command(flatten)]
+    pub home: Home,
 }
 
 /// The component: what the installation decides, a pool of connections, and what was found in pinsets.

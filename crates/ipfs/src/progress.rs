@@ -5,6 +5,7 @@ use temporal_stack_common::{
     api::IpfsCluster,
     component::Progress,
     condition::{Reason, Statement, reason},
+    dns, network, published,
     workload::wrong_with_name,
 };
 
@@ -13,6 +14,7 @@ use crate::{
     names::{self, MOST_PEERS},
     observe::{Embedded, Observed, Source},
     scale::{self, Obstacle},
+    secrets,
     settings::wrong_with_replication,
 };
 
@@ -85,8 +87,15 @@ fn invalid(object: &IpfsCluster) -> Option<String> {
     if spec.provider.kubo.is_some() && spec.provider.external.is_some() {
         return Some("spec.provider has both kubo and external: name one of them".to_owned());
     }
+    let clients = spec.provider.kubo.as_ref().map(|kubo| ("spec.provider.kubo.clients", &kubo.clients[..]));
+    if let Some(wrong) = network::wrong_with_access(&spec.access).or_else(|| network::wrong_with_peers(clients)) {
+        return Some(wrong);
+    }
     if spec.provider.external.is_some() {
         return None;
+    }
+    if let Some(wrong) = dns::wrong_with_host(object, &names::host(object, MOST_PEERS - 1)) {
+        return Some(wrong);
     }
     if !(1..=MOST_PEERS).contains(&spec.replicas) {
         return Some(format!("spec.replicas is {}: set it to 1 to {MOST_PEERS}", spec.replicas));
@@ -99,6 +108,7 @@ fn invalid(object: &IpfsCluster) -> Option<String> {
 pub(crate) fn statements(object: &IpfsCluster, observed: &Observed) -> Vec<Statement> {
     let mut statements = vec![observed.honoured.clone()];
     if let Source::Embedded(embedded) = &observed.source {
+        statements.push(published::statement(secrets::credentials(object, &embedded.shared)));
         statements.extend(health::statements(object, embedded));
     }
     statements

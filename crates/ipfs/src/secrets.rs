@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use kube::ResourceExt;
 use temporal_stack_common::{
     api::{IpfsCluster, Network, annotation::FULL_RESTART},
     cache::Children,
     manifest::{Draw, hex},
+    published::Credential,
     shared::{self, Decision, Next, Shared},
 };
 
-use crate::names;
+use crate::{names, settings::CONFIG};
 
 /// The key of the secret without which no peer of IPFS Cluster speaks with another.
 const CLUSTER_SECRET: &str = "cluster-secret";
@@ -20,6 +22,21 @@ const CLUSTER_SECRET: &str = "cluster-secret";
 const SWARM_KEY: &str = "swarm-key";
 /// Annotation of the Secret: the network that it was made for.
 const NETWORK: &str = "temporal-stack.dev/network";
+
+/// The secrets in use, with the commands that replace them.
+pub(crate) fn credentials<'a>(object: &IpfsCluster, shared: &'a Shared) -> Vec<Credential<'a>> {
+    let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
+    let config = object.spec.config.config_map.as_deref().unwrap_or(CONFIG);
+    let current = shared.current();
+    let credential = |key: &str| {
+        let value = current.and_then(|made| made.text(key))?;
+        let remedy = format!(
+            "remove CLUSTER_SECRET from ConfigMap/{config}, so that one is generated, and permit the exchange: kubectl annotate ipfscluster {name} -n {namespace} {FULL_RESTART}=\"$(date +%s)\" --overwrite"
+        );
+        Some(Credential { place: format!("the {key} of the peers"), value, remedy })
+    };
+    [CLUSTER_SECRET, SWARM_KEY].into_iter().filter_map(credential).collect()
+}
 
 /// What came of the user's wishes.
 #[derive(Debug)]

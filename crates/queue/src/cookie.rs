@@ -129,8 +129,9 @@ pub(crate) fn made(number: u32) -> Made {
     made_with(number, &format!("cookie-{number}"), (number > 1).then_some("permitted"))
 }
 
+/// The same with a value, and the permission that it was made for.
 #[cfg(test)]
-fn made_with(number: u32, value: &str, permission: Option<&str>) -> Made {
+pub(crate) fn made_with(number: u32, value: &str, permission: Option<&str>) -> Made {
     let secret = serde_json::from_value(serde_json::json!({
         "metadata": {
             "labels": {shared::NUMBER: number.to_string()},

@@ -1,6 +1,7 @@
 //! The bill of materials, in the order of applying.
 
 mod config_map;
+mod network_policy;
 #[cfg(test)]
 mod prepare;
 mod secret;
@@ -56,6 +57,7 @@ fn embedded_cluster(
     manifests.extend(volumes(object, embedded, replicas));
     manifests.push(Manifest::new(&service::pods(object)));
     manifests.push(Manifest::new(&service::clients(object)));
+    manifests.push(Manifest::new(&network_policy::policy(object, defaults)));
     // Those that are still to leave are not to be evicted at once either.
     if embedded.provider.replicas.max(replicas) > 1 {
         manifests.push(Manifest::new(&workload::one_at_a_time(names::set(object), stateful_set::selector(object))));

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Secret;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use temporal_stack_common::{
     address::host,
-    binding::Given,
+    binding::{Given, ipv6_host},
     component::Progress,
     login::{PASSWORD, USERNAME},
 };
@@ -54,7 +54,9 @@ fn of_uri(text: &str) -> Result<Access, String> {
     }
     let userinfo = uri.authority.userinfo;
     Ok(Access {
-        host: host(&uri.authority.host).map_err(|wrong| format!("names a host that {wrong}"))?.to_owned(),
+        host: host(ipv6_host(text).unwrap_or(&uri.authority.host))
+            .map_err(|wrong| format!("names a host that {wrong}"))?
+            .to_owned(),
         port: uri.authority.port,
         username: userinfo.username,
         password: userinfo.password,
@@ -78,6 +80,17 @@ mod tests {
             Progress::Stalled { message, .. } => message,
             other => panic!("{other:?}"),
         })
+    }
+
+    #[test]
+    fn a_broker_at_an_address_of_ipv6_is_no_localhost() {
+        for keys in [
+            vec![("uri", "amqp://u:p@[fd00::1]:5672/v")],
+            vec![("host", "[fd00::1]"), ("username", "u"), ("password", "p")],
+            vec![("host", "fd00::1"), ("username", "u"), ("password", "p")],
+        ] {
+            assert_eq!(access("theirs", Some(&secret(&keys))).unwrap().host, "fd00::1");
+        }
     }
 
     #[test]

@@ -44,6 +44,7 @@ use std::{pin::Pin, time::Duration};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+    networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
     rbac::v1::PolicyRule,
 };
@@ -53,6 +54,7 @@ use temporal_stack_common::{
     driver,
     http::Client,
     manifest::Manifest,
+    network::Home,
     process,
     world::World,
 };
@@ -76,6 +78,9 @@ pub struct Defaults {
     /// The image of brokers whose object names none.
     #[arg(long, env = "RELATED_IMAGE_RABBITMQ", value_name = "IMAGE", default_value = "rabbitmq:4.0.9")]
     pub rabbitmq_image: String,
+    /// Where the controllers run.
+    #[command(flatten)]
+    pub home: Home,
 }
 
 /// The component: what the installation decides, and a pool of connections to management APIs.
@@ -134,6 +139,7 @@ impl Component for Queue {
             Child::kept::<Secret>(),
             Child::kept::<ConfigMap>(),
             Child::kept::<Service>(),
+            Child::kept::<NetworkPolicy>(),
             Child::kept::<PodDisruptionBudget>(),
             Child::kept::<StatefulSet>(),
             Child::adjusted::<PersistentVolumeClaim>().and_deleted(),

@@ -39,9 +39,14 @@ pub(crate) fn suffix(object: &MessageQueue) -> String {
     format!("{}.{}.svc", pods(object), object.namespace().unwrap_or_default())
 }
 
+/// The host name of the pod with this ordinal.
+pub(crate) fn host(object: &MessageQueue, ordinal: i32) -> String {
+    format!("{}.{}", pod(object, ordinal), suffix(object))
+}
+
 /// The Erlang node in the pod with this ordinal.
 pub(crate) fn node(object: &MessageQueue, ordinal: i32) -> String {
-    format!("rabbit@{}.{}", pod(object, ordinal), suffix(object))
+    format!("rabbit@{}", host(object, ordinal))
 }
 
 /// The volume claim of the pod with this ordinal.

@@ -2,10 +2,11 @@
 
 use kube::ResourceExt;
 use temporal_stack_common::{
-    api::MessageQueue,
+    api::{MessageQueue, annotation::FULL_RESTART},
     component::{Progress, Verdict},
     condition::{Reason, Statement, reason},
-    login,
+    dns, login, network,
+    published::{self, Credential},
     workload::wrong_with_name,
 };
 
@@ -13,8 +14,9 @@ use crate::{
     actions::still_used,
     additional,
     amqp::{Access, ECHO, Failure, Session},
+    cookie::{COOKIE, SOURCE},
     desire::decided,
-    names::{self, ADMINISTRATOR},
+    names::{self, ADMINISTRATOR, MOST_NODES},
     observe::{Broker, Embedded, Known, Observed, Source},
     quorum,
     rabbit::{self, Node, Queue},
@@ -105,6 +107,9 @@ fn invalid(object: &MessageQueue) -> Option<String> {
     if provider.rabbitmq.is_some() && provider.external.is_some() {
         return Some("spec.provider has both rabbitmq and external: name one of them".to_owned());
     }
+    if let Some(wrong) = network::wrong_with_access(&object.spec.access) {
+        return Some(wrong);
+    }
     if let Some(name) = &object.spec.virtual_host
         && (["/", ".", ".."].contains(&name.as_str())
             || !(1..=100).contains(&name.len())
@@ -113,6 +118,11 @@ fn invalid(object: &MessageQueue) -> Option<String> {
         return Some(format!(
             "spec.virtualHost {name:?} must have 1 to 100 characters of ASCII without spaces, and be neither /, which is RabbitMQ's own, nor . or .., which have no URL; give another name"
         ));
+    }
+    if provider.external.is_none()
+        && let Some(wrong) = dns::wrong_with_host(object, &names::host(object, MOST_NODES - 1))
+    {
+        return Some(wrong);
     }
     let rabbitmq = provider.rabbitmq.as_ref()?;
     if ![1, 3, 5].contains(&rabbitmq.replicas) {
@@ -215,6 +225,7 @@ pub(crate) fn statements(object: &MessageQueue, observed: &Observed) -> Vec<Stat
     let mut statements = vec![observed.honoured.clone()];
     let Source::Embedded(embedded) = &observed.source else { return statements };
     statements.push(quorum::statement(object, embedded));
+    statements.push(published::statement(cookie(object, embedded)));
     let waiting = embedded.newest().filter(|_| rotation_waits(observed));
     statements.extend(waiting.map(login::rotation_pending));
     let unnamed: Vec<String> = embedded
@@ -240,6 +251,16 @@ pub(crate) fn statements(object: &MessageQueue, observed: &Observed) -> Vec<Stat
         statements.push(Statement::fails(QUEUES_REPLICATED, NOT_QUORUM, message));
     }
     statements
+}
+
+/// The cookie in use, with the commands that replace it.
+fn cookie<'a>(object: &MessageQueue, embedded: &'a Embedded) -> Option<Credential<'a>> {
+    let value = embedded.cookies.current()?.text(COOKIE)?;
+    let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
+    let remedy = format!(
+        "kubectl create secret generic {SOURCE} -n {namespace} --from-literal={COOKIE}=\"$(openssl rand -hex 20)\" --dry-run=client -o yaml | kubectl apply -f - && kubectl annotate messagequeue {name} -n {namespace} {FULL_RESTART}=\"$(date +%s)\" --overwrite"
+    );
+    Some(Credential { place: format!("the Erlang cookie, key {COOKIE} of Secret/{SOURCE},"), value, remedy })
 }
 
 /// Publishes and consumes as an application would: the binding's login, virtual host and address.
@@ -310,6 +331,40 @@ mod tests {
                 (reason.to_string(), message)
             }
         }
+    }
+
+    #[test]
+    fn a_published_cookie_in_use_is_told_with_the_commands() {
+        let object = of_size(1);
+        let stated = |cookie: &str| {
+            let mut embedded = well(&object, 1);
+            embedded.cookies.made = vec![crate::cookie::made_with(1, cookie, None)];
+            let statements = statements(&object, &fixture::observed(embedded));
+            let statement = statements.iter().find(|statement| statement.kind() == published::CREDENTIALS_PRIVATE);
+            format!("{:?}", statement.unwrap())
+        };
+        let told = stated("c-is-for-cookie-thats-good-enough-for-me");
+        assert!(told.contains("holds: false") && told.contains("PublishedCredential"), "{told}");
+        assert!(told.contains("kubectl create secret generic rabbitmq-config -n default"), "{told}");
+        assert!(
+            told.contains("kubectl annotate messagequeue temporal -n default temporal-stack.dev/full-restart="),
+            "{told}"
+        );
+        assert!(!told.contains("c-is-for-cookie"), "{told}");
+        assert!(stated("drawn").contains("holds: true"));
+    }
+
+    #[test]
+    fn a_name_that_dns_cannot_hold_is_refused() {
+        let mut object = of_size(1);
+        object.metadata.name = Some("a".repeat(35));
+        object.metadata.namespace = Some("n".repeat(63));
+        assert!(invalid(&object).unwrap().contains("at most 34 characters"));
+        object.metadata.name = Some("a".repeat(34));
+        assert_eq!(invalid(&object), None);
+        object.metadata.name = Some("a".repeat(35));
+        object.metadata.namespace = Some("n".repeat(62));
+        assert_eq!(invalid(&object), None);
     }
 
     #[test]

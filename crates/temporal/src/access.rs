@@ -3,9 +3,10 @@
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
+use lapin::uri::AMQPUri;
 use temporal_stack_common::{
     address::host,
-    binding::text,
+    binding::{authority, ipv6_host, text},
     component::Progress,
     condition::{Reason, reason},
 };
@@ -35,7 +36,7 @@ pub(crate) struct Database {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}:{}", self.username, self.host, self.port)
+        write!(f, "{} at {}", self.username, authority(&self.host, self.port))
     }
 }
 
@@ -44,6 +45,17 @@ impl fmt::Debug for Database {
 pub(crate) struct Broker {
     /// All of it as one URI.
     pub(crate) uri: String,
+}
+
+impl Broker {
+    /// The URI in its parts, with a host that can be connected to.
+    pub(crate) fn parsed(&self) -> Option<AMQPUri> {
+        let mut uri: AMQPUri = self.uri.parse().ok()?;
+        if let Some(host) = ipv6_host(&self.uri) {
+            host.clone_into(&mut uri.authority.host);
+        }
+        Some(uri)
+    }
 }
 
 impl fmt::Debug for Broker {
@@ -139,7 +151,7 @@ pub(crate) fn users_database(settings: &Settings) -> Result<Database, Progress> 
 pub(crate) fn users_broker(settings: &Settings) -> Result<Broker, Progress> {
     let by = "spec.queue";
     let uri = required(settings, key::RABBITMQ_URL, by)?;
-    let Ok(parsed) = uri.parse::<lapin::uri::AMQPUri>() else {
+    let Some(parsed) = Broker { uri: uri.clone() }.parsed() else {
         return Err(wrong(settings, key::RABBITMQ_URL, "is no AMQP URI", by));
     };
     if parsed.scheme == lapin::uri::AMQPScheme::AMQPS {
@@ -161,7 +173,7 @@ pub(crate) fn users_ipfs(settings: &Settings) -> Result<Ipfs, Progress> {
     let by = "spec.ipfs";
     let address = |host_key, port_key, usual| {
         let host = required(settings, host_key, by)?;
-        if !is_host(&host) || ["127.0.0.1", "localhost"].contains(&host.as_str()) {
+        if !is_host(&host) || ["127.0.0.1", "localhost", "::1"].contains(&host.as_str()) {
             return Err(wrong(settings, host_key, "names no host that others can reach", by));
         }
         Ok(Address { host, port: number(settings, port_key, usual, by)? })
@@ -205,6 +217,12 @@ mod tests {
         for host in ["0.0.0.0.0", "0.0.0.0", "1.2.3", "a b", "", "-a"] {
             assert!(!is_host(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_broker_at_an_address_of_ipv6_can_be_connected_to() {
+        let broker = Broker { uri: "amqp://u:p@[fd00::1]:5672/v".to_owned() };
+        assert_eq!(broker.parsed().unwrap().authority.host, "fd00::1");
     }
 
     #[test]

@@ -7,7 +7,6 @@ use lapin::{
     options::QueueDeclareOptions,
     protocol::{AMQPErrorKind, AMQPSoftError},
     types::FieldTable,
-    uri::AMQPUri,
 };
 use temporal_stack_common::{
     address::host,
@@ -96,7 +95,7 @@ async fn open(broker: &Broker) -> Result<(Connection, Relay), Failure> {
     let failed = |cause: &str| Failure::Refused { what: what.to_owned(), cause: words(cause) };
     let properties = ConnectionProperties::default().with_connection_name("temporal-stack".into());
     // The parser's own message may repeat the URI, and with it the password.
-    let mut uri: AMQPUri = broker.uri.parse().map_err(|_| failed("the URI of the binding is no AMQP URI"))?;
+    let mut uri = broker.parsed().ok_or_else(|| failed("the URI of the binding is no AMQP URI"))?;
     let named = host(&uri.authority.host).map_err(|wrong| failed(&format!("the host of the URI {wrong}")))?;
     let relay = Relay::open(named, uri.authority.port, PATIENCE, MOST).await;
     let relay = relay.map_err(|error| failed(&error.to_string()))?;

@@ -3,6 +3,7 @@
 mod deployment;
 mod job;
 mod krab;
+mod network_policy;
 mod pod;
 mod secret;
 mod service;
@@ -40,7 +41,7 @@ pub(crate) fn desire(object: &Temporal, observed: &Observed, defaults: &Defaults
     let mut manifests = vec![Manifest::new(&secret::keys(object)).once(&secret::DRAWN).data(policy)];
     manifests.push(Manifest::new(&service::api(object, observed)));
     manifests.push(Manifest::new(&service::krab(object)));
-    manifests.push(Manifest::new(&krab::policy(object, defaults)));
+    manifests.extend(network_policy::policies(object, defaults).iter().map(Manifest::new));
     if let Tls::Made(made) = &observed.tls {
         manifests.push(Manifest::new(&secret::certificate_keys(object)).once(&certificate::DRAWN).data(policy));
         let certificate = secret::certificate(object, observed, made.as_ref());

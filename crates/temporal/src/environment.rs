@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use temporal_stack_common::{
     api::{Bridge, Temporal},
-    binding::authority,
+    binding::{authority, uri_host},
 };
 
 use crate::{
@@ -76,7 +76,8 @@ pub(crate) fn of_clients(object: &Temporal, observed: &Observed) -> Option<BTree
         (key::DATABASE_USERNAME, database.username.clone()),
         (key::DATABASE_PASSWORD, database.password.clone()),
         (key::RABBITMQ_URL, broker.uri.clone()),
-        (key::IPFS_HOST, ipfs.kubo.host),
+        // The program puts a colon and the port behind it; the client of IPFS Cluster knows an address of IPv6 by itself.
+        (key::IPFS_HOST, uri_host(&ipfs.kubo.host)),
         (key::IPFS_PORT, ipfs.kubo.port.to_string()),
         (key::CLUSTER_HOST, ipfs.cluster.host),
         (key::CLUSTER_PORT, ipfs.cluster.port.to_string()),

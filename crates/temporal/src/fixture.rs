@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use temporal_stack_common::api::Temporal;
+use temporal_stack_common::{api::Temporal, network::Home};
 
 use crate::{
     Defaults,
@@ -39,7 +39,7 @@ pub(crate) fn defaults() -> Defaults {
     Defaults {
         temporal_image: "registry.invalid/temporal:v2.8.0".to_owned(),
         bridge_image: "registry.invalid/bridge:1".to_owned(),
-        controller_namespace: "temporal-stack-system".to_owned(),
+        home: Home::default(),
     }
 }
 

@@ -56,6 +56,7 @@ use temporal_stack_common::{
     component::{Child, Component, Facts, Progress, Sources, Verdict},
     driver,
     manifest::Manifest,
+    network::Home,
     process,
     world::World,
 };
@@ -78,9 +79,9 @@ pub struct Defaults {
     /// The image of the bridge.
     #[arg(long, env = "RELATED_IMAGE_BRIDGE", value_name = "IMAGE", default_value = "temporal-stack/bridge:0.1.0")]
     pub bridge_image: String,
-    /// The namespace from which the controller connects to the key server, for its `NetworkPolicy`.
-    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", default_value = "temporal-stack-system")]
-    pub controller_namespace: String,
+    /// Where the controllers run.
+    #[command(flatten)]
+    pub home: Home,
 }
 
 /// The component: what the installation decides.

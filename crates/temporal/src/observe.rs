@@ -23,7 +23,7 @@ use temporal_stack_common::{
     condition::{Reason, reason},
     driver,
     failure::chain,
-    volume, workload,
+    network, volume, workload,
     world::World,
 };
 
@@ -258,6 +258,9 @@ fn decide(object: &Temporal, settings: &mut Settings, database: &Dependency<Data
 
 async fn obstacle(object: &Temporal, world: &World<'_>) -> Result<Option<Progress>, Error> {
     if let Some(message) = workload::wrong_with_name(&object.name_any(), MOST_NAME) {
+        return Ok(Some(Progress::Stalled { reason: reason::INVALID_SPEC, message }));
+    }
+    if let Some(message) = network::wrong_with_access(&object.spec.access) {
         return Ok(Some(Progress::Stalled { reason: reason::INVALID_SPEC, message }));
     }
     let claim = world.children.find::<PersistentVolumeClaim>(&names::volume(object));

@@ -1,16 +1,19 @@
 //! How far Temporal has come, and what is said of it.
 
+use kube::ResourceExt;
 use temporal_stack_common::{
     api::{BindingReference, Temporal, TemporalStatus},
     binding::authority,
     component::Progress,
     condition::{Reason, Statement},
+    published::{self, Credential},
 };
 
 use crate::{
     names::{self, API},
     observe::{Admin, Observed, Tls},
     order::{self, Step, first_open},
+    settings::{CONFIG, key},
 };
 
 /// Whether what Temporal refers to is Ready.
@@ -103,9 +106,29 @@ fn admins_of_others(observed: &Observed) -> Option<(Reason, String)> {
     })
 }
 
+/// What is in use of the credentials that the user has set.
+fn credentials<'a>(object: &Temporal, observed: &'a Observed) -> Vec<Credential<'a>> {
+    let namespace = object.namespace().unwrap_or_default();
+    let config = object.spec.config.config_map.as_deref().unwrap_or(CONFIG);
+    let credential = |key: &'static str, remedy: String| {
+        let value = observed.settings.get(key)?;
+        Some(Credential { place: observed.settings.written(key), value, remedy })
+    };
+    let jwt = format!(
+        "kubectl patch configmap {config} -n {namespace} --type json -p '[{{\"op\": \"remove\", \"path\": \"/data/{}\"}}]', and a key is generated",
+        key::JWT_KEY
+    );
+    let database =
+        "change it on the server, then in the ConfigMap; or name a PostgresDatabase in spec.database".to_owned();
+    let is_users = object.spec.database.is_none();
+    let database = is_users.then(|| credential(key::DATABASE_PASSWORD, database)).flatten();
+    credential(key::JWT_KEY, jwt).into_iter().chain(database).collect()
+}
+
 /// The conditions beside Ready.
 pub(crate) fn statements(object: &Temporal, observed: &Observed) -> Vec<Statement> {
-    let mut statements = vec![observed.settings.statement()];
+    let credentials = credentials(object, observed);
+    let mut statements = vec![observed.settings.statement(), published::statement(credentials)];
     let of = |lack: Progress| match lack {
         Progress::Waiting { reason, message } | Progress::Stalled { reason, message } => (reason, message),
         Progress::Settled => (AS_WANTED, String::new()),
@@ -145,5 +168,29 @@ pub(crate) fn status(object: &Temporal, observed: &Observed) -> TemporalStatus {
         url: Some(url(object, observed)),
         image: if step > Step::Migration { Some(observed.image.clone()) } else { before },
         ..TemporalStatus::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{settings, well, whole};
+
+    fn stated(object: &Temporal, variables: &[(&str, &str)]) -> String {
+        let observed = Observed { settings: settings(variables), ..well(object) };
+        let statements = statements(object, &observed);
+        let statement = statements.iter().find(|statement| statement.kind() == published::CREDENTIALS_PRIVATE);
+        format!("{:?}", statement.unwrap())
+    }
+
+    #[test]
+    fn a_published_key_in_use_is_told_with_the_commands() {
+        let told = stated(&whole(), &[("API_JWT_KEY", "suchStrongKeyMuchProtectVerySafe")]);
+        assert!(told.contains("PublishedCredential") && told.contains("temporal-config: API_JWT_KEY"), "{told}");
+        assert!(told.contains("kubectl patch configmap temporal-config -n default"), "{told}");
+        assert!(stated(&whole(), &[("API_JWT_KEY", "mine")]).contains("holds: true"));
+        let mut alone = whole();
+        alone.spec.database = None;
+        assert!(stated(&alone, &[("DATABASE_PASSWORD", "password123")]).contains("holds: false"));
     }
 }

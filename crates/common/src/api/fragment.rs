@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::{api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::api::resource::Quantity};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,21 @@ pub struct Resources {
     /// What the container may use at most, for instance `{memory: 1Gi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Quantity>,
+}
+
+/// Who may connect to the pods, as lists of peers of a `NetworkPolicy`. All other ports are open to the component's own pods
+/// and to its controller alone. The cluster's network must enforce `NetworkPolicy`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Who may connect as a client. Absent: everybody who has a login, and nobody where no password is asked for. An empty
+    /// list: nobody. Components that refer to this one are clients too: list their pods, which have the label
+    /// `app.kubernetes.io/component`, for instance `temporal`. Metrics are not opened by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Vec<NetworkPolicyPeer>>,
+    /// Who may collect metrics. Absent: nobody. Nothing else is opened by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<NetworkPolicyPeer>,
 }
 
 /// Where the user's configuration stands.

@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, Status, Storage};
+use super::{
+    Access, BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, Status, Storage,
+};
 
 /// Peers of IPFS Cluster with a Kubo each, which keep pins together. It is Ready when a CID that the controller added through
 /// the Service was pinned where it should be and read back from a peer.
@@ -61,6 +63,9 @@ pub struct IpfsClusterSpec {
     /// peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication: Option<Replication>,
+    /// Who may connect to the pods, and who may collect metrics.
+    #[serde(default)]
+    pub access: Access,
     /// What becomes of the volumes, identities and secrets when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -83,6 +88,7 @@ impl Default for IpfsClusterSpec {
             provider: IpfsClusterProvider::default(),
             config: ConfigSource::default(),
             replication: None,
+            access: Access::default(),
             deletion_policy: DeletionPolicy::default(),
             rollout: Rollout::default(),
         }
@@ -161,8 +167,8 @@ pub struct KuboProvider {
     /// beat the ConfigMap's. A change restarts the peers, one at a time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cluster_config: BTreeMap<String, String>,
-    /// Who may use Kubo's RPC and IPFS Cluster's REST API, beside the peers and the controller: neither asks for a password.
-    /// Absent: nobody. The cluster's network must enforce `NetworkPolicy`.
+    /// Who may use Kubo's RPC and IPFS Cluster's REST API, beside the peers, the controller and `spec.access.clients`: neither
+    /// asks for a password. Absent: nobody. Metrics are not opened by it. The cluster's network must enforce `NetworkPolicy`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<NetworkPolicyPeer>,
     /// A Service for Kubo's gateway, through which everybody reads. Absent: none.

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{BindingReference, DeletionPolicy, ExternalSecret, Resources, Rollout, Status, Storage};
+use super::{Access, BindingReference, DeletionPolicy, ExternalSecret, Resources, Rollout, Status, Storage};
 
 /// A message queue with a virtual host and a login for one application. It is Ready when a message that the controller
 /// published as the application came back.
@@ -38,6 +38,9 @@ pub struct MessageQueueSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^[!-~]{1,100}$') && !(self in ['/', '.', '..'])", "must have 1 to 100 characters of ASCII without spaces, and be neither /, which is RabbitMQ's own, nor . or .., which have no URL"))]
     pub virtual_host: Option<String>,
+    /// Who may connect to the pods, and who may collect metrics.
+    #[serde(default)]
+    pub access: Access,
     /// What becomes of the volumes and their Secrets when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

@@ -5,7 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, SecretKey, Status, Storage,
+    Access, BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, SecretKey, Status,
+    Storage,
 };
 
 /// A PostgreSQL database with a login for one application. It is Ready when the controller has run SQL on it as the
@@ -50,6 +51,9 @@ pub struct PostgresDatabaseSpec {
     /// The user's configuration. Absent: the ConfigMap `postgres-config`, if there is one.
     #[serde(default)]
     pub config: ConfigSource,
+    /// Who may connect to the pods, and who may collect metrics.
+    #[serde(default)]
+    pub access: Access,
     /// What becomes of the volume and its Secrets when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BindingReference, ConfigSource, DeletionPolicy, Exposure, Resources, Rollout, Status, Storage};
+use super::{Access, BindingReference, ConfigSource, DeletionPolicy, Exposure, Resources, Rollout, Status, Storage};
 
 /// Temporal, an IPFS pinning service: its API, its queue workers and its key server. It is Ready when the API
 /// answers, every queue has a consumer, the key server answers and the tables are there.
@@ -63,6 +63,9 @@ pub struct TemporalSpec {
     /// The key server.
     #[serde(default)]
     pub krab: Krab,
+    /// Who may connect to the pods, and who may collect metrics.
+    #[serde(default)]
+    pub access: Access,
     /// How the API speaks TLS, which it does when the ConfigMap has both `API_CONNECTION_CERTIFICATES_CERTPATH` and
     /// `…_KEYPATH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,12 +13,11 @@ use std::{
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use tokio::{
-    net::TcpListener,
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{Error, metrics::Metrics};
+use super::{Error, listen::listen, metrics::Metrics};
 
 const BEAT: Duration = Duration::from_secs(5);
 const STUCK: Duration = Duration::from_secs(60);
@@ -88,9 +87,9 @@ impl Admin {
     /// # Errors
     ///
     /// The address cannot be bound.
-    pub(super) async fn spawn(self, address: SocketAddr) -> Result<(), Error> {
+    pub(super) fn spawn(self, address: SocketAddr) -> Result<SocketAddr, Error> {
         let failed = |source| Error::Admin { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         tracing::info!(%address, "serving /live, /ready and /metrics");
         tokio::spawn(async move {
@@ -98,7 +97,7 @@ impl Admin {
                 tracing::error!(%error, "the admin port is closed");
             }
         });
-        Ok(())
+        Ok(address)
     }
 
     fn router(self) -> Router {
@@ -170,6 +169,25 @@ mod tests {
         beating.abort();
         tokio::time::sleep(STUCK).await;
         assert_eq!(status(&admin, "/live").await, 503);
+    }
+
+    #[tokio::test]
+    async fn the_default_address_answers_over_both_families() {
+        use clap::Parser as _;
+
+        #[derive(clap::Parser)]
+        struct Controller {
+            #[command(flatten)]
+            process: crate::process::Args,
+        }
+
+        let mut address = Controller::parse_from(["controller"]).process.admin_addr;
+        address.set_port(0);
+        let port = admin().spawn(address).unwrap().port();
+        for host in ["127.0.0.1", "[::1]"] {
+            let answer = crate::http::client().get(format!("http://{host}:{port}/live")).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{host}");
+        }
     }
 
     #[tokio::test]

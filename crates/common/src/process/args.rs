@@ -20,8 +20,8 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub log_format: log::Format,
 
-    /// Where to serve `/live`, `/ready` and `/metrics`; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Where to serve `/live`, `/ready` and `/metrics`; port 0 takes a free one, and `[::]` is every address of IPv4 and IPv6.
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     pub admin_addr: SocketAddr,
 
     /// Serve the custom resources of this namespace only; repeat it or separate several by commas.
@@ -116,7 +116,7 @@ mod tests {
     fn no_argument_is_needed_in_a_pod() {
         let args = parse(&[]);
         assert_eq!(args.log_format, log::Format::Plain);
-        assert_eq!(args.admin_addr, SocketAddr::from(([0, 0, 0, 0], 8080)));
+        assert_eq!(args.admin_addr, SocketAddr::from(([0; 8], 8080)));
         assert_eq!(args.scope(), Scope::Cluster);
         assert_eq!(args.lease, LeaseMode::On);
         assert_eq!(args.lease_namespace, None);

@@ -6,7 +6,7 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Obje
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::PostgresDatabase,
-    binding::{Binding, uri_part},
+    binding::{Binding, authority, uri_part},
     login::{USERNAME, numbered, secret},
 };
 
@@ -53,7 +53,7 @@ fn bind(provider: &str, host: &str, port: u16, (username, password): (&str, &str
         port,
         username: username.to_owned(),
         password: password.to_owned(),
-        uri: format!("postgresql://{user}:{word}@{host}:{port}/{name}"),
+        uri: format!("postgresql://{user}:{word}@{}/{name}", authority(host, port)),
         more: BTreeMap::from([("database", database.to_owned())]),
     }
 }

@@ -6,7 +6,13 @@ use temporal_stack_common::{
     condition::{CONFIG_HONOURED, Statement, reason},
     login::{Bound, Login},
     manifest::Manifest,
-    testkit::bill,
+    network::Home,
+    published::CREDENTIALS_PRIVATE,
+    testkit::{
+        bill,
+        limits::too_long,
+        reach::{Endpoint, Reach},
+    },
 };
 
 use super::desire;
@@ -83,7 +89,7 @@ fn observed(object: &PostgresDatabase, logins: Vec<Login>, bound: Option<&Login>
 }
 
 fn manifests(object: &PostgresDatabase, observed: &Observed) -> Vec<Manifest> {
-    desire(object, observed, &Defaults { postgres_image: "postgres:17.6".to_owned() })
+    desire(object, observed, &Defaults { postgres_image: "postgres:17.6".to_owned(), home: Home::default() })
 }
 
 #[test]
@@ -144,4 +150,51 @@ fn somebody_elses_database_needs_a_binding_only() {
     let observed =
         Observed { source: Source::External(Some(access)), ..observed(&object, Vec::new(), None, Server::Absent) };
     insta::assert_snapshot!(bill(&manifests(&object, &observed)));
+}
+
+#[test]
+fn listed_clients_and_controllers_alone_reach_the_server() {
+    let open = |spec, from: &Endpoint| {
+        let object = object(&spec);
+        let manifests = manifests(&object, &observed(&object, Vec::new(), None, Server::Absent));
+        let reach = Reach::new("default", &manifests);
+        assert_eq!(reach.declared(), [("temporal-postgresdatabase", 5432)]);
+        [22, 5432].map(|port| reach.allows(from, "temporal-postgresdatabase", port))
+    };
+    let temporal = Endpoint::new("default", &[("app.kubernetes.io/component", "temporal")]);
+    for client in [&temporal, &Endpoint::stranger(), &Endpoint::controller("database")] {
+        assert_eq!(open(json!({}), client), [false, true], "{client:?}");
+    }
+    let listed = json!({"access": {
+        "clients": [{"podSelector": {"matchLabels": {"app.kubernetes.io/component": "temporal"}}}],
+    }});
+    for client in [&temporal, &Endpoint::controller("database"), &Endpoint::controller("temporal")] {
+        assert_eq!(open(listed.clone(), client), [false, true], "{client:?}");
+    }
+    assert_eq!(open(listed, &Endpoint::stranger()), [false, false]);
+}
+
+#[test]
+fn the_longest_name_fits_wherever_it_is_used() {
+    let mut object = object(&json!({}));
+    object.metadata.name = Some("a".repeat(35));
+    object.metadata.namespace = Some("n".repeat(63));
+    let manifests = manifests(&object, &observed(&object, Vec::new(), None, Server::Absent));
+    assert_eq!(too_long(&manifests, 1), [] as [String; 0]);
+}
+
+#[test]
+fn a_published_password_in_use_is_told_with_the_commands() {
+    let object = object(&json!({}));
+    let stated = |password: &str| {
+        let login = Login { password: password.to_owned(), ..login(1, "postgres") };
+        let observed = observed(&object, vec![login.clone()], None, known(&[&login]));
+        let statements = crate::progress::statements(&object, &observed);
+        let statement = statements.iter().find(|statement| statement.kind() == CREDENTIALS_PRIVATE);
+        format!("{:?}", statement.unwrap())
+    };
+    let told = stated("password123");
+    assert!(told.contains("holds: false") && told.contains("PublishedCredential"), "{told}");
+    assert!(told.contains("kubectl patch postgresdatabase temporal -n default --type merge"), "{told}");
+    assert!(!told.contains("password123") && stated("drawn").contains("holds: true"), "{told}");
 }

@@ -26,6 +26,10 @@ fi
 {
   cat "$given/peers/$POD_NAME.cluster.env"
   echo "export CLUSTER_SECRET='$secret'"
+  # IPFS Cluster ends when it cannot listen on one of its addresses.
+  if ! grep -q . /proc/net/if_inet6 2> /dev/null; then
+    env | sed -n 's|^\(CLUSTER_[A-Z_]*LISTENMULTIADDRESS\)=\(.*\),/ip6/::/tcp/[0-9]*$|export \1=\2|p'
+  fi
 } > $given/own/cluster.env
 . $given/own/cluster.env
 

@@ -33,6 +33,10 @@ has_entries() {
 mkdir -p "$IPFS_PATH"
 # Files of a Secret are links, whose text Kubo would read.
 cp -L "$given/peers/$POD_NAME.kubo.json" "$IPFS_PATH/config.new"
+# Kubo ends when it cannot listen on one of its addresses.
+if ! grep -q . /proc/net/if_inet6 2> /dev/null; then
+  sed -i 's|,"/ip6/::/tcp/[0-9]*"||g' "$IPFS_PATH/config.new"
+fi
 if is_there "$IPFS_PATH/datastore_spec" && [ -s "$IPFS_PATH/datastore_spec" ]; then
   mv -f "$IPFS_PATH/config.new" "$IPFS_PATH/config"
 elif has_entries "$IPFS_PATH/blocks" || has_entries "$IPFS_PATH/datastore"; then

@@ -34,7 +34,7 @@ pub(super) fn peers(object: &IpfsCluster, embedded: &Embedded, peers: i32) -> Se
     let kubo = kubo_config::common(&embedded.provider, embedded.network);
     let addresses: Vec<String> = there
         .iter()
-        .map(|peer| format!("/dns4/{}/tcp/{PEERS}/p2p/{}", names::host(object, peer.ordinal), peer.cluster.id))
+        .map(|peer| format!("/dns/{}/tcp/{PEERS}/p2p/{}", names::host(object, peer.ordinal), peer.cluster.id))
         .collect();
     let mut keys = BTreeMap::new();
     for identity in &there {

@@ -4,7 +4,8 @@ use serde_json::json;
 use temporal_stack_common::{
     api::IpfsCluster,
     manifest::{Making, Manifest},
-    testkit::bill,
+    network::Home,
+    testkit::{bill, limits::too_long},
 };
 
 use super::desire;
@@ -20,7 +21,7 @@ fn manifests(object: &IpfsCluster, observed: &Observed) -> Vec<Manifest> {
     let defaults = Defaults {
         kubo_image: "kubo:0.42".to_owned(),
         cluster_image: "ipfs-cluster:1.1".to_owned(),
-        controller_namespace: "temporal-stack-system".to_owned(),
+        home: Home::default(),
     };
     desire(object, observed, &defaults)
 }
@@ -164,4 +165,13 @@ fn an_object_made_again_brings_back_all_that_had_not_left() {
     };
     assert_eq!(replicas(None), 2);
     assert_eq!(replicas(Some(true)), 1);
+}
+
+#[test]
+fn the_longest_name_fits_wherever_it_is_used() {
+    let mut object = of_size(32);
+    object.metadata.name = Some("a".repeat(35));
+    object.metadata.namespace = Some("n".repeat(63));
+    let manifests = of(&object, fixture::well(&object, 32));
+    assert_eq!(too_long(&manifests, 32), [] as [String; 0]);
 }

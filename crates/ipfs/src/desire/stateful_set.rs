@@ -219,7 +219,8 @@ fn cluster_env(embedded: &Embedded) -> Vec<EnvVar> {
         ("CLUSTER_METRICS_ENABLESTATS", "true"),
         ("CLUSTER_METRICS_PROMETHEUSENDPOINT", "/ip4/0.0.0.0/tcp/8888"),
     ];
-    let listen = |port: u16| format!("/ip4/0.0.0.0/tcp/{port}");
+    // IPFS Cluster takes each for what it says. What a pod without IPv6 cannot listen on is taken out by prepare-cluster.sh.
+    let listen = |port: u16| format!("/ip4/0.0.0.0/tcp/{port},/ip6/::/tcp/{port}");
     let proxy = if provider.proxy { listen(PROXY) } else { format!("/ip4/127.0.0.1/tcp/{PROXY}") };
     let kubo = format!("/ip4/127.0.0.1/tcp/{RPC}");
     let decided = [

@@ -125,3 +125,11 @@ fn a_peer_restarts_when_all_others_have_what_it_has() {
     fixture::seen(&mut embedded, 0).rpc_protocol = "/ipfscluster/2.0/rpc".to_owned();
     assert_eq!(gate(&embedded), Gate::Open);
 }
+
+#[test]
+fn the_longest_name_has_hosts_that_dns_can_hold() {
+    let mut object = of_size(3);
+    object.metadata.name = Some("a".repeat(35));
+    object.metadata.namespace = Some("n".repeat(63));
+    assert_eq!(invalid(&object), None);
+}

@@ -42,6 +42,7 @@ fn prepare(pod: &Sandbox, ordinal: u32) -> (bool, String) {
         ("POD_NAME", &name),
         ("POD_IP", "10.0.0.1"),
         ("ERL_INETRC", "/etc/rabbitmq/inetrc"),
+        ("RABBITMQ_CONF_ENV_FILE", "/etc/rabbitmq/rabbitmq-env.conf"),
     ];
     pod.run("bash", PREPARE, &["/run/temporal-stack", "/etc/rabbitmq", "/tmp/configuration"], &variables)
 }

@@ -11,9 +11,28 @@ say() { echo "$(date -u +%FT%TZ) $*"; }
 # The node's own name, for itself: a name server knows it only after the pod has its address, and not any more when the
 # Service is deleted with everything else. Whoever stops the node by a command would wait for an answer then.
 host=${RABBITMQ_NODENAME#*@}
+# An address of IPv6 as Erlang writes it: all eight parts, "::" among them.
+tuple() {
+  local IFS=: left right text=
+  left=(${1%%::*})
+  right=()
+  case $1 in *::*) right=(${1#*::}) ;; esac
+  while [ $((${#left[@]} + ${#right[@]})) -lt 8 ]; do left+=(0); done
+  for part in "${left[@]}" "${right[@]}"; do text=$text,16#$part; done
+  echo "{${text#,}}"
+}
+# Where the pod's address is of IPv6, nodes and commands find each other over IPv6.
+rm -f "$RABBITMQ_CONF_ENV_FILE"
 {
   case $POD_IP in
-  *:*) ;;
+  *:*)
+    cat > "$RABBITMQ_CONF_ENV_FILE" << CONF
+RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="$RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS -proto_dist inet6_tcp"
+RABBITMQ_CTL_ERL_ARGS="-proto_dist inet6_tcp"
+CONF
+    echo "{inet6, true}."
+    echo "{host, $(tuple "$POD_IP"), [\"$host\"]}."
+    ;;
   *) echo "{host, {${POD_IP//./,}}, [\"$host\"]}." ;;
   esac
   echo "{lookup, [file, native]}."
@@ -37,6 +56,10 @@ default_user_tags.administrator = true
 # Messages that are moved keep the name of who published them.
 default_user_tags.impersonator = true
 CONF
+# Unlike the port for applications, these two would listen on IPv4 alone. "::" is both, where the pod has IPv6 at all.
+if grep -q . /proc/net/if_inet6 2> /dev/null; then
+  printf '%s\n' "management.tcp.ip = ::" "prometheus.tcp.ip = ::" > /etc/rabbitmq/conf.d/15-families.conf
+fi
 
 # The server would only say that it could not start, and would do so again and again.
 plugins=$(dirname "$(readlink -f "$(command -v rabbitmq-server)")")/../plugins
@@ -55,7 +78,7 @@ ERL_LIBS=$plugins timeout 30 erl -noinput -boot start_clean +S 1:1 -kernel logge
         {error, _, {errorlist, Errors}} -> Stop(Errors);
         _ -> halt(0)
       end
-  end.' -extra "$plugins" /etc/rabbitmq/rabbitmq.conf /etc/rabbitmq/conf.d/10-administrator.conf \
+  end.' -extra "$plugins" /etc/rabbitmq/rabbitmq.conf /etc/rabbitmq/conf.d/*.conf \
   > /tmp/configuration 2>&1 || status=$?
 case $status in
 0) ;;

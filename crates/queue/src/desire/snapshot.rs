@@ -4,7 +4,8 @@ use serde_json::json;
 use temporal_stack_common::{
     api::{MessageQueue, annotation},
     manifest::{Making, Manifest},
-    testkit::bill,
+    network::Home,
+    testkit::{bill, limits::too_long},
 };
 
 use super::{desire, stateful_set};
@@ -16,7 +17,7 @@ use crate::{
 };
 
 fn manifests(object: &MessageQueue, observed: &Observed) -> Vec<Manifest> {
-    desire(object, observed, &Defaults { rabbitmq_image: "rabbitmq:4.0".to_owned() })
+    desire(object, observed, &Defaults { rabbitmq_image: "rabbitmq:4.0".to_owned(), home: Home::default() })
 }
 
 fn of(object: &MessageQueue, embedded: Embedded) -> Vec<Manifest> {
@@ -151,4 +152,13 @@ fn the_volume_of_a_node_that_has_left_goes_under_delete_when_its_pod_has_gone() 
     assert_eq!(volumes("Retain", 1), [first]);
     assert!(volumes("Delete", 1).contains(&third));
     assert!(!volumes("Delete", 3).contains(&third));
+}
+
+#[test]
+fn the_longest_name_fits_wherever_it_is_used() {
+    let mut object = fixture::of_size(5);
+    object.metadata.name = Some("a".repeat(35));
+    object.metadata.namespace = Some("n".repeat(63));
+    let manifests = of(&object, fixture::well(&object, 5));
+    assert_eq!(too_long(&manifests, 5), [] as [String; 0]);
 }

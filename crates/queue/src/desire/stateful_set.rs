@@ -158,6 +158,7 @@ fn container(name: &str, object: &MessageQueue, embedded: &Embedded, defaults: &
             env("RABBITMQ_ENABLED_PLUGINS_FILE", "/etc/rabbitmq/enabled_plugins"),
             env("RABBITMQ_CONFIG_FILE", "/etc/rabbitmq/rabbitmq.conf"),
             env("RABBITMQ_CONFIG_FILES", "/etc/rabbitmq/conf.d"),
+            env("RABBITMQ_CONF_ENV_FILE", "/etc/rabbitmq/rabbitmq-env.conf"),
             // Erlang would spin for work that is not there, and take the CPU from its neighbours.
             env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none"),
             env("HOME", HOME),
@@ -199,5 +200,61 @@ fn takes_clients(period: i32) -> Probe {
         period_seconds: Some(period),
         timeout_seconds: Some(3),
         ..Probe::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path, process::Command};
+
+    use super::*;
+
+    /// Runs the part of the script that is about addresses; the directory of its files, and whether it ended well.
+    fn prepared(address: &str) -> (String, Option<String>) {
+        let place = std::env::temp_dir().join(format!("prepare-{}-{}", std::process::id(), address.replace(':', "_")));
+        fs::create_dir_all(&place).unwrap();
+        let (script, _) = PREPARE.split_once("\n# Init containers run again").unwrap();
+        let done = Command::new("bash")
+            .args(["-c", script])
+            .env("POD_IP", address)
+            .env("RABBITMQ_NODENAME", "rabbit@temporal-messagequeue-0.pods.default.svc")
+            .env("RABBITMQ_MNESIA_BASE", "/nowhere")
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none")
+            .env("ERL_INETRC", place.join("inetrc"))
+            .env("RABBITMQ_CONF_ENV_FILE", place.join("env"))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let read = |file: &str| fs::read_to_string(Path::new(&place).join(file)).ok();
+        let files = (read("inetrc").unwrap(), read("env"));
+        fs::remove_dir_all(&place).unwrap();
+        files
+    }
+
+    #[test]
+    fn a_node_without_ipv4_finds_others_over_ipv6() {
+        for (address, tuple) in [
+            ("fd00:10:244::7", "{16#fd00,16#10,16#244,16#0,16#0,16#0,16#0,16#7}"),
+            ("::1", "{16#0,16#0,16#0,16#0,16#0,16#0,16#0,16#1}"),
+            ("1:2:3:4:5:6:7:8", "{16#1,16#2,16#3,16#4,16#5,16#6,16#7,16#8}"),
+            ("fd00::", "{16#fd00,16#0,16#0,16#0,16#0,16#0,16#0,16#0}"),
+        ] {
+            let (inetrc, env) = prepared(address);
+            let line = format!("{{host, {tuple}, [\"temporal-messagequeue-0.pods.default.svc\"]}}.");
+            assert_eq!(inetrc.lines().collect::<Vec<_>>(), ["{inet6, true}.", &line, "{lookup, [file, native]}."]);
+            let env = env.unwrap();
+            assert!(
+                env.contains("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=\"+sbwt none -proto_dist inet6_tcp\"\n"),
+                "{env}"
+            );
+            assert!(env.contains("RABBITMQ_CTL_ERL_ARGS=\"-proto_dist inet6_tcp\"\n"), "{env}");
+        }
+    }
+
+    #[test]
+    fn a_node_with_ipv4_is_found_over_ipv4() {
+        let (inetrc, env) = prepared("10.244.0.7");
+        assert!(inetrc.starts_with("{host, {10,244,0,7}, ["), "{inetrc}");
+        assert_eq!(env, None);
     }
 }

@@ -4,20 +4,12 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         core::v1::{ContainerPort, PodTemplateSpec, Probe, TCPSocketAction},
-        networking::v1::{
-            NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
-        },
     },
-    apimachinery::pkg::{
-        apis::meta::v1::{LabelSelector, ObjectMeta},
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::util::intstr::IntOrString,
 };
-use kube::ResourceExt;
 use serde_json::json;
 use temporal_stack_common::{
     api::{Temporal, annotation},
-    component::Component,
     manifest::hash,
     volume,
     workload::{self, DATA, Set, Usual, mount},
@@ -25,7 +17,7 @@ use temporal_stack_common::{
 
 use super::pod;
 use crate::{
-    Application, Defaults, environment,
+    environment,
     names::{self, KEYSTORE, KRAB},
     observe::Observed,
 };
@@ -78,33 +70,5 @@ fn template(object: &Temporal, observed: &Observed) -> PodTemplateSpec {
     PodTemplateSpec {
         metadata: Some(workload::template_meta(labels, annotations, &wanted, observed.restart.as_ref())),
         spec: Some(spec),
-    }
-}
-
-/// Who may speak with it: Temporal's own pods, and the controller, which looks whether it answers.
-pub(super) fn policy(object: &Temporal, defaults: &Defaults) -> NetworkPolicy {
-    let labels = |labels| LabelSelector { match_labels: Some(labels), ..LabelSelector::default() };
-    let own = NetworkPolicyPeer {
-        pod_selector: Some(labels(workload::selector("temporal", Application::NAME, &object.name_any()))),
-        ..NetworkPolicyPeer::default()
-    };
-    let namespace = ("kubernetes.io/metadata.name".to_owned(), defaults.controller_namespace.clone());
-    let controller =
-        NetworkPolicyPeer { namespace_selector: Some(labels([namespace].into())), ..NetworkPolicyPeer::default() };
-    NetworkPolicy {
-        metadata: ObjectMeta { name: Some(names::krab(object)), ..ObjectMeta::default() },
-        spec: Some(NetworkPolicySpec {
-            pod_selector: Some(labels(pod::selector(object, pod::KRAB))),
-            policy_types: Some(vec!["Ingress".to_owned()]),
-            ingress: Some(vec![NetworkPolicyIngressRule {
-                from: Some(vec![own, controller]),
-                ports: Some(vec![NetworkPolicyPort {
-                    port: Some(IntOrString::Int(i32::from(KRAB))),
-                    protocol: Some("TCP".to_owned()),
-                    ..NetworkPolicyPort::default()
-                }]),
-            }]),
-            ..NetworkPolicySpec::default()
-        }),
     }
 }

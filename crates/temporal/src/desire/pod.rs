@@ -145,8 +145,8 @@ pub(super) fn targets(object: &Temporal, observed: &Observed, uses_krab: bool, u
     let database =
         observed.database.access.as_ref().map(|access| format!("tcp://{}", authority(&access.host, access.port)));
     let broker = observed.queue.access.as_ref().and_then(|access| {
-        let uri: lapin::uri::AMQPUri = access.uri.parse().ok()?;
-        Some(format!("tcp://{}", authority(&uri.authority.host, uri.authority.port)))
+        let address = access.parsed()?.authority;
+        Some(format!("tcp://{}", authority(&address.host, address.port)))
     });
     let krab =
         uses_krab.then(|| format!("tcp://{}", authority(&names::host(object, &names::krab(object)), names::KRAB)));

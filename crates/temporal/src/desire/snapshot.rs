@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use temporal_stack_common::{api::Temporal, manifest::Manifest, testkit::bill};
+use temporal_stack_common::{
+    api::Temporal,
+    manifest::Manifest,
+    testkit::{bill, limits::too_long},
+};
 
 use super::desire;
 use crate::{
@@ -82,4 +86,17 @@ fn everything_that_can_be_said_of_temporal_is_in_its_manifests() {
         ..well(&object)
     };
     insta::assert_snapshot!(snapshot(&object, &observed));
+}
+
+#[test]
+fn the_longest_name_fits_wherever_it_is_used() {
+    let mut object = whole();
+    object.metadata.name = Some("a".repeat(35));
+    object.metadata.namespace = Some("n".repeat(63));
+    let mut observed = well(&object);
+    observed.tables = Ok(Found::default());
+    observed.admins = vec![Admin { secret: "s".repeat(253), username: Ok("admin".to_owned()), run: None }];
+    let manifests = desire(&object, &observed, &defaults());
+    assert!(manifests.iter().any(|manifest| manifest.name().contains("-account-")));
+    assert_eq!(too_long(&manifests, 1), [] as [String; 0]);
 }

@@ -65,13 +65,15 @@ async fn only_peers_the_controller_and_those_whom_the_spec_names_may_use_what_as
         ensure!(selected == serde_json::to_value(&peers.pod_selector)?, "it is about other pods: {selected}");
         ensure!(spec.policy_types.as_deref().is_some_and(|types| types == ["Ingress"]), "{:?}", spec.policy_types);
         let ours = Some(vec![peers.clone(), controller.clone()]);
-        for port in [5001, 9094, 8888, 8080] {
+        for port in [5001, 9094, 8080] {
             ensure!(sources(&now, port) == ours, "{port}: {:?}", sources(&now, port));
         }
         for port in [9096, 4001] {
             ensure!(sources(&now, port) == Some(vec![peers.clone()]), "{port}: {:?}", sources(&now, port));
         }
-        ensure!(sources(&now, 9095).is_none(), "the proxy can be reached");
+        for port in [9095, 8888] {
+            ensure!(sources(&now, port).is_none(), "{port} can be reached");
+        }
 
         let client = json!({
             "namespaceSelector": {"matchLabels": {"team": "a"}}, "podSelector": {"matchLabels": {"app": "uploader"}},
@@ -86,6 +88,8 @@ async fn only_peers_the_controller_and_those_whom_the_spec_names_may_use_what_as
         for port in [9096, 4001] {
             ensure!(sources(&now, port) == Some(vec![peers.clone()]), "{port}: {:?}", sources(&now, port));
         }
+
+        ensure!(sources(&now, 8888).is_none(), "clients get metrics");
 
         // What everybody may use is open to everybody, and nothing else is.
         space.patch_provider(&json!({"clients": null, "proxy": false, "gateway": {}, "swarm": {}})).await?;

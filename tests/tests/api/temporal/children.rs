@@ -227,7 +227,8 @@ async fn only_temporals_own_pods_and_the_controller_may_use_the_key_server() {
         ensure!(labels["temporal-stack.dev/role"] == "krab", "it is about other pods: {labels}");
         ensure!(policy["policyTypes"] == json!(["Ingress"]), "{policy}");
         let rules = policy["ingress"].as_array().cloned().unwrap_or_default();
-        let [rule] = &rules[..] else { anyhow::bail!("there are {} rules", rules.len()) };
+        let [rule, mesh] = &rules[..] else { anyhow::bail!("there are {} rules", rules.len()) };
+        ensure!(mesh["from"] == rule["from"] && mesh["ports"][0]["port"] == 4143, "{mesh}");
         ensure!(rule["ports"] == json!([{"port": 10000, "protocol": "TCP"}]), "{rule}");
         let from = rule["from"].as_array().cloned().unwrap_or_default();
         let [own, of_controller] = &from[..] else { anyhow::bail!("{from:?}") };
@@ -235,6 +236,8 @@ async fn only_temporals_own_pods_and_the_controller_may_use_the_key_server() {
         ensure!(own["app.kubernetes.io/instance"] == "temporal" && own["temporal-stack.dev/role"].is_null(), "{own}");
         let namespace = &of_controller["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"];
         ensure!(namespace == "temporal-stack-system", "{of_controller}");
+        let name = &of_controller["podSelector"]["matchLabels"]["app.kubernetes.io/name"];
+        ensure!(name == "temporal-controller", "{of_controller}");
         Ok(())
     })
     .await;
