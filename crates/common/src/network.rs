@@ -12,9 +12,9 @@
 //!
 //! # In a mesh
 //!
-//! Linkerd brings every connection between meshed pods to the proxy's port 4143, whatever port was called, so whoever may use
-//! any port but the metrics may connect to that one. Nothing listens there without a mesh. Within one, its own policies say
-//! who may use which port.
+//! Linkerd brings every connection between meshed pods to the proxy's port 4143, whatever port was called. It is open to members,
+//! controllers and listed clients, and to everybody only where no port is for some alone. Nothing listens there without a mesh.
+//! Within one, its own policies say who may use which port.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -178,23 +178,36 @@ impl Policy<'_> {
         (!only.is_empty()).then_some(Sources::Only(only))
     }
 
-    /// Those of all audiences but the metrics'.
+    /// Those who may use the port that all others can be reached by. Those for whom one port is open among several that are not are
+    /// none of them: they would reach the rest.
     fn mesh(&self, audiences: &[Audience]) -> Option<Sources> {
-        let mut all = Vec::new();
+        let mut peers: Vec<NetworkPolicyPeer> = Vec::new();
+        let mut is_open = None;
         for audience in audiences.iter().filter(|audience| **audience != Audience::Metrics) {
             match self.sources(*audience) {
-                Some(Sources::Everybody) => return Some(Sources::Everybody),
-                Some(Sources::Only(peers)) => all.extend(peers),
+                Some(Sources::Everybody) => {
+                    is_open = is_open.or(Some(true));
+                    if *audience == Audience::Clients {
+                        peers.extend(self.controllers.iter().map(|component| self.home.controller(component)));
+                    }
+                }
+                Some(Sources::Only(only)) => {
+                    is_open = Some(false);
+                    peers.extend(only);
+                }
                 None => {}
             }
         }
+        if is_open? {
+            return Some(Sources::Everybody);
+        }
         let mut different: Vec<NetworkPolicyPeer> = Vec::new();
-        for peer in all {
+        for peer in peers {
             if !different.contains(&peer) {
                 different.push(peer);
             }
         }
-        (!different.is_empty()).then_some(Sources::Only(different))
+        Some(Sources::Only(different))
     }
 }
 

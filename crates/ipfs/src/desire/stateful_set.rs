@@ -297,3 +297,6 @@ fn http(port: &str, path: &str, period: i32) -> Probe {
         ..Probe::default()
     }
 }
+
+#[cfg(test)]
+mod tests;
