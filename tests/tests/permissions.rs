@@ -52,6 +52,8 @@ const TEMPORAL: Elsewhere = &[
     ("get statefulsets.apps", "read when one of that name is there that belongs to somebody else, after the same"),
     ("create deployments.apps", "workers and API are made when the key server answers"),
     ("get deployments.apps", "read when one of that name is there that belongs to somebody else, after the same"),
+    ("list events", "read when a part can make no pod, and the first part is made when the broker has answered"),
+    ("list persistentvolumes", "read when the class that is named is no StorageClass, which its siblings' tests do"),
     ("delete pods", "the key server's pod is restarted when its template is another, which takes one that ran"),
     LEASE,
 ];

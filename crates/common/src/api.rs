@@ -3,6 +3,7 @@
 //! Nothing here has a client or decides anything, so programs that only *use* the stack (tests, dashboards, other
 //! controllers) can depend on this module alone.
 
+pub mod check;
 // The derives of schemas repeat their structs where nobody can reach them.
 #[allow(unreachable_pub)]
 mod fragment;

@@ -19,6 +19,7 @@ use crate::{
     api::{Rollout, Status},
     condition::{Reason, Statement},
     manifest::Manifest,
+    readiness::Program,
     world::World,
 };
 
@@ -75,6 +76,11 @@ pub trait Component: Send + Sync + 'static {
     /// one go to all objects of its namespace. A kind that the cluster does not have is picked up when it appears.
     fn neighbours() -> Vec<ApiResource> {
         Vec::new()
+    }
+
+    /// Its containers, as messages name them: with the field that sets what they may use.
+    fn programs() -> &'static [Program] {
+        &[]
     }
 
     /// Permissions beyond those that follow from the kind, its children and its sources.

@@ -79,6 +79,8 @@ pub mod reason {
     pub const INTERNAL_ERROR: Reason = Reason::new("InternalError");
     /// A pass took too long and was cancelled; it is retried with backoff.
     pub const DEADLINE_EXCEEDED: Reason = Reason::new("DeadlineExceeded");
+    /// The API server, its admission or a quota refuses a child; the message has its words.
+    pub const CHILD_REFUSED: Reason = Reason::new("ChildRefused");
     /// The spec asks for something that cannot be.
     pub const INVALID_SPEC: Reason = Reason::new("InvalidSpec");
     /// The object does not parse.

@@ -47,7 +47,6 @@ mod plan;
 mod report;
 mod restart;
 mod rules;
-mod settle;
 mod volumes;
 mod warmth;
 mod watches;
@@ -73,9 +72,6 @@ use kube::{
 use tokio::time::timeout;
 
 pub use rules::{lease_rules, rule, rules};
-pub use settle::{
-    deployed as deployment_lacks, is_ready as pod_is_ready, stateful_set as stateful_set_lacks, trouble as pod_trouble,
-};
 
 use self::{
     memory::{Memories, Memory, backoff, jittered},
@@ -84,6 +80,9 @@ use self::{
     places::{CONCURRENCY, DEADLINE, Overran, Places},
     warmth::Warmth,
     watches::Watches,
+};
+pub use crate::readiness::{
+    deployed as deployment_lacks, is_ready as pod_is_ready, stateful_set as stateful_set_lacks, trouble as pod_trouble,
 };
 use crate::{
     component::Component,

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 pub use contains::{Difference, difference};
 pub use owned::disowned;
-pub use quantity::{bytes, compare as compare_quantities};
+pub use quantity::{bytes, compare as compare_quantities, is_whole as is_whole_quantity};
 
 use crate::api::DeletionPolicy;
 

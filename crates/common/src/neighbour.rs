@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use kube::{
-    Resource, ResourceExt,
+    Resource,
     api::{ApiResource, DynamicObject},
     runtime::reflector::Store,
 };
@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 pub enum Neighbour<K> {
     /// It is there.
     There(Box<K>),
-    /// There is none of that name in the namespace; these other namespaces have one.
-    Missing(Vec<String>),
+    /// There is none of that name in the namespace. What other namespaces have is not for this one to know.
+    Missing,
     /// The cluster does not have the kind.
     NoKind,
     /// It does not parse; the text says why.
@@ -51,13 +51,12 @@ impl Neighbours {
         if watched.is_absent.load(Ordering::Relaxed) {
             return Neighbour::NoKind;
         }
-        let named = |object: &DynamicObject| object.metadata.name.as_deref() == Some(name);
-        let found: Vec<_> = watched.stores.iter().flat_map(|store| store.state_filter(named)).collect();
-        let here = found.iter().find(|object| object.metadata.namespace.as_deref() == Some(namespace));
-        let Some(object) = here else {
-            return Neighbour::Missing(found.iter().filter_map(|object| object.namespace()).collect());
+        let is_it = |object: &DynamicObject| {
+            object.metadata.name.as_deref() == Some(name) && object.metadata.namespace.as_deref() == Some(namespace)
         };
-        match (**object).clone().try_parse::<K>() {
+        let mut found = watched.stores.iter().flat_map(|store| store.state_filter(is_it));
+        let Some(object) = found.next() else { return Neighbour::Missing };
+        match (*object).clone().try_parse::<K>() {
             Ok(object) => Neighbour::There(Box::new(object)),
             Err(error) => Neighbour::Unparsable(error.to_string()),
         }

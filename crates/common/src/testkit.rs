@@ -58,7 +58,7 @@ struct State {
     /// Counts restores: watches that began before one are of a history that is no more.
     epoch: u64,
     calls: Vec<Recorded>,
-    faults: Vec<(Verb, String, u16)>,
+    faults: Vec<Fault>,
     refused: Vec<(String, String, u16)>,
     held: Vec<String>,
     terminating: Vec<String>,
@@ -70,6 +70,14 @@ type Admission = fn(&mut Value);
 /// All that was stored at one time.
 #[derive(Clone)]
 pub struct Snapshot(Store);
+/// A request that is refused.
+struct Fault {
+    /// Any verb that writes, where there is none.
+    verb: Option<Verb>,
+    resource: String,
+    code: u16,
+    message: String,
+}
 
 /// A request of the controller.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,7 +134,20 @@ impl FakeApi {
 
     /// The controller's next request of that verb on that resource (`secrets`, `pods/status`) is refused with this code.
     pub fn fail_next(&self, verb: Verb, resource: &str, code: u16) {
-        self.change(|state| state.faults.push((verb, resource.to_owned(), code)));
+        let message = "the test wants it so".to_owned();
+        let fault = Fault { verb: Some(verb), resource: resource.to_owned(), code, message };
+        self.change(|state| state.faults.push(fault));
+    }
+
+    /// The controller's next write to that resource is refused with this code and these words.
+    pub fn refuse_next(&self, resource: &str, code: u16, message: &str) {
+        let fault = Fault { verb: None, resource: resource.to_owned(), code, message: message.to_owned() };
+        self.change(|state| state.faults.push(fault));
+    }
+
+    /// How often the controller has listed a resource.
+    pub fn lists(&self, resource: &str) -> usize {
+        self.state().calls.iter().filter(|call| call.verb == Verb::List && call.resource == resource).count()
     }
 
     /// From now on every request of the controller about that resource in that namespace (empty for requests about all) is refused

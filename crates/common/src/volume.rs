@@ -6,17 +6,21 @@ use std::{cmp::Ordering, collections::BTreeMap};
 use k8s_openapi::{
     api::{
         core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements},
+        rbac::v1::PolicyRule,
         storage::v1::StorageClass,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::ResourceExt;
+use serde_json::Value;
 
 use crate::{
     api::{Storage, annotation, label},
     component::Progress,
     condition::reason,
-    manifest::compare_quantities,
+    driver::rule,
+    manifest::{bytes, compare_quantities},
+    message::kubectl,
     workload::DATA,
     world::World,
 };
@@ -45,7 +49,12 @@ pub fn claim_template(
     claim
 }
 
-/// What is kept right on a claim that is there: its size. The `StatefulSet` controller makes it.
+/// The permissions that [`obstacle_to_any`] needs beyond the namespace.
+pub fn rules() -> Vec<PolicyRule> {
+    vec![rule("storage.k8s.io", "storageclasses", &["list"]), rule("", "persistentvolumes", &["list"])]
+}
+
+/// What is kept right on a claim that exists: its size. The `StatefulSet` controller makes it.
 pub fn claim(name: &str, storage: &Storage) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
         metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
@@ -78,7 +87,78 @@ pub async fn obstacle_to_any(
     } else {
         None
     };
-    Ok(claims.iter().find_map(|claim| obstacle(field, storage, claim.as_ref(), &classes)))
+    let found = claims.iter().find_map(|claim| obstacle(field, storage, claim.as_ref(), &classes));
+    // A class need not be an object: volumes that an administrator made have one by its name alone.
+    if let (Some(Progress::Stalled { reason: reason::STORAGE_CLASS_MISSING, .. }), Some(class)) =
+        (&found, &storage.storage_class_name)
+        && world.has_volume_of_class(class).await? == Some(true)
+    {
+        return Ok(None);
+    }
+    Ok(found)
+}
+
+/// The sizes that count: what is wanted, what the claim asks for, and what the volume has.
+struct Sizes<'a> {
+    wanted: &'a str,
+    requested: &'a str,
+    capacity: Option<&'a str>,
+}
+
+/// What a claim should ask for.
+#[derive(Debug, PartialEq, Eq)]
+enum Request {
+    /// What it asks for.
+    AsItIs,
+    /// What is wanted.
+    Wanted,
+    /// As little as the API server takes: a request that is taken back must stay above what the volume has.
+    JustAbove,
+    /// Less than the volume has.
+    BelowCapacity,
+}
+
+impl Sizes<'_> {
+    fn request(&self) -> Option<Request> {
+        let (wanted, requested) = (self.wanted, self.requested);
+        Some(match compare_quantities(wanted, requested)? {
+            Ordering::Equal => Request::AsItIs,
+            Ordering::Greater => Request::Wanted,
+            Ordering::Less if just_above(wanted).as_deref().is_some_and(|just| is_same(just, requested)) => {
+                Request::AsItIs
+            }
+            Ordering::Less => match compare_quantities(wanted, self.capacity?)? {
+                Ordering::Greater => Request::Wanted,
+                Ordering::Equal => Request::JustAbove,
+                Ordering::Less => Request::BelowCapacity,
+            },
+        })
+    }
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    compare_quantities(one, other) == Some(Ordering::Equal)
+}
+
+fn just_above(size: &str) -> Option<String> {
+    Some((bytes(size)? + 1).to_string())
+}
+
+/// Gives the manifest of a claim the request that the API server takes, where the live one had asked for more.
+pub(crate) fn fit_request(manifest: &mut Value, live: &Value) {
+    const REQUEST: &str = "/spec/resources/requests/storage";
+    let text = |object: &Value, pointer| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let (Some(wanted), Some(requested)) = (text(manifest, REQUEST), text(live, REQUEST)) else { return };
+    let capacity = text(live, "/status/capacity/storage");
+    let sizes = Sizes { wanted: &wanted, requested: &requested, capacity: capacity.as_deref() };
+    let fitting = match sizes.request() {
+        Some(Request::JustAbove) => just_above(&wanted),
+        Some(Request::AsItIs) => Some(requested),
+        Some(Request::Wanted | Request::BelowCapacity) | None => None,
+    };
+    if let (Some(fitting), Some(request)) = (fitting, manifest.pointer_mut(REQUEST)) {
+        *request = Value::String(fitting);
+    }
 }
 
 /// Whether the classes matter at all: a volume of the right size asks for nothing.
@@ -103,10 +183,12 @@ fn obstacle(
 fn obstacle_to_making(field: &str, storage: &Storage, classes: &Classes) -> Option<Progress> {
     let classes = classes.as_ref()?;
     match &storage.storage_class_name {
+        // No class at all: a volume that an administrator made.
+        Some(name) if name.is_empty() => None,
         Some(name) if !classes.iter().any(|class| class.name_any() == *name) => Some(Progress::Stalled {
             reason: reason::STORAGE_CLASS_MISSING,
             message: format!(
-                "{field}.storageClassName: there is no StorageClass {name}; make it, or name one of: {}",
+                "{field}.storageClassName: no StorageClass {name} exists, and no volume of that class; make one of them, or name one of: {}",
                 names(classes)
             ),
         }),
@@ -140,16 +222,35 @@ fn obstacle_to_change(
     }
     let wanted = storage.size.0.as_str();
     let size = size_of(claim)?;
-    match compare_quantities(wanted, size)? {
-        Ordering::Equal => None,
-        Ordering::Less => Some(Progress::Stalled {
-            reason: reason::VOLUME_CANNOT_SHRINK,
-            message: format!(
-                "{field}.size is {wanted}, and PersistentVolumeClaim/{} has {size}: a volume cannot shrink; set the field to {size} or more",
-                claim.name_any()
-            ),
-        }),
-        Ordering::Greater => {
+    let capacity = claim.status.as_ref().and_then(|status| status.capacity.as_ref()?.get("storage"));
+    let sizes = Sizes { wanted, requested: size, capacity: capacity.map(|capacity| capacity.0.as_str()) };
+    match (sizes.request(), compare_quantities(wanted, size)?) {
+        (Some(Request::BelowCapacity), _) => {
+            let has = sizes.capacity.unwrap_or(size);
+            Some(Progress::Stalled {
+                reason: reason::VOLUME_CANNOT_SHRINK,
+                message: format!(
+                    "{field}.size is {wanted}, and the volume of PersistentVolumeClaim/{} has {has}: a volume cannot shrink; set the field to {has} or more",
+                    claim.name_any()
+                ),
+            })
+        }
+        // Not bound: nothing is in it, and its request cannot be changed.
+        (None, Ordering::Less) => {
+            let delete = kubectl(
+                &claim.namespace().unwrap_or_default(),
+                &format!("delete pvc {} --wait=false", claim.name_any()),
+            );
+            Some(Progress::Stalled {
+                reason: reason::VOLUME_CANNOT_SHRINK,
+                message: format!(
+                    "{field}.size is {wanted}, and PersistentVolumeClaim/{} asks for {size} and has no volume yet, so it cannot be changed; set the field to {size} or more, or, if it never held data, delete the claim: {delete}",
+                    claim.name_any()
+                ),
+            })
+        }
+        (_, Ordering::Less | Ordering::Equal) => None,
+        (_, Ordering::Greater) => {
             let class = classes.as_ref()?.iter().find(|class| Some(class.name_any().as_str()) == claim_class);
             let can_grow = class.is_some_and(|class| class.allow_volume_expansion == Some(true));
             (!can_grow).then(|| Progress::Stalled {
@@ -207,11 +308,60 @@ mod tests {
     }
 
     fn claim(size: &str, class: &str) -> PersistentVolumeClaim {
-        serde_json::from_value(json!({
-            "metadata": {"name": "data-0"},
+        serde_json::from_value(live(size, class, Some(size))).unwrap()
+    }
+
+    fn live(size: &str, class: &str, capacity: Option<&str>) -> Value {
+        json!({
+            "metadata": {"name": "data-0", "namespace": "a"},
             "spec": {"storageClassName": class, "resources": {"requests": {"storage": size}}},
-        }))
-        .unwrap()
+            "status": {"capacity": capacity.map(|capacity| json!({"storage": capacity}))},
+        })
+    }
+
+    /// What the claim asks for when `wanted` is in the spec.
+    fn fitted(wanted: &str, live: &Value) -> String {
+        let mut manifest = serde_json::to_value(super::claim("data-0", &storage(wanted, None))).unwrap();
+        fit_request(&mut manifest, live);
+        manifest.pointer("/spec/resources/requests/storage").unwrap().as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_size_is_taken_back_down_to_what_the_volume_has() {
+        let classes = Some(vec![class("c", true, true)]);
+        let typo = live("100Ti", "c", Some("10Gi"));
+        let claim: PersistentVolumeClaim = serde_json::from_value(typo.clone()).unwrap();
+        for wanted in ["10Gi", "11Gi"] {
+            assert_eq!(obstacle("spec.storage", &storage(wanted, None), Some(&claim), &classes), None, "{wanted}");
+        }
+        assert_eq!(
+            reason_of(obstacle("spec.storage", &storage("9Gi", None), Some(&claim), &classes)),
+            Some("VolumeCannotShrink")
+        );
+        assert_eq!(fitted("11Gi", &typo), "11Gi");
+        // The API server takes no less than a byte more than the volume has.
+        assert_eq!(fitted("10Gi", &typo), "10737418241");
+        // Whatever the driver makes of that byte, it is not asked for again.
+        let grown = live("10737418241", "c", Some("11Gi"));
+        assert_eq!(fitted("10Gi", &grown), "10737418241");
+        let grown: PersistentVolumeClaim = serde_json::from_value(grown).unwrap();
+        assert_eq!(obstacle("spec.storage", &storage("10Gi", None), Some(&grown), &classes), None);
+    }
+
+    #[test]
+    fn a_claim_without_a_volume_is_named_with_the_way_out() {
+        let pending: PersistentVolumeClaim = serde_json::from_value(live("100Ti", "c", None)).unwrap();
+        let Some(Progress::Stalled { message, .. }) =
+            obstacle("spec.storage", &storage("10Gi", None), Some(&pending), &Some(Vec::new()))
+        else {
+            panic!("no obstacle")
+        };
+        assert!(message.contains("kubectl -n a delete pvc data-0"), "{message}");
+    }
+
+    #[test]
+    fn no_class_at_all_needs_no_class() {
+        assert_eq!(obstacle("spec.storage", &storage("1Gi", Some("")), None, &Some(Vec::new())), None);
     }
 
     fn reason_of(progress: Option<Progress>) -> Option<&'static str> {

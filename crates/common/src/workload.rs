@@ -222,6 +222,14 @@ pub fn resources(wanted: &Resources, usual: Usual) -> ResourceRequirements {
     ResourceRequirements { requests: Some(requests), limits: Some(limits), ..ResourceRequirements::default() }
 }
 
+/// What a helper has beside the container whose resources the user sets: its limits of CPU and local storage, because a quota that
+/// counts these wants them of every container.
+pub fn beside(main: &Resources) -> Resources {
+    let counted = |name: &String| ["cpu", "ephemeral-storage"].contains(&name.as_str());
+    let limits = main.limits.iter().filter(|(name, _)| counted(name));
+    Resources { limits: limits.map(|(name, limit)| (name.clone(), limit.clone())).collect(), ..Resources::default() }
+}
+
 /// A directory that lives as long as the pod.
 pub fn scratch(name: &str) -> Volume {
     Volume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
@@ -326,6 +334,16 @@ mod tests {
         assert_eq!(small.requests.unwrap()["memory"].0, "200Mi");
         let large = resources(&Resources { requests: memory("2Gi"), ..Resources::default() }, usual);
         assert_eq!(large.limits.unwrap()["memory"].0, "2Gi");
+    }
+
+    #[test]
+    fn a_helper_states_what_a_quota_counts() {
+        let limits = [("cpu", "500m"), ("memory", "2Gi"), ("example.com/gpu", "1")];
+        let limits = limits.map(|(name, limit)| (name.to_owned(), Quantity(limit.to_owned())));
+        let main = Resources { limits: limits.into(), ..Resources::default() };
+        let got = resources(&beside(&main), Usual { cpu: "1m", memory: "8Mi", memory_limit: "32Mi" });
+        let limits: Vec<_> = got.limits.unwrap().into_iter().map(|(name, limit)| (name, limit.0)).collect();
+        assert_eq!(limits, [("cpu", "500m"), ("memory", "32Mi")].map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 
     #[test]

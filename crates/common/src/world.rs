@@ -23,7 +23,8 @@ use std::{
 
 use k8s_openapi::{
     ClusterResourceScope, NamespaceResourceScope,
-    api::core::v1::{ConfigMap, Secret},
+    api::core::v1::{ConfigMap, Event, PersistentVolume, Secret},
+    jiff::Timestamp,
 };
 use kube::{
     Api, Client, Resource,
@@ -121,6 +122,12 @@ impl Drop for Kept {
         self.budget.0.fetch_sub(self.text.len(), Ordering::Relaxed);
     }
 }
+
+/// How many events of one object are read.
+const MOST_EVENTS: u32 = 100;
+/// How many volumes are read at a time, and how often.
+const MOST_VOLUMES: u32 = 500;
+const MOST_PAGES: usize = 20;
 
 /// What an object that is not there reads as.
 const NOTHING: &str = "null";
@@ -274,12 +281,16 @@ impl World<'_> {
         }
     }
 
-    /// Reads an object of the object's namespace, and remembers it with its version.
+    /// Reads an object of the object's namespace, and remembers it with its version. What cannot be a name is that of no object,
+    /// and reaches no address: with a slash in it, it would lead into another namespace.
     async fn read<K>(&self, what: &str, name: &str, is_watched: bool) -> kube::Result<Option<K>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize,
         K: DeserializeOwned,
     {
+        if !is_object_name(name) {
+            return Ok(None);
+        }
         let api = Api::<K>::namespaced(self.client.clone(), self.namespace);
         let mut found = api.get_opt(name).await?;
         if let Some(found) = &mut found {
@@ -293,6 +304,9 @@ impl World<'_> {
     /// An object of the object's namespace whose kind is known only now. That there is none is remembered for longer: if one
     /// comes, whoever wants to make ours is told by a conflict.
     pub(crate) async fn get_any(&self, resource: &ApiResource, name: &str) -> kube::Result<Option<DynamicObject>> {
+        if !is_object_name(name) {
+            return Ok(None);
+        }
         let what = format!("{}/{name}", resource.kind);
         if self.reads.recall(&what, RESYNC).as_deref() == Some(NOTHING) {
             return Ok(None);
@@ -327,6 +341,100 @@ impl World<'_> {
         });
         parsed(&found.await?)
     }
+
+    /// What the workload with this UID was told when it last tried to make a pod or a claim and could not. What cannot be read
+    /// is not known: the cause of a failure is no reason for another.
+    pub(crate) async fn failed_create(&self, uid: &str) -> Option<String> {
+        self.newest_event(uid, newest_refusal).await
+    }
+
+    /// What the object with this UID was warned of last.
+    pub(crate) async fn warning(&self, uid: &str) -> Option<String> {
+        self.newest_event(uid, newest_warning).await
+    }
+
+    async fn newest_event(&self, uid: &str, newest: fn(Vec<Event>) -> Option<String>) -> Option<String> {
+        let api = Api::<Event>::namespaced(self.client.clone(), self.namespace);
+        let selected = ListParams::default().fields(&format!("involvedObject.uid={uid}")).limit(MOST_EVENTS);
+        // Events are read anew while the object still counts as Ready, too.
+        let what = format!("Events/{uid}");
+        let found = match self.reads.recall(&what, self.max_age.min(RETRY)) {
+            Some(found) => parsed::<Option<String>>(&found),
+            None => match api.list(&selected).await {
+                Ok(events) => {
+                    let words = newest(events.items);
+                    text(&words).map(|found| {
+                        self.reads.keep(&what, None, found, false);
+                        words
+                    })
+                }
+                Err(error) => Err(error),
+            },
+        };
+        found.unwrap_or_else(|error| {
+            tracing::debug!(%error, uid, "could not read the events of an object");
+            None
+        })
+    }
+
+    /// Whether the cluster has a volume of that class, which need not be a StorageClass; `None` where the controller may not
+    /// list volumes.
+    pub(crate) async fn has_volume_of_class(&self, class: &str) -> kube::Result<Option<bool>> {
+        let what = format!("PersistentVolume of {class}");
+        let found = self.cluster.remembered(&what, async {
+            let api = Api::<PersistentVolume>::all(self.client.clone());
+            let mut page = ListParams::default().limit(MOST_VOLUMES);
+            for _ in 0..MOST_PAGES {
+                let volumes = match api.list(&page).await {
+                    Ok(volumes) => volumes,
+                    Err(kube::Error::Api(status)) if status.is_forbidden() => return text(&None::<bool>),
+                    Err(error) => return Err(error),
+                };
+                let is_of_class = |volume: &PersistentVolume| {
+                    volume.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref()) == Some(class)
+                };
+                if volumes.items.iter().any(is_of_class) {
+                    return text(&Some(true));
+                }
+                match volumes.metadata.continue_.filter(|token| !token.is_empty()) {
+                    Some(token) => page = page.continue_token(&token),
+                    None => break,
+                }
+            }
+            text(&Some(false))
+        });
+        parsed(&found.await?)
+    }
+}
+
+/// Whether it can be the name of an object that the stack reads: a DNS subdomain.
+fn is_object_name(name: &str) -> bool {
+    let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_part =
+        |part: &str| !part.is_empty() && part.chars().all(is_good) && !part.starts_with('-') && !part.ends_with('-');
+    name.len() <= 253 && name.split('.').all(is_part)
+}
+
+/// The words of the newest refusal, unless something was made after it.
+fn newest_refusal(events: Vec<Event>) -> Option<String> {
+    let is_about_making = |reason: &str| matches!(reason, "FailedCreate" | "SuccessfulCreate");
+    let made = events.into_iter().filter(|event| event.reason.as_deref().is_some_and(is_about_making));
+    let is_refusal = |event: &Event| event.reason.as_deref() == Some("FailedCreate");
+    let newest = made.max_by_key(|event| (when(event), is_refusal(event)))?;
+    newest.message.clone().filter(|_| is_refusal(&newest))
+}
+
+/// The words of the newest warning.
+fn newest_warning(events: Vec<Event>) -> Option<String> {
+    let warnings = events.into_iter().filter(|event| event.type_.as_deref() == Some("Warning"));
+    warnings.max_by_key(when)?.message
+}
+
+fn when(event: &Event) -> Option<Timestamp> {
+    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    let first = event.event_time.as_ref().map(|time| time.0);
+    series.max(last).max(first).or(event.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }
 
 fn text(found: &impl Serialize) -> kube::Result<Box<str>> {
@@ -339,6 +447,8 @@ fn parsed<T: DeserializeOwned>(text: &str) -> kube::Result<T> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const SECRET: &str = "Secret/a";
@@ -398,5 +508,34 @@ mod tests {
         assert_eq!(kept, MOST_KEPT / LONGEST_KEPT);
         drop(all);
         assert_eq!(BUDGET.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_no_name() {
+        for name in ["a", "a-b.c", "0"] {
+            assert!(is_object_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "../secrets/x", "a/b", "a?watch=1", "a#b", "a b", "A", "a%2fb", "-a", "a..b"] {
+            assert!(!is_object_name(name), "{name}");
+        }
+        assert!(!is_object_name(&"a".repeat(254)));
+    }
+
+    fn event(reason: &str, time: &str) -> Event {
+        let event = json!({
+            "metadata": {}, "involvedObject": {}, "reason": reason, "message": reason, "lastTimestamp": time,
+        });
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_counts_until_something_was_made() {
+        let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z");
+        let newest =
+            |events: &[(&str, &str)]| newest_refusal(events.iter().map(|(reason, time)| event(reason, time)).collect());
+        assert!(newest(&[("FailedCreate", late), ("SuccessfulCreate", early)]).is_some());
+        assert!(newest(&[("FailedCreate", early), ("SuccessfulCreate", early)]).is_some());
+        assert_eq!(newest(&[("FailedCreate", early), ("SuccessfulCreate", late)]), None);
+        assert_eq!(newest(&[("Other", late)]), None);
     }
 }

@@ -47,6 +47,8 @@ use temporal_stack_common::{
     manifest::Manifest,
     network::Home,
     process,
+    readiness::Program,
+    volume,
     world::World,
 };
 
@@ -134,8 +136,12 @@ impl Component for Database {
         Sources { config_maps: &[DEFAULT_CONFIG], secrets: &[] }
     }
 
+    fn programs() -> &'static [Program] {
+        const { &[Program::new("initialise", names::RESOURCES, "64Mi"), Program::new("postgres", names::RESOURCES, "64Mi")] }
+    }
+
     fn further_rules() -> Vec<PolicyRule> {
-        vec![driver::rule("storage.k8s.io", "storageclasses", &["list"])]
+        volume::rules()
     }
 
     async fn observe(&self, object: &PostgresDatabase, world: &World<'_>) -> Result<Observed, Error> {

@@ -3,6 +3,8 @@
 use kube::ResourceExt;
 use temporal_stack_common::{api::PostgresDatabase, volume::claim_name};
 
+/// The field of the spec with the resources of the containers.
+pub(crate) const RESOURCES: &str = "spec.provider.postgres.resources";
 /// The controller's own administrator on the servers that it makes.
 pub(crate) const ADMINISTRATOR: &str = "temporal_stack_administrator";
 /// The port of the servers that the controller makes.

@@ -3,10 +3,12 @@
 use kube::ResourceExt;
 use serde_json::json;
 use temporal_stack_common::{
-    api::PostgresDatabase,
+    api::{PostgresDatabase, PostgresProvider},
     component::{Progress, Verdict},
     condition::{Reason, Statement, reason},
-    login, network,
+    login,
+    message::kubectl,
+    network,
     published::{self, Credential},
     workload::wrong_with_name,
 };
@@ -53,9 +55,15 @@ pub(crate) fn progress(object: &PostgresDatabase, observed: &Observed) -> Progre
         Server::Silent(Failure::Refused { .. }) => Progress::Stalled {
             reason: reason::ADMINISTRATOR_REFUSED,
             message: format!(
-                "the server refuses the controller's administrator: the volume was initialised with another password than Secret/{} has; restore that Secret, or set the server's to the Secret's: kubectl exec {}-0 -- psql -U {ADMINISTRATOR} -d postgres -c \"ALTER ROLE {ADMINISTRATOR} PASSWORD '…'\"",
+                "the server refuses the controller's administrator: the volume was initialised with another password than Secret/{} has; restore that Secret, or set the server's to the Secret's: {}",
                 names::administrator(object),
-                names::server(object)
+                kubectl(
+                    &object.namespace().unwrap_or_default(),
+                    &format!(
+                        "exec {}-0 -c postgres -- psql -U {ADMINISTRATOR} -d postgres -c \"ALTER ROLE {ADMINISTRATOR} PASSWORD '…'\"",
+                        names::server(object)
+                    )
+                )
             ),
         },
         Server::Silent(failure) => {
@@ -91,11 +99,32 @@ fn invalid(object: &PostgresDatabase, observed: &Observed) -> Option<String> {
     {
         return Some(format!("spec.username {user:?} {wrong}; give another name"));
     }
+    if let Some(wrong) = provider.postgres.as_ref().and_then(huge_pages) {
+        return Some(wrong);
+    }
     let parameters = provider.postgres.iter().flat_map(|postgres| postgres.parameters.keys());
     parameters
         .into_iter()
         .find(|key| OWN_PARAMETERS.contains(&key.to_ascii_lowercase().replace('-', "_").as_str()))
         .map(|key| format!("spec.provider.postgres.parameters.{key}: the controller decides this setting; remove it"))
+}
+
+/// A server that must have huge pages and gets none does not start, and the one that runs would have ended for it.
+fn huge_pages(postgres: &PostgresProvider) -> Option<String> {
+    let (key, value) = postgres.parameters.iter().find(|(key, _)| is_parameter(key, "huge_pages"))?;
+    let is_on = ["on", "true", "yes", "1"].contains(&value.trim().to_ascii_lowercase().as_str());
+    let has_some = postgres.resources.limits.keys().any(|name| name.starts_with("hugepages-"));
+    (is_on && !has_some).then(|| {
+        format!(
+            "spec.provider.postgres.parameters.{key} is {value}, and the container has no huge pages, so the server cannot start; set it to try, or set {}.limits.hugepages-2Mi",
+            names::RESOURCES
+        )
+    })
+}
+
+/// Whether a key is that parameter: their names have no case.
+fn is_parameter(key: &str, name: &str) -> bool {
+    key.trim().eq_ignore_ascii_case(name)
 }
 
 /// Whether a rotation waits for applications to leave the login whose turn it is.
@@ -172,4 +201,25 @@ fn judge(failure: &Failure, is_external: bool) -> Verdict {
         return Verdict::Failed { reason, message };
     }
     Verdict::Failed { reason, message: format!("{failure}; it is tried again") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn huge_pages_without_any_are_refused_before_the_server() {
+        let wrong = |parameters, limits| {
+            let provider = json!({"parameters": parameters, "resources": {"limits": limits}});
+            huge_pages(&serde_json::from_value(provider).unwrap())
+        };
+        for on in [json!({"huge_pages": "on"}), json!({"Huge_Pages": "TRUE"})] {
+            let wrong = wrong(on, json!({})).unwrap();
+            assert!(wrong.contains("set it to try") && wrong.contains("limits.hugepages-2Mi"), "{wrong}");
+        }
+        assert_eq!(wrong(json!({"huge_pages": "try"}), json!({})), None);
+        assert_eq!(wrong(json!({"huge_pages": "on"}), json!({"hugepages-2Mi": "64Mi"})), None);
+    }
 }

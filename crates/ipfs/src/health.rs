@@ -1,8 +1,10 @@
 //! How the cluster is: whether peers see each other, pins are where they should be, and volumes have room.
 
+use kube::ResourceExt;
 use temporal_stack_common::{
     api::IpfsCluster,
     condition::{self, Reason, Statement},
+    message::{kubectl, logs},
 };
 
 use crate::{
@@ -75,15 +77,20 @@ pub(crate) fn apart(object: &IpfsCluster, embedded: &Embedded) -> Option<(Reason
         .map(pod)
         .collect();
     if !missing.is_empty() {
-        let message = format!("not ready: {}; see kubectl describe pod {}", missing.join(", "), missing[0]);
-        return Some((PEERS_MISSING, message));
+        let is_made = |name: &String| embedded.pods.iter().any(|seen| pod(seen.ordinal) == *name);
+        let what = missing.iter().find(|name| is_made(name)).map_or_else(
+            || format!("describe statefulset {}", names::set(object)),
+            |name| format!("describe pod {name}"),
+        );
+        let see = kubectl(&object.namespace().unwrap_or_default(), &what);
+        return Some((PEERS_MISSING, format!("not ready: {}; see {see}", missing.join(", "))));
     }
     for peer in &embedded.peers {
         if let Err(why) = &peer.seen {
             let message = format!(
-                "{} is ready and does not answer: {why}; look at the network between the controller and the pod, and at kubectl logs {}",
+                "{} is ready and does not answer: {why}; look at the network between the controller and the pod, and at {}",
                 pod(peer.ordinal),
-                pod(peer.ordinal)
+                logs(&object.namespace().unwrap_or_default(), &pod(peer.ordinal), "cluster")
             );
             return Some((PEER_UNREACHABLE, message));
         }

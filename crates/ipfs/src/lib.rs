@@ -58,6 +58,8 @@ use temporal_stack_common::{
     manifest::Manifest,
     network::Home,
     process,
+    readiness::Program,
+    volume,
     world::World,
 };
 
@@ -155,8 +157,19 @@ impl Component for Ipfs {
         Sources { config_maps: &[settings::CONFIG], secrets: &[] }
     }
 
+    fn programs() -> &'static [Program] {
+        const {
+            &[
+                Program::new("prepare-kubo", names::RESOURCES, "128Mi"),
+                Program::new("kubo", names::RESOURCES, "128Mi"),
+                Program::new("prepare-cluster", names::CLUSTER_RESOURCES, "64Mi"),
+                Program::new("cluster", names::CLUSTER_RESOURCES, "64Mi"),
+            ]
+        }
+    }
+
     fn further_rules() -> Vec<PolicyRule> {
-        vec![driver::rule("storage.k8s.io", "storageclasses", &["list"])]
+        volume::rules()
     }
 
     async fn observe(&self, object: &IpfsCluster, world: &World<'_>) -> Result<Observed, Error> {

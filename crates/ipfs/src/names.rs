@@ -3,6 +3,10 @@
 use kube::ResourceExt;
 use temporal_stack_common::{api::IpfsCluster, volume::claim_name};
 
+/// The field of the spec with the resources of the containers.
+pub(crate) const RESOURCES: &str = "spec.provider.kubo.resources";
+/// The same of IPFS Cluster's containers.
+pub(crate) const CLUSTER_RESOURCES: &str = "spec.provider.kubo.clusterResources";
 /// The port of Kubo's RPC.
 pub(crate) const RPC: u16 = 5001;
 /// The port on which Kubos speak with each other.

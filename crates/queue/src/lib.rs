@@ -56,6 +56,8 @@ use temporal_stack_common::{
     manifest::Manifest,
     network::Home,
     process,
+    readiness::Program,
+    volume,
     world::World,
 };
 
@@ -151,8 +153,12 @@ impl Component for Queue {
         Sources { config_maps: &[], secrets: &[cookie::SOURCE] }
     }
 
+    fn programs() -> &'static [Program] {
+        const { &[Program::new("prepare", names::RESOURCES, "128Mi"), Program::new("rabbitmq", names::RESOURCES, "128Mi")] }
+    }
+
     fn further_rules() -> Vec<PolicyRule> {
-        vec![driver::rule("storage.k8s.io", "storageclasses", &["list"])]
+        volume::rules()
     }
 
     async fn observe(&self, object: &MessageQueue, world: &World<'_>) -> Result<Observed, Error> {

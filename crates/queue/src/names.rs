@@ -3,6 +3,8 @@
 use kube::ResourceExt;
 use temporal_stack_common::{api::MessageQueue, volume::claim_name};
 
+/// The field of the spec with the resources of the containers.
+pub(crate) const RESOURCES: &str = "spec.provider.rabbitmq.resources";
 /// The controller's own administrator on the brokers that it makes.
 pub(crate) const ADMINISTRATOR: &str = "temporal-stack-administrator";
 /// The port for applications.

@@ -5,7 +5,9 @@ use temporal_stack_common::{
     api::{MessageQueue, annotation::FULL_RESTART},
     component::{Progress, Verdict},
     condition::{Reason, Statement, reason},
-    dns, login, network,
+    dns, login,
+    message::{kubectl, logs},
+    network,
     published::{self, Credential},
     workload::wrong_with_name,
 };
@@ -74,9 +76,15 @@ pub(crate) fn progress(object: &MessageQueue, observed: &Observed) -> Progress {
             return Progress::Stalled {
                 reason: reason::ADMINISTRATOR_REFUSED,
                 message: format!(
-                    "the broker refuses the controller's administrator: its volumes were made with another password than Secret/{} has; restore that Secret, or set the broker's to the Secret's: kubectl exec {} -- rabbitmqctl change_password {ADMINISTRATOR} '…'",
+                    "the broker refuses the controller's administrator: its volumes were made with another password than Secret/{} has; restore that Secret, or set the broker's to the Secret's: {}",
                     names::administrator(object),
-                    names::pod(object, 0)
+                    kubectl(
+                        &object.namespace().unwrap_or_default(),
+                        &format!(
+                            "exec {} -c rabbitmq -- rabbitmqctl change_password {ADMINISTRATOR} '…'",
+                            names::pod(object, 0)
+                        )
+                    )
                 ),
             };
         }
@@ -143,7 +151,7 @@ fn starting(object: &MessageQueue, embedded: &Embedded) -> Progress {
     if !has_others || preparing.is_empty() {
         return waiting(reason::CHILDREN_NOT_READY, "the nodes are starting".to_owned());
     }
-    let see = format!("see kubectl logs {} -c prepare", preparing[0].name);
+    let see = format!("see {}", logs(&object.namespace().unwrap_or_default(), &preparing[0].name, "prepare"));
     let anew = format!(
         "if it is lost, delete the StatefulSet, all of its volume claims, and ConfigMap/{}, and a new cluster is founded",
         names::members(object)

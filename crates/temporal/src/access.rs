@@ -136,6 +136,9 @@ pub(crate) fn users_database(settings: &Settings) -> Result<Database, Progress> 
     if !is_host(&host) {
         return Err(wrong(settings, key::DATABASE_URL, "is no name or address of a host", by));
     }
+    if is_loopback(&host) {
+        return Err(wrong(settings, key::DATABASE_URL, "names the pod itself, where no database is", by));
+    }
     let username = settings.get(key::DATABASE_USERNAME).unwrap_or("postgres").to_owned();
     let password = required(settings, key::DATABASE_PASSWORD, by)?;
     for (key, value) in [(key::DATABASE_USERNAME, &username), (key::DATABASE_PASSWORD, &password)] {
@@ -158,8 +161,8 @@ pub(crate) fn users_broker(settings: &Settings) -> Result<Broker, Progress> {
         let what = "asks for TLS, which the controller does not speak with a broker";
         return Err(wrong(settings, key::RABBITMQ_URL, what, by));
     }
-    if ["127.0.0.1", "localhost", "::1"].contains(&parsed.authority.host.as_str()) {
-        return Err(wrong(settings, key::RABBITMQ_URL, "names this very pod, where no broker is", by));
+    if is_loopback(&parsed.authority.host) {
+        return Err(wrong(settings, key::RABBITMQ_URL, "names the pod itself, where no broker is", by));
     }
     if parsed.authority.userinfo.username == "guest" {
         let what = "has no login, or guest, whom RabbitMQ lets in from its own host only";
@@ -173,7 +176,7 @@ pub(crate) fn users_ipfs(settings: &Settings) -> Result<Ipfs, Progress> {
     let by = "spec.ipfs";
     let address = |host_key, port_key, usual| {
         let host = required(settings, host_key, by)?;
-        if !is_host(&host) || ["127.0.0.1", "localhost", "::1"].contains(&host.as_str()) {
+        if !is_host(&host) || is_loopback(&host) {
             return Err(wrong(settings, host_key, "names no host that others can reach", by));
         }
         Ok(Address { host, port: number(settings, port_key, usual, by)? })
@@ -182,6 +185,13 @@ pub(crate) fn users_ipfs(settings: &Settings) -> Result<Ipfs, Progress> {
         kubo: address(key::IPFS_HOST, key::IPFS_PORT, RPC)?,
         cluster: address(key::CLUSTER_HOST, key::CLUSTER_PORT, REST)?,
     })
+}
+
+/// Whether a host is the one that asks: a pod, where nothing of this is.
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_end_matches('.').trim_matches(['[', ']']).to_ascii_lowercase();
+    let is_address = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+    is_address || host == "localhost" || host.ends_with(".localhost")
 }
 
 /// Whether it is a name or an address that others can have; what looks like an address must be one.
@@ -223,6 +233,18 @@ mod tests {
     fn a_broker_at_an_address_of_ipv6_can_be_connected_to() {
         let broker = Broker { uri: "amqp://u:p@[fd00::1]:5672/v".to_owned() };
         assert_eq!(broker.parsed().unwrap().authority.host, "fd00::1");
+    }
+
+    #[test]
+    fn a_host_that_is_the_pod_itself_is_found() {
+        for host in
+            ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "::ffff:127.0.0.1", "localhost", "LOCALHOST.", "a.localhost"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["10.0.0.1", "db", "localhost.example.com"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     #[test]

@@ -69,16 +69,9 @@ where
             );
             return lacks(waiting(KIND_MISSING, message));
         }
-        Neighbour::Missing(elsewhere) => {
-            let elsewhere = match elsewhere.as_slice() {
-                [] => String::new(),
-                some => format!(
-                    " There is one in the namespace {}, and a reference does not leave its namespace.",
-                    some.join(", ")
-                ),
-            };
+        Neighbour::Missing => {
             let message = format!(
-                "{field} refers to {referred}, which is not in the namespace {}; make it, or name another.{elsewhere}",
+                "{field} refers to {referred}, which is not in the namespace {}; make it there, or name another",
                 world.namespace
             );
             return lacks(waiting(REFERENCE_MISSING, message));

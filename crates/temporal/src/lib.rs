@@ -58,6 +58,8 @@ use temporal_stack_common::{
     manifest::Manifest,
     network::Home,
     process,
+    readiness::Program,
+    volume,
     world::World,
 };
 
@@ -169,8 +171,12 @@ impl Component for Application {
         ]
     }
 
+    fn programs() -> &'static [Program] {
+        role::PROGRAMS
+    }
+
     fn further_rules() -> Vec<PolicyRule> {
-        vec![driver::rule("storage.k8s.io", "storageclasses", &["list"])]
+        volume::rules()
     }
 
     async fn observe(&self, object: &Temporal, world: &World<'_>) -> Result<Observed, Error> {

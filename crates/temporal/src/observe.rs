@@ -9,7 +9,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
         batch::v1::Job,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
     jiff::Timestamp,
@@ -23,7 +23,9 @@ use temporal_stack_common::{
     condition::{Reason, reason},
     driver,
     failure::chain,
-    network, volume, workload,
+    network,
+    readiness::job_trouble,
+    volume, workload,
     world::World,
 };
 
@@ -38,7 +40,7 @@ use crate::{
     dependency::{Dependency, referred},
     desire,
     names::{self, MOST_NAME},
-    role::{Role, WORKERS},
+    role::{PROGRAMS, Role, WORKERS},
     settings::{self, Settings, key},
     tables::{self, Found},
 };
@@ -182,8 +184,8 @@ pub(crate) async fn observe(object: &Temporal, world: &World<'_>, defaults: &Def
     let restart = workload::restart_asked(object, children, &names::krab(object));
     let api_ip = service_ip(children, &names::api(object));
     let tls = tls::tls(object, &settings, api_ip.as_deref(), world).await?;
-    let migration =
-        run(children, &desire::migration_name(object, &image, database.access.as_ref(), restart.as_deref()));
+    let migration = desire::migration_name(object, &image, database.access.as_ref(), restart.as_deref());
+    let migration = run(world, &migration).await;
     let admins = admins(object, world).await?;
     let wanted: Vec<String> = admins.iter().filter_map(|admin| admin.username.clone().ok()).collect();
     let tables = match &database.access {
@@ -322,19 +324,18 @@ async fn admins(object: &Temporal, world: &World<'_>) -> Result<Vec<Admin>, Erro
             Progress::Waiting { reason, message } | Progress::Stalled { reason, message } => (reason, message),
             Progress::Settled => (reason::PREPARING, String::new()),
         });
-        let run = run(world.children, &desire::account_name(object, name));
+        let run = run(world, &desire::account_name(object, name)).await;
         admins.push(Admin { secret: name.clone(), username, run });
     }
     Ok(admins)
 }
 
-/// A Job that is there, and what its pod lacks.
-fn run(children: &Children, name: &str) -> Option<Run> {
-    let job: Job = children.find(name)?;
+/// A Job that exists, and what keeps it from its work.
+async fn run(world: &World<'_>, name: &str) -> Option<Run> {
+    let job: Job = world.children.find(name)?;
     let is_done = job.status.as_ref().and_then(|status| status.succeeded).unwrap_or_default() > 0;
-    let of_job = |pod: &&Pod| pod.owner_references().iter().any(|owner| owner.name == name);
-    let trouble = children.all::<Pod>().iter().filter(of_job).find_map(driver::pod_trouble);
-    Some(Run { is_done, trouble: trouble.filter(|_| !is_done) })
+    let trouble = if is_done { None } else { job_trouble(&job, world, PROGRAMS).await };
+    Some(Run { is_done, trouble })
 }
 
 fn running(object: &Temporal, children: &Children) -> BTreeMap<String, Option<String>> {

@@ -1,9 +1,11 @@
 //! The order in which Temporal comes up, and how far it has come. Pure.
 
+use kube::ResourceExt;
 use temporal_stack_common::{
     api::Temporal,
     component::Progress,
     condition::{Reason, reason},
+    message::logs,
 };
 
 use crate::{
@@ -86,11 +88,16 @@ pub(crate) fn queues(observed: &Observed) -> Option<Progress> {
 pub(crate) fn migration(object: &Temporal, observed: &Observed) -> Option<Progress> {
     let image = &observed.image;
     let Some(run) = &observed.migration else {
-        return some(MIGRATING, format!("the tables of {image} are to be made"));
+        return some(MIGRATING, format!("the migration of {image} has not started yet"));
     };
     if !run.is_done {
-        let trouble = run.trouble.as_deref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
-        return some(MIGRATING, format!("the tables of {image} are being made{trouble}"));
+        return some(
+            MIGRATING,
+            match &run.trouble {
+                Some(trouble) => format!("the migration of {image} cannot run: {trouble}"),
+                None => format!("the migration of {image} is running"),
+            },
+        );
     }
     match &observed.tables {
         Err(failure) => some(UNREACHABLE, format!("the tables cannot be looked at: {failure}; it is tried again")),
@@ -102,8 +109,9 @@ pub(crate) fn migration(object: &Temporal, observed: &Observed) -> Option<Progre
                 observed.restart.as_deref(),
             );
             let message = format!(
-                "the migration of {image} has ended without complaint, and the tables {} are not there; see kubectl logs job/{name}, mend the cause, and give the annotation {} a new value to run it again",
+                "the migration of {image} has ended without complaint, and the tables {} do not exist; see {}, remove the cause, and give the annotation {} a new value to run it again",
                 found.missing.join(", "),
+                logs(&object.namespace().unwrap_or_default(), &format!("job/{name}"), "migrate"),
                 temporal_stack_common::api::annotation::RESTART
             );
             some(MIGRATION_FAILED, message)
@@ -122,6 +130,11 @@ fn lacks(observed: &Observed, name: &str) -> Option<Progress> {
         State::Lacks(lack) => some(reason::CHILDREN_NOT_READY, format!("{name}: {lack}")),
         State::Well => None,
     }
+}
+
+/// The workers that the user has scaled to zero: what is in their queues waits.
+pub(crate) fn without_workers(object: &Temporal) -> Vec<Role> {
+    WORKERS.into_iter().filter(|role| role.replicas(object) == 0).collect()
 }
 
 /// The first queue that has fewer consumers than there are workers for it.

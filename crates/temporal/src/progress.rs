@@ -6,6 +6,7 @@ use temporal_stack_common::{
     binding::authority,
     component::Progress,
     condition::{Reason, Statement},
+    message::{counted, logs},
     published::{self, Credential},
 };
 
@@ -28,6 +29,8 @@ const ADMINS_MADE: &str = "AdminsMade";
 const AS_WANTED: Reason = Reason::new("AsWanted");
 /// A queue has fewer consumers than there are workers for it.
 const CONSUMERS_MISSING: Reason = Reason::new("ConsumersMissing");
+/// A queue has no consumer because the user wants none.
+const NO_WORKERS: Reason = Reason::new("NoWorkers");
 /// An account is not made yet.
 const ADMIN_MISSING: Reason = Reason::new("AdminMissing");
 /// An account that the controller has not made has not all rights.
@@ -64,13 +67,54 @@ pub(crate) fn is_for_products(progress: &Progress) -> bool {
 
 fn unserved(object: &Temporal, observed: &Observed) -> Option<(Reason, String)> {
     let (role, consumers) = order::unserved(object, observed)?;
+    let deployment = format!("deployment/{}", names::child(object, role.name()));
     let message = format!(
-        "{} has {consumers} consumers of {}; see kubectl logs deployment/{}",
+        "{} has {consumers} of {}; see {}",
         role.queue().unwrap_or_default(),
-        role.replicas(object),
-        names::child(object, role.name())
+        counted(usize::try_from(role.replicas(object)).unwrap_or_default(), "consumer"),
+        logs(&object.namespace().unwrap_or_default(), &deployment, role.name())
     );
     Some((CONSUMERS_MISSING, message))
+}
+
+/// Queues that have no worker because the user wants none.
+fn idle(object: &Temporal) -> Option<(Reason, String)> {
+    let without = order::without_workers(object);
+    let role = without.first()?;
+    let message = format!(
+        "{} has no consumer: {} has 0 replicas; raise it, or messages wait in the queue{}",
+        role.queue().unwrap_or_default(),
+        role.field(),
+        if without.len() > 1 { format!(" (and so in {} more)", without.len() - 1) } else { String::new() }
+    );
+    Some((NO_WORKERS, message))
+}
+
+/// What the user's variables name and no controller reports on, and which does not answer.
+fn silent(object: &Temporal, observed: &Observed) -> Option<(Reason, String)> {
+    let database = observed.tables.as_ref().err().filter(|_| object.spec.database.is_none());
+    let queue = observed.queues.as_ref().err().filter(|_| object.spec.queue.is_none());
+    let database = database.map(|why| (key::DATABASE_URL, "the database", why));
+    let (key, what, why) = database.or(queue.map(|why| (key::RABBITMQ_URL, "the message queue", why)))?;
+    Some((
+        order::UNREACHABLE,
+        format!("{what} that {key} names does not answer: {why}; correct it, or set a reference"),
+    ))
+}
+
+/// What Temporal depends on, and who vouches for it.
+fn depended_on(object: &Temporal) -> String {
+    let spec = &object.spec;
+    let parts = [
+        (&spec.database, "PostgresDatabase", format!("the database that {} names answers", key::DATABASE_URL)),
+        (&spec.queue, "MessageQueue", format!("the message queue that {} names answers", key::RABBITMQ_URL)),
+        (&spec.ipfs, "IpfsCluster", format!("what {} names is not checked", key::IPFS_HOST)),
+    ];
+    let parts = parts.map(|(reference, kind, otherwise)| match reference {
+        Some(reference) => format!("{kind}/{} is Ready", reference.name),
+        None => otherwise,
+    });
+    parts.join(", ")
 }
 
 /// The first account that is being made.
@@ -143,13 +187,14 @@ pub(crate) fn statements(object: &Temporal, observed: &Observed) -> Vec<Statemen
     statements.extend(wrong.map(|(reason, message)| Statement::fails(ADMINS_MADE, reason, message)));
     let lack = order::dependencies(observed).map(of);
     let is_lacking = lack.is_some();
-    statements.push(state(DEPENDENCIES_READY, lack, "the database, the message queue and the IPFS cluster are Ready"));
+    let lack = lack.or_else(|| silent(object, observed));
+    statements.push(state(DEPENDENCIES_READY, lack, &depended_on(object)));
     if is_lacking {
         return statements;
     }
     let migration = order::migration(object, observed).map(of);
     statements.push(state(MIGRATED, migration, &format!("the tables of {} are there", observed.image)));
-    let queues = order::queues(observed).map(of).or_else(|| unserved(object, observed));
+    let queues = order::queues(observed).map(of).or_else(|| unserved(object, observed)).or_else(|| idle(object));
     statements.push(state(QUEUES_SERVED, queues, "every queue has its consumers"));
     if observed.tables.is_ok() && !observed.admins.is_empty() && !is_admin_wrong {
         let lack = admins(observed).or_else(|| admins_of_others(observed));

@@ -2,6 +2,7 @@
 
 use temporal_stack_common::{
     api::{Resources, Temporal},
+    readiness::Program,
     workload::Usual,
 };
 
@@ -24,6 +25,19 @@ pub(crate) enum Role {
 
 /// The queue workers.
 pub(crate) const WORKERS: [Role; 5] = [Role::Cluster, Role::Pin, Role::KeyCreation, Role::IpnsEntry, Role::EmailSend];
+
+/// The containers whose resources the user sets.
+pub(crate) const PROGRAMS: &[Program] = &[
+    Program::new("api", "spec.api.resources", "16Mi"),
+    Program::new("migrate", "spec.api.resources", "16Mi"),
+    Program::new("account", "spec.api.resources", "16Mi"),
+    Program::new("cluster", "spec.workers.cluster.resources", "16Mi"),
+    Program::new("pin", "spec.workers.pin.resources", "16Mi"),
+    Program::new("key-creation", "spec.workers.keyCreation.resources", "16Mi"),
+    Program::new("ipns-entry", "spec.workers.ipnsEntry.resources", "16Mi"),
+    Program::new("email-send", "spec.workers.emailSend.resources", "16Mi"),
+    Program::new("krab", "spec.krab.resources", "16Mi"),
+];
 
 impl Role {
     /// The last part of its Deployment's name, and the value of the label [`ROLE`](crate::desire::ROLE).
@@ -59,6 +73,18 @@ impl Role {
             Self::KeyCreation => Some("ipfs-key-creation-queue"),
             Self::IpnsEntry => Some("ipns-entry-queue"),
             Self::EmailSend => Some("email-send-queue"),
+        }
+    }
+
+    /// The field of the spec that says how many there are.
+    pub(crate) fn field(self) -> &'static str {
+        match self {
+            Self::Api => "spec.api.replicas",
+            Self::Cluster => "spec.workers.cluster.replicas",
+            Self::Pin => "spec.workers.pin.replicas",
+            Self::KeyCreation => "spec.workers.keyCreation.replicas",
+            Self::IpnsEntry => "spec.workers.ipnsEntry.replicas",
+            Self::EmailSend => "spec.workers.emailSend.replicas",
         }
     }
 

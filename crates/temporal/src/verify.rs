@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use kube::ResourceExt;
 use temporal_stack_common::{
     api::Temporal,
     binding::authority,
@@ -9,6 +10,7 @@ use temporal_stack_common::{
     condition::reason,
     failure::chain,
     http::{Client, Method, Path, Server, Trust},
+    message::logs,
 };
 use tokio::{net::TcpStream, time::timeout};
 
@@ -26,17 +28,19 @@ const ANSWER: usize = 64 << 10;
 
 /// Asks the API and the key server.
 pub(crate) async fn verify(object: &Temporal, observed: &Observed) -> Verdict {
+    let namespace = object.namespace().unwrap_or_default();
     let failed = |message: String| Verdict::Failed { reason: reason::VERIFICATION_FAILED, message };
     if let Err(failure) = key_server(observed).await {
         let name = names::krab(object);
-        return failed(format!("the key server does not answer: {failure}; see kubectl logs statefulset/{name}"));
+        let see = logs(&namespace, &format!("statefulset/{name}"), "krab");
+        return failed(format!("the key server does not answer: {failure}; see {see}"));
     }
     match api(object, observed).await {
         Ok(()) => Verdict::Verified("the API and the key server answer".to_owned()),
         Err(failure) => failed(format!(
-            "{} does not answer: {failure}; see kubectl logs deployment/{}",
+            "{} does not answer: {failure}; see {}",
             progress::url(object, observed),
-            names::api(object)
+            logs(&namespace, &format!("deployment/{}", names::api(object)), "api")
         )),
     }
 }

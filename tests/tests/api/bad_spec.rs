@@ -21,7 +21,18 @@ async fn refused<K: Subject>(specs: &[(Value, &str)], name: &str) {
         let both = json!({"provider": {K::PROVIDER: {}, "external": {"secretName": "x"}}});
         let no_size = K::provider(&json!({"storage": {"size": "plenty"}}));
         let not_both = format!("name one of {} and external, not both", K::PROVIDER);
+        let resources = |resources: Value| K::provider(&json!({"resources": resources}));
+        let bytes = "must be a quantity of bytes";
         let all = [
+            (resources(json!({"limits": {"memory": "512mi"}})), bytes),
+            (resources(json!({"limits": {"memory": "512m"}})), bytes),
+            (resources(json!({"requests": {"memory": "-1Gi"}})), bytes),
+            (
+                resources(json!({"requests": {"memory": "256Mi"}, "limits": {"memory": "128Mi"}})),
+                "requests.memory must not be above limits.memory",
+            ),
+            (resources(json!({"limits": {"cpu": "half"}})), "should match"),
+            (K::provider(&json!({"storage": {"size": "10m"}})), "must be a quantity above zero"),
             (both, not_both.as_str()),
             (no_size, "must be a quantity above zero"),
             (json!({"deletionPolicy": "Shred"}), "Unsupported value: \"Shred\""),
@@ -34,6 +45,21 @@ async fn refused<K: Subject>(specs: &[(Value, &str)], name: &str) {
     })
     .await;
 }
+
+async fn fractions_of_a_cpu_are_taken<K: Subject>() {
+    let cluster = api_server().await.expect("an API server");
+    let _in_force = SCHEMA.lock().await;
+    with_namespace(&cluster, async |space| {
+        let resources = json!({
+            "requests": {"cpu": 0.25},
+            "limits": {"cpu": 0.5, "memory": 536_870_912, "ephemeral-storage": "1Gi", "example.com/gpu": 1},
+        });
+        put::<K>(space, "temporal", &K::provider(&json!({"resources": resources})), true).await
+    })
+    .await;
+}
+
+for_each_kind!(fractions_of_a_cpu_are_taken);
 
 #[tokio::test]
 async fn the_api_server_refuses_what_no_database_can_be_and_says_why() {

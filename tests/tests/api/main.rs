@@ -28,6 +28,7 @@ macro_rules! for_each_kind {
 
 mod bad_secret;
 mod bad_spec;
+mod causes;
 mod configuration;
 mod crash;
 mod drift;

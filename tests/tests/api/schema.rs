@@ -38,6 +38,17 @@ fn two_providers<K: Subject>() -> Past {
     ("two-providers".to_owned(), json!({"provider": {K::PROVIDER: {}, "external": {"secretName": "x"}}}), told)
 }
 
+/// What no container can have, with the field of the spec and what to write.
+fn resources<K: Subject>() -> [Past; 3] {
+    let limits = |limits: Value| K::provider(&json!({"resources": {"limits": limits}}));
+    let over = json!({"resources": {"requests": {"cpu": 1}, "limits": {"cpu": 0.5}}});
+    [
+        ("unit".to_owned(), limits(json!({"memory": "512mi"})), vec![K::PROVIDER, "limits.memory", "write 512Mi"]),
+        ("milli".to_owned(), limits(json!({"memory": "512m"})), vec![K::PROVIDER, "limits.memory", "512Mi, if"]),
+        ("over".to_owned(), K::provider(&over), vec![K::PROVIDER, "requests.cpu is 1", "above", "lower the request"]),
+    ]
+}
+
 pub(crate) fn unparsable() -> Past {
     let told = vec!["deletionPolicy", "does not parse", "correct the field"];
     ("unparsable".to_owned(), json!({"deletionPolicy": {"never": true}}), told)
@@ -129,7 +140,7 @@ async fn told_so<K: Subject>(more: &[Past]) {
     let cluster = &api_server().await.expect("an API server");
     let schema = SCHEMA.lock().await;
     with_namespace(cluster, async |space| {
-        let all = [&[two_providers::<K>(), unparsable()], more].concat();
+        let all = [&[two_providers::<K>(), unparsable()], &resources::<K>()[..], more].concat();
         put_past_the_schema::<K>(space, &all).await?;
         drop(schema);
 

@@ -34,6 +34,9 @@ for_each_kind!(
     a_volume_does_not_grow_where_its_class_does_not_allow_it,
     a_volume_does_not_change_its_class,
     a_volume_grows_under_its_running_pod,
+    a_size_is_taken_back_before_the_volume_has_grown,
+    a_class_that_only_volumes_have_is_taken,
+    a_volume_without_any_class_is_taken,
 );
 
 fn class_field<K: Subject>() -> String {
@@ -201,6 +204,81 @@ async fn a_volume_grows_under_its_running_pod<K: Subject>() {
             .await?;
         grow(space, "2Gi").await?;
         complete(space, controller).await.map(drop)
+    })
+    .await;
+}
+
+async fn a_size_is_taken_back_before_the_volume_has_grown<K: Subject>() {
+    with_controller::<K>(async |space, controller| {
+        space.create(&K::embedded()).await?;
+        complete(space, controller).await?;
+        bind(space, 0).await?;
+        resize(space, "100Ti").await?;
+        until(&space.api::<PersistentVolumeClaim>(), &K::volume(0), "asked for the typo", |claim| {
+            requested(claim) == Some("100Ti")
+        })
+        .await?;
+        resize(space, "1Gi").await?;
+        // The API server takes no less than a byte more than the volume has.
+        until(&space.api::<PersistentVolumeClaim>(), &K::volume(0), "taken it back", |claim| {
+            requested(claim) == Some("1073741825")
+        })
+        .await?;
+        complete(space, controller).await?;
+        resize(space, "512Mi").await?;
+        space.stalled("VolumeCannotShrink", &[&size_field::<K>(), "1Gi or more"]).await.map(drop)
+    })
+    .await;
+}
+
+fn requested(claim: &PersistentVolumeClaim) -> Option<&str> {
+    temporal_stack_common::volume::size_of(claim)
+}
+
+/// Makes a volume by hand, of that class.
+async fn volume_by_hand<K: Subject>(space: &One<'_, K>, class: &str) -> Result<()> {
+    let volume = json!({
+        "metadata": {
+            "name": format!("{}-by-hand", space.name),
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Namespace", "name": space.name, "uid": space.uid}],
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "1Gi"},
+            "claimRef": {"namespace": space.name, "name": K::volume(0)},
+            "hostPath": {"path": "/nowhere"},
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": class,
+        },
+    });
+    let volume: PersistentVolume = serde_json::from_value(volume)?;
+    Api::all(space.client.clone()).create(&PostParams::default(), &volume).await.context("could not make a volume")?;
+    Ok(())
+}
+
+async fn is_bound<K: Subject>(space: &One<'_, K>) -> Result<()> {
+    until(&space.api::<PersistentVolumeClaim>(), &K::volume(0), "been bound", |claim| {
+        claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound"))
+    })
+    .await?;
+    Ok(())
+}
+
+async fn a_class_that_only_volumes_have_is_taken<K: Subject>() {
+    with_controller::<K>(async |space, _| {
+        let class = format!("by-hand-{}", space.name);
+        volume_by_hand(space, &class).await?;
+        space.create(&with_class::<K>(Some(&class))).await?;
+        is_bound(space).await
+    })
+    .await;
+}
+
+async fn a_volume_without_any_class_is_taken<K: Subject>() {
+    with_controller::<K>(async |space, _| {
+        volume_by_hand(space, "").await?;
+        space.create(&with_class::<K>(Some(""))).await?;
+        is_bound(space).await
     })
     .await;
 }

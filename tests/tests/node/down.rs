@@ -39,7 +39,8 @@ async fn while_postgres_cannot_start_ready_is_false_with_the_reason_and_then_tru
         fs::OpenOptions::new().append(true).open(&file)?.write_all(b"no_such_setting = on\n")?;
         signal_postmaster(&space.server().await?, Signal::KILL)?;
 
-        let told = until_told(space, &[SERVER, "container postgres is in CrashLoopBackOff", "kubectl logs"]).await?;
+        let told =
+            until_told(space, &[SERVER, "container postgres ended with exit code", "kubectl -n", "logs"]).await?;
         watch.step("Postgres cannot start: Ready False after");
         println!("  {}: {}", told.reason, told.message);
         ensure!(told.reason == "ChildrenNotReady", "{told:?}");

@@ -92,7 +92,7 @@ async fn an_image_that_does_not_start_is_told_and_what_ran_goes_on() {
 
         let before = uids(temporal).await?;
         temporal.patch(&json!({"spec": {"image": "localhost/temporal-stack/kubo:v0.42.0"}})).await?;
-        let told = ["the tables of localhost/temporal-stack/kubo:v0.42.0 are being made", "temporal"];
+        let told = ["the migration of localhost/temporal-stack/kubo:v0.42.0", "temporal"];
         temporal.condition_about(READY, "False", "Migrating", &told).await?;
         watch.step("an image without the program is told after");
         let caller = temporal.caller().await?;

@@ -29,10 +29,15 @@ fn walk(path: &str, schema: &JSONSchemaProps, rows: &mut Vec<String>) {
         let default = default.map(|default| format!(" Default: `{}`.", default.0)).unwrap_or_default();
         rows.push(format!("| `{path}` | {} | {meaning}{default} |", kind(field)));
         // Conditions are the same in every kind of Kubernetes.
-        if name != "conditions" {
+        if name != "conditions" && field.x_kubernetes_preserve_unknown_fields != Some(true) {
             walk(&path, field, rows);
         }
     }
+}
+
+/// Some of its names are known, and others are taken, too.
+fn is_open(field: &JSONSchemaProps) -> bool {
+    field.x_kubernetes_preserve_unknown_fields == Some(true) && field.properties.is_some()
 }
 
 fn kind(field: &JSONSchemaProps) -> String {
@@ -48,7 +53,7 @@ fn kind(field: &JSONSchemaProps) -> String {
     }
     match (field.type_.as_deref(), &field.items) {
         (Some("array"), Some(JSONSchemaPropsOrArray::Schema(item))) => format!("list of {}", kind(item)),
-        (Some("object"), _) if field.additional_properties.is_some() => "map".to_owned(),
+        (Some("object"), _) if field.additional_properties.is_some() || is_open(field) => "map".to_owned(),
         (Some(name), _) => name.to_owned(),
         (None, _) => "any".to_owned(),
     }

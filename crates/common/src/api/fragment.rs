@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::api::resource::Quantity};
 use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// What becomes of data when the custom resource is deleted.
@@ -35,7 +35,7 @@ pub enum Rollout {
 pub struct Storage {
     /// Size of the volume, for instance `10Gi`. It can grow where the StorageClass allows expansion; it cannot shrink.
     #[serde(default = "Storage::default_size")]
-    #[x_kube(validation = ("type(self) == int ? self > 0 : isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))", "must be a quantity above zero, such as 10Gi"))]
+    #[x_kube(validation = ("type(self) == int ? self > 0 : isQuantity(self) && quantity(self).isGreaterThan(quantity('0')) && !self.matches('[num]$')", "must be a quantity above zero, such as 10Gi"))]
     pub size: Quantity,
     /// Name of the StorageClass. Absent: the cluster's default class. It is used when the volume is made; a volume does
     /// not change its class.
@@ -56,14 +56,21 @@ impl Default for Storage {
 }
 
 /// Compute resources of a container. What is absent has the default that the documentation of the kind names.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("!has(self.requests) || !has(self.requests.memory) || (type(self.requests.memory) == int ? self.requests.memory >= 0 : isQuantity(self.requests.memory) && !quantity(self.requests.memory).isLessThan(quantity('0')) && !self.requests.memory.matches('[num]$'))", "requests.memory must be a quantity of bytes, such as 512Mi"),
+    validation = ("!has(self.limits) || !has(self.limits.memory) || (type(self.limits.memory) == int ? self.limits.memory > 0 : isQuantity(self.limits.memory) && quantity(self.limits.memory).isGreaterThan(quantity('0')) && !self.limits.memory.matches('[num]$'))", "limits.memory must be a quantity of bytes above zero, such as 512Mi"),
+    validation = ("!has(self.requests) || !has(self.requests.memory) || !has(self.limits) || !has(self.limits.memory) || !isQuantity(string(self.requests.memory)) || !isQuantity(string(self.limits.memory)) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0", "requests.memory must not be above limits.memory")
+)]
 pub struct Resources {
     /// What the container is guaranteed, for instance `{cpu: 100m, memory: 256Mi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "amounts")]
     pub requests: BTreeMap<String, Quantity>,
     /// What the container may use at most, for instance `{memory: 1Gi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "amounts")]
     pub limits: BTreeMap<String, Quantity>,
 }
 
@@ -80,6 +87,24 @@ pub struct Access {
     /// Who may collect metrics. Absent: nobody. Nothing else is opened by it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<NetworkPolicyPeer>,
+}
+
+/// Amounts by resource. A CPU may be a fraction without quotes, as pods take it, for which a schema of Kubernetes has no type: so it
+/// has none, and what is in it is checked by its pattern and by the controller.
+fn amounts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": true,
+        "properties": {
+            "cpu": {
+                "x-kubernetes-preserve-unknown-fields": true,
+                "pattern": r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$",
+                "minimum": 0,
+            },
+            "memory": { "x-kubernetes-int-or-string": true },
+            "ephemeral-storage": { "x-kubernetes-int-or-string": true },
+        },
+    })
 }
 
 /// Where the user's configuration stands.

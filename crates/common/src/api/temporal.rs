@@ -111,7 +111,8 @@ pub struct TemporalApi {
     #[x_kube(validation = ("self >= 1 && self <= 100", "must be 1 to 100"))]
     pub replicas: i32,
     /// Compute resources of each. An upload is in memory as a whole, so the limit bounds the largest file. Absent: requests of
-    /// 20m CPU and 64Mi memory, a memory limit of 2Gi.
+    /// 20m CPU and 64Mi memory, a memory limit of 2Gi. The runs that make tables and accounts have the same, with requests of
+    /// 5m CPU and 32Mi memory and a memory limit of 256Mi where absent.
     #[serde(default)]
     pub resources: Resources,
     /// Its Service. Absent: within the cluster.

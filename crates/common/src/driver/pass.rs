@@ -7,7 +7,11 @@ use k8s_openapi::{
     api::core::v1::{ObjectReference, Pod},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Client, Resource, ResourceExt, api::ApiResource, core::object::HasStatus};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{ApiResource, DynamicObject},
+    core::{Status, object::HasStatus},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -17,21 +21,22 @@ use super::{
     hold::hold,
     intent::is_ours,
     memory::{Judged, Memory, Stage, backoff},
-    plan::{self, Owner, Plan, Taken},
+    plan::{self, Owner, Plan, Taken, Write},
     report::{Outcome, Reporter, says_ready},
     restart::{self, Outdated, Restart},
-    settle,
     volumes::{self, Endangered},
     watches::Caches,
-    write::{Written, is_leaving, restart_pod, write},
+    write::{Written, is_leaving, is_leaving_status, restart_pod, write},
 };
 use crate::{
-    api::{Rollout, Status, annotation},
+    api::{Rollout, Status as _, annotation, check::wrong_with_spec},
     cache::{Cache, Children, Instance},
     component::{Child, Component, Facts, Progress, Verdict},
     condition::{self, reason},
     manifest::{Making, Manifest, hash},
+    message::counted,
     neighbour::Neighbours,
+    readiness::{self, refusal},
     world::{ClusterReads, RESYNC, RETRY, Watched, World},
 };
 
@@ -41,6 +46,8 @@ const VERIFY_EVERY: Duration = Duration::from_secs(180);
 const PATIENCE: u32 = 10;
 /// How old a read of something of the cluster may be before the user is called upon for its sake.
 const FRESH: Duration = Duration::from_secs(1);
+/// How many refused children a message names.
+const MOST_REFUSED: usize = 3;
 /// The longest time between two looks at something that is awaited.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -130,10 +137,13 @@ impl<C: Component> Pass<'_, C> {
         self.heed_edits().await;
         let world = self.world();
         self.memory.enter(Stage::Observe);
-        let Said { observed, mut facts, progress } = self.look(&world).await?;
+        let Said { observed, mut facts, mut progress } = self.look(&world).await?;
         // Before anything else, because anything else may end the pod.
         if let Some(message) = self.endangered() {
             return self.end(Outcome::Stalled(reason::VOLUME_BEING_DELETED, message), facts).await;
+        }
+        if let Some(message) = self.invalid() {
+            progress = Progress::Stalled { reason: reason::INVALID_SPEC, message };
         }
         if let Progress::Stalled { reason, message } = progress {
             return self.end(Outcome::Stalled(reason, message), facts).await;
@@ -166,8 +176,9 @@ impl<C: Component> Pass<'_, C> {
         let (upkeep, actions): (Vec<_>, Vec<_>) =
             actions.into_iter().partition(|action| self.with.component.is_upkeep(action));
         if is_paused(self.object) && !(plan.writes.is_empty() && actions.is_empty() && upkeep.is_empty()) {
-            let held_back = format!("{} changes are", plan.writes.len() + actions.len() + upkeep.len());
-            let missing = settle::unsettled(&manifests, &self.children);
+            let count = plan.writes.len() + actions.len() + upkeep.len();
+            let held_back = format!("{} {}", counted(count, "change"), if count == 1 { "is" } else { "are" });
+            let missing = readiness::missing(&manifests, &world, C::programs()).await;
             return self.end(paused(&held_back, missing.as_deref()), facts).await;
         }
         self.memory.enter(Stage::CarryOut);
@@ -190,10 +201,13 @@ impl<C: Component> Pass<'_, C> {
             return Ok(next.or_after(self.with.component.look_again(self.object, &observed)));
         }
         if !plan.leaving.is_empty() {
+            if self.forget_the_gone(&manifests, &plan.leaving).await? {
+                return Ok(Next::Again);
+            }
             let message = format!("{} is being deleted, and is made again afterwards", plan.leaving.join(", "));
             return self.end(Outcome::Reconciling(reason::APPLYING, message), facts).await;
         }
-        if let Some(missing) = settle::unsettled(&manifests, &self.children) {
+        if let Some(missing) = readiness::missing(&manifests, &world, C::programs()).await {
             // What the component knows of the cause says more than how many pods are ready.
             let outcome = match progress {
                 Progress::Waiting { reason, message } if reason != reason::CHILDREN_NOT_READY => {
@@ -210,7 +224,7 @@ impl<C: Component> Pass<'_, C> {
             let next = self.end(Outcome::Reconciling(reason, message), facts).await?;
             return Ok(next.or_after(sooner));
         }
-        if let Some(unserved) = settle::unserved(&manifests, &self.children) {
+        if let Some(unserved) = readiness::unserved(&manifests, &self.children) {
             let next = self.end(Outcome::Reconciling(reason::NO_ENDPOINTS, unserved), facts).await?;
             return Ok(next.or_after(sooner));
         }
@@ -223,6 +237,28 @@ impl<C: Component> Pass<'_, C> {
         let is_stalled = matches!(outcome, Outcome::Stalled(..));
         let next = self.end(outcome, facts).await?;
         Ok(if is_stalled { next } else { next.or_after(sooner) })
+    }
+
+    /// What no kind may have in its spec, although its schema took it, or an older one did.
+    fn invalid(&self) -> Option<String> {
+        let object = serde_json::to_value(self.object).unwrap_or_default();
+        let wrong = wrong_with_spec(&object["spec"]);
+        (!wrong.is_empty()).then(|| wrong.join(". "))
+    }
+
+    /// Looks whether what is being deleted still exists. The answer to a delete may arrive after the watch has reported the end,
+    /// and would then stay in the cache for ever.
+    async fn forget_the_gone(&self, manifests: &[Manifest], leaving: &[String]) -> Result<bool, C> {
+        let mut has_gone = false;
+        for manifest in manifests.iter().filter(|manifest| leaving.contains(&manifest.reference())) {
+            let (client, namespace) = (self.with.client.clone(), &self.instance.namespace);
+            let api = Api::<DynamicObject>::namespaced_with(client, namespace, &manifest.resource);
+            let found = api.get_opt(manifest.name()).await;
+            if found.map_err(Error::api(format!("read {}", manifest.reference())))?.is_none() {
+                has_gone |= self.with.cache.forget(&self.instance, &manifest.resource.kind, manifest.name());
+            }
+        }
+        Ok(has_gone)
     }
 
     /// The user has acted, and wants to see what has come of it: nothing that was read before is good enough.
@@ -303,11 +339,22 @@ impl<C: Component> Pass<'_, C> {
     ) -> Result<Next, C> {
         let (object, namespace) = (self.object, &self.instance.namespace);
         let mut changed = !actions.is_empty();
+        let mut refused = Vec::new();
         for step in &plan.writes {
             let kind = step.kind();
             let what = step.to_string();
             tracing::info!(object = %object.name_any(), %namespace, "{what}");
-            let written = write(&self.with.client, namespace, &self.owner, step).await.map_err(Error::api(&*what))?;
+            if refused.iter().any(|refused| is_behind(step, refused)) {
+                continue;
+            }
+            let written = match write(&self.with.client, namespace, &self.owner, step).await {
+                Err(kube::Error::Api(answer)) if is_refusal(&answer) => {
+                    tracing::warn!(object = %object.name_any(), %namespace, "{what}: {}", answer.message);
+                    refused.push(Refused { kind: kind.to_owned(), told: self.told(step, &answer.message) });
+                    continue;
+                }
+                written => written.map_err(Error::api(&*what))?,
+            };
             match written {
                 Written::Is { object: made, adopted } => {
                     if adopted {
@@ -325,6 +372,9 @@ impl<C: Component> Pass<'_, C> {
                 }
                 Written::Overtaken => {}
             }
+        }
+        if !refused.is_empty() {
+            return self.stall_on(&refused, facts).await;
         }
         self.tell(observed, actions).await?;
         // What was just changed has not been used yet.
@@ -345,6 +395,30 @@ impl<C: Component> Pass<'_, C> {
             // Somebody undoes what we do, or the product forgets it: no reason to fight at full speed.
             Some(futile) => Next::After(backoff(futile)),
         })
+    }
+
+    /// What the API server refused, in its words.
+    fn told(&self, step: &Write, words: &str) -> String {
+        let reference = format!("{}/{}", step.kind(), step.name());
+        let template = step.object().and_then(|object| object.pointer("/spec/template").cloned());
+        let template = template.and_then(|template| serde_json::from_value(template).ok());
+        refusal::of_child(&reference, words, template.as_ref(), &self.instance.namespace, C::programs())
+    }
+
+    /// The user must act, or whoever refused; nothing tells when that has happened, so it is tried again with backoff.
+    async fn stall_on(&self, refused: &[Refused], facts: FactsOf<C>) -> Result<Next, C> {
+        let failures = self.memory.with(|state| {
+            state.verdict = None;
+            state.failures.saturating_add(1)
+        });
+        let told: Vec<&str> = refused.iter().take(MOST_REFUSED).map(|refused| refused.told.as_str()).collect();
+        let mut message = told.join(". ");
+        if let Some(more) = refused.len().checked_sub(MOST_REFUSED).filter(|more| *more > 0) {
+            message = format!("{message}. {more} more are refused");
+        }
+        self.end(Outcome::Stalled(reason::CHILD_REFUSED, message), facts).await?;
+        self.memory.with(|state| state.failures = failures);
+        Ok(Next::After(backoff(failures)))
     }
 
     /// Tells the product these things, in order.
@@ -462,6 +536,26 @@ impl<C: Component> Pass<'_, C> {
             }
         })
     }
+}
+
+/// A child that the API server does not take.
+struct Refused {
+    kind: String,
+    told: String,
+}
+
+/// Whether the answer is about what was asked, so that asking again is no use before somebody has acted.
+fn is_refusal(answer: &Status) -> bool {
+    let is_silent_webhook = answer.code == 500 && answer.message.contains("failed calling webhook");
+    (matches!(answer.code, 400 | 403 | 422) || is_silent_webhook) && !is_leaving_status(answer)
+}
+
+/// Whether a write must not be done after that refusal: pods need the Secrets and ConfigMaps that they read, and must not be
+/// open before their policy is in force; what is deleted may be what the refused one should have replaced.
+fn is_behind(step: &Write, refused: &Refused) -> bool {
+    let runs = matches!(step.kind(), "StatefulSet" | "Deployment" | "Job");
+    let is_needed = matches!(&*refused.kind, "Secret" | "ConfigMap" | "NetworkPolicy" | "ServiceAccount");
+    matches!(step, Write::Delete { .. }) || (runs && is_needed)
 }
 
 fn owner<C: Component>(object: &C::Kind) -> Option<Owner> {

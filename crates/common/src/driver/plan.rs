@@ -17,6 +17,7 @@ use crate::{
     api::{DeletionPolicy, annotation},
     cache::{Children, Packed},
     manifest::{Draw, Lifetime, Making, Manifest, difference, disowned, hash},
+    volume::fit_request,
 };
 
 /// Whom the children belong to.
@@ -52,6 +53,14 @@ impl Write {
             | Self::Own { resource, .. }
             | Self::Label { resource, .. }
             | Self::Delete { resource, .. } => &resource.kind,
+        }
+    }
+
+    /// The object that is sent, where one is.
+    pub(super) fn object(&self) -> Option<&Value> {
+        match self {
+            Self::Create { object, .. } | Self::Apply { object, .. } | Self::Label { object, .. } => Some(object),
+            Self::Own { .. } | Self::Delete { .. } => None,
         }
     }
 
@@ -206,6 +215,7 @@ impl Plan {
                     return Ok(());
                 }
                 let mut intent = stamped(owner, manifest);
+                fit_request(&mut intent, &live);
                 if difference(&intent, &live).is_some() && !answers.is_answer(manifest, &intent, meta) {
                     intent["metadata"]["uid"] = json!(meta.uid);
                     self.writes.push(Write::Apply { resource, object: intent, posted: false, adopted: false });

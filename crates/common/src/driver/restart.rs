@@ -6,16 +6,14 @@ use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::{
-    hold::{Holding, differs_in_part},
-    settle::{is_done, is_ready, replicas, trouble},
-};
+use super::hold::{Holding, differs_in_part};
 use crate::{
     api::{Rollout, annotation},
     cache::Children,
     component::Gate,
     condition::{RESTART_PENDING, Statement, reason},
     manifest::{Making, Manifest},
+    readiness::{is_done, is_ready, replicas, trouble},
 };
 
 /// The pods of a set that do not run its newest revision, and which of them the user's intent asks to restart.
@@ -102,7 +100,7 @@ pub(super) fn decide(outdated: &Outdated, pods: &[Pod], automatic: bool, gate: i
         }
         let is_unready = |other: &&Pod| outdated.is_member(other) && !is_ready(other) && !is_done(other);
         if let Some(other) = pods.iter().find(is_unready) {
-            let trouble = trouble(other).map_or_else(String::new, |trouble| format!("; {trouble}"));
+            let trouble = trouble(other, &[]).map_or_else(String::new, |trouble| format!("; {trouble}"));
             return Restart::Later(format!("Pod/{name} is restarted when Pod/{} is ready{trouble}", other.name_any()));
         }
         if let Gate::Closed(why) = gate() {

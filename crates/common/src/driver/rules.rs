@@ -22,6 +22,8 @@ pub fn rules<C: Component>() -> Vec<PolicyRule> {
     grant(&group, &plural, &["get", "list", "watch"]);
     grant(&group, &format!("{plural}/status"), &["patch"]);
     grant("events.k8s.io", "events", &["create", "patch"]);
+    // Why a workload of its own could not make a pod is in an event only.
+    grant("", "events", &["list"]);
     // Configuration of users: watched by label and by name, and read by name.
     grant("", "configmaps", &["get", "list", "watch"]);
     grant("", "secrets", &["get", "list", "watch"]);

@@ -8,8 +8,7 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 
-use super::settle::is_done;
-use crate::{api::annotation, cache::Children, volume::is_bound};
+use crate::{api::annotation, cache::Children, readiness::is_done, volume::is_bound};
 
 /// A claim that is being deleted while a pod uses it. Kubernetes waits for the pod to end, and then the volume goes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use kube::{
         ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
         Request,
     },
+    core::Status,
 };
 use rand::{RngExt, distr::Alphanumeric};
 use serde_json::{Value, json};
@@ -214,8 +215,13 @@ pub(super) fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// The namespace is on its way out, and takes everything with it: nothing is left to do.
+/// The namespace is being deleted, and takes everything with it, or has gone: nothing is left to do.
 pub(super) fn is_leaving(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status)
-        if status.code == 403 && status.message.contains("because it is being terminated"))
+    matches!(error, kube::Error::Api(status) if is_leaving_status(status))
+}
+
+/// The same of an answer.
+pub(super) fn is_leaving_status(status: &Status) -> bool {
+    (status.code == 403 && status.message.contains("because it is being terminated"))
+        || (status.code == 404 && status.message.starts_with("namespaces \""))
 }

@@ -12,6 +12,11 @@ pub fn bytes(text: &str) -> Option<u64> {
     u64::try_from(in_nano(text)? / 1_000_000_000).ok()
 }
 
+/// Whether a quantity has no fraction; `None` if it is no quantity.
+pub fn is_whole(text: &str) -> Option<bool> {
+    Some(in_nano(text)? % 1_000_000_000 == 0)
+}
+
 /// The value in billionths, the smallest unit that Kubernetes knows.
 fn in_nano(text: &str) -> Option<i128> {
     let (number, scale) = split(text)?;

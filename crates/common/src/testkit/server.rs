@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::{
-    FakeApi, Recorded, State,
+    FakeApi, Fault, Recorded, State,
     fields::{self, Writer},
     store::{Key, Selector},
 };
@@ -70,10 +70,11 @@ impl Asked {
 
     fn selector(&self) -> Selector {
         let labels = self.value("labelSelector").unwrap_or_default().split(',').filter_map(|pair| pair.split_once('='));
+        let fields = self.value("fieldSelector").unwrap_or_default().split(',').filter_map(|pair| pair.split_once('='));
         Selector {
             resource: self.resource.clone(),
             namespace: Some(self.namespace.clone()).filter(|namespace| !namespace.is_empty()),
-            name: self.value("fieldSelector").and_then(|field| field.strip_prefix("metadata.name=")).map(str::to_owned),
+            fields: fields.map(|(path, value)| (path.to_owned(), value.to_owned())).collect(),
             labels: labels.map(|(label, value)| (label.to_owned(), value.to_owned())).collect(),
         }
     }
@@ -99,17 +100,28 @@ impl FakeApi {
         if controller {
             let recorded = asked.recorded();
             let fault = self.change(|state| {
-                let struck = |fault: &(Verb, String, u16)| fault.0 == recorded.verb && fault.1 == recorded.resource;
-                let fault = state.faults.iter().position(struck).map(|index| state.faults.remove(index).2);
+                let struck = |fault: &Fault| {
+                    fault.resource == recorded.resource
+                        && fault.verb.map_or(recorded.verb.is_write(), |verb| verb == recorded.verb)
+                };
+                let fault = state.faults.iter().position(struck).map(|index| state.faults.remove(index));
                 let is_refused = |(resource, namespace, _): &&(String, String, u16)| {
                     *resource == recorded.resource && *namespace == recorded.namespace
                 };
-                let fault = fault.or(state.refused.iter().find(is_refused).map(|(_, _, code)| *code));
+                let refused = state.refused.iter().find(is_refused).map(|(_, _, code)| *code);
+                let message = || "the test wants it so".to_owned();
+                let fault = fault.map(|fault| (fault.code, fault.message)).or(refused.map(|code| (code, message())));
                 state.calls.push(recorded);
                 fault
             });
-            if let Some(code) = fault {
-                return refusal(&Refusal(code, "InternalError", "the test wants it so".to_owned()));
+            if let Some((code, message)) = fault {
+                let reason = match code {
+                    400 => "BadRequest",
+                    403 => "Forbidden",
+                    422 => "Invalid",
+                    _ => "InternalError",
+                };
+                return refusal(&Refusal(code, reason, message));
             }
         }
         if asked.verb == Verb::Watch {

@@ -29,7 +29,7 @@ struct Change {
 pub(super) struct Selector {
     pub(super) resource: String,
     pub(super) namespace: Option<String>,
-    pub(super) name: Option<String>,
+    pub(super) fields: Vec<(String, String)>,
     pub(super) labels: Vec<(String, String)>,
 }
 
@@ -37,9 +37,13 @@ impl Selector {
     fn takes(&self, key: &Key, object: &Value) -> bool {
         key.0 == self.resource
             && self.namespace.as_ref().is_none_or(|namespace| key.1 == *namespace)
-            && self.name.as_ref().is_none_or(|name| key.2 == *name)
+            && self.fields.iter().all(|(path, value)| field(object, path) == Some(value))
             && self.labels.iter().all(|(label, value)| object["metadata"]["labels"][label] == *value)
     }
+}
+
+fn field<'a>(object: &'a Value, path: &str) -> Option<&'a str> {
+    path.split('.').try_fold(object, |value, part| value.get(part))?.as_str()
 }
 
 impl Store {

@@ -1,5 +1,6 @@
 //! What fails, and what goes on.
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::json;
 use temporal_stack_common::process::client::Verb;
 use tokio::time::Instant;
@@ -105,4 +106,26 @@ async fn a_status_that_cannot_be_written_is_tried_again() {
     stage.api.fail_next(Verb::Patch, "lamps/status", 500);
     stage.api.fail_next(Verb::Patch, "lamps/status", 500);
     stage.ready("x", json!({})).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_whose_end_was_not_reported_is_made_again() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"service": "a"})).await;
+    let first = stage.object("statefulsets", "x")["metadata"]["uid"].clone();
+    stage.edit::<StatefulSet>("x", json!({"metadata": {"finalizers": ["orphan"]}})).await;
+    stage.edit_spec("x", json!({"service": "b"})).await;
+    let is_leaving = |_: &temporal_stack_common::testkit::FakeApi| {
+        stage.object("statefulsets", "x")["metadata"]["deletionTimestamp"].is_string().then_some(())
+    };
+    stage.api.until("the set to be on its way out", is_leaving).await;
+    stage.api.hold_watches("statefulsets");
+    stage.edit::<StatefulSet>("x", json!({"metadata": {"finalizers": null}})).await;
+    let is_made_again = |_: &temporal_stack_common::testkit::FakeApi| {
+        let uid = &stage.object("statefulsets", "x")["metadata"]["uid"];
+        (uid.is_string() && *uid != first).then_some(())
+    };
+    stage.api.until("another set", is_made_again).await;
+    stage.api.release_watches();
+    stage.until_ready("x").await;
 }

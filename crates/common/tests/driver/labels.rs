@@ -129,5 +129,5 @@ fn labelling_needs_a_patch_and_makes_nothing_to_be_pruned() {
     let rules = driver::rules::<Lamps>();
     let of_pods = rules.iter().find(|rule| rule.resources.as_deref() == Some(&["pods".to_owned()])).unwrap();
     assert_eq!(of_pods.verbs, ["delete", "list", "patch", "watch"]);
-    assert_eq!(Lamps::children().iter().filter(|child| child.is_kept()).count(), 5);
+    assert_eq!(Lamps::children().iter().filter(|child| child.is_kept()).count(), 7);
 }

@@ -8,7 +8,9 @@ use std::{
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
+        batch::v1::Job,
         core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+        policy::v1::PodDisruptionBudget,
         storage::v1::StorageClass,
     },
     apimachinery::pkg::apis::meta::v1::Condition,
@@ -23,6 +25,7 @@ use temporal_stack_common::{
     condition::reason,
     manifest::{Draw, Manifest, hex},
     neighbour::Neighbour,
+    readiness::{Program, job_trouble},
     world::World,
 };
 
@@ -65,6 +68,10 @@ pub struct LampSpec {
     pub served: bool,
     /// A wish that has an annotation of its own.
     pub part: Option<String>,
+    /// Whether there is a Job, which is waited for.
+    pub lit: bool,
+    /// Whether there is a `PodDisruptionBudget`, the first of all children.
+    pub guarded: bool,
     /// The Service of another component that it refers to.
     pub beside: Option<String>,
     /// What becomes of the Secret.
@@ -152,6 +159,8 @@ pub struct Observed {
     classes: Vec<String>,
     /// What there is of the neighbour, if it refers to one.
     beside: Option<String>,
+    /// What keeps its Job from its work.
+    trouble: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -191,6 +200,8 @@ impl Component for Lamps {
             Child::kept::<Secret>(),
             Child::kept::<StatefulSet>(),
             Child::kept::<Deployment>(),
+            Child::kept::<PodDisruptionBudget>(),
+            Child::kept::<Job>(),
             Child::adjusted::<PersistentVolumeClaim>(),
             Child::restarted::<Pod>().and_labelled(),
         ]
@@ -198,6 +209,10 @@ impl Component for Lamps {
 
     fn sources() -> Sources {
         Sources { config_maps: &["lamp-config"], secrets: &[] }
+    }
+
+    fn programs() -> &'static [Program] {
+        const { &[Program::new("lamp", "spec.light", "1Mi")] }
     }
 
     fn neighbours() -> Vec<ApiResource> {
@@ -214,15 +229,19 @@ impl Component for Lamps {
         let classes = classes.iter().flatten().map(ResourceExt::name_any).collect();
         let beside = lamp.spec.beside.as_ref().map(|name| match world.neighbour::<Service>(name) {
             Neighbour::There(service) => format!("{} is there", service.name_any()),
-            Neighbour::Missing(elsewhere) => format!("missing here, there in {}", elsewhere.join(" ")),
+            Neighbour::Missing => "missing here".to_owned(),
             Neighbour::NoKind => "no kind".to_owned(),
             Neighbour::Unparsable(why) => why,
         });
+        let trouble = match world.children.find::<Job>(&lamp.name_any()) {
+            Some(job) => job_trouble(&job, world, Self::programs()).await,
+            None => None,
+        };
         let mut product = self.0.lock().unwrap();
         product.passes += 1;
         let config = config.and_then(|config| config.data?.get("colour").cloned());
         let told = if product.forgets { Vec::new() } else { product.told.clone() };
-        Ok(Observed { told, config, classes, beside })
+        Ok(Observed { told, config, classes, beside, trouble })
     }
 
     fn desire(&self, lamp: &Lamp, observed: &Observed) -> Vec<Manifest> {
@@ -269,6 +288,14 @@ impl Component for Lamps {
         if spec.keyless {
             manifests.remove(0);
         }
+        if spec.lit {
+            let job: Job = from(json!({"metadata": {"name": name}, "spec": {"template": template}}));
+            manifests.push(Manifest::new(&job).once(&[]));
+        }
+        if spec.guarded {
+            let budget: PodDisruptionBudget = from(json!({"metadata": {"name": name}, "spec": {"maxUnavailable": 1}}));
+            manifests.insert(0, Manifest::new(&budget));
+        }
         if spec.deployed {
             let deployment: Deployment = from(json!({
                 "metadata": {"name": name},
@@ -310,6 +337,9 @@ impl Component for Lamps {
     fn progress(&self, lamp: &Lamp, observed: &Observed) -> Progress {
         if lamp.spec.class.as_ref().is_some_and(|class| !observed.classes.contains(class)) {
             return Progress::Stalled { reason: reason::STORAGE_CLASS_MISSING, message: "no such class".to_owned() };
+        }
+        if let Some(trouble) = &observed.trouble {
+            return Progress::Waiting { reason: reason::PREPARING, message: trouble.clone() };
         }
         match lamp.spec.colour.as_str() {
             "invisible" => Progress::Stalled { reason: reason::INVALID_SPEC, message: "no such colour".to_owned() },

@@ -123,6 +123,8 @@ fn container(name: &str, embedded: &Embedded, defaults: &Defaults) -> Container 
         env: Some(vec![env("PGDATA", PGDATA)]),
         resources: Some(resources(&embedded.provider.resources, USUAL)),
         security_context: Some(container_security()),
+        // The last lines of a log that ends with a failure are in the pod's status, and so in the condition.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![
             mount(DATA, MOUNT),
             mount("run", "/var/run/postgresql"),

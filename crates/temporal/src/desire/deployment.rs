@@ -121,9 +121,10 @@ fn spec(
     if let Some(certificate) = certificate {
         certificate.mount(&mut spec);
     }
-    let bridge = pod::bridge(object, observed, defaults).filter(|_| role.uses_ipfs());
+    let main = role.resources(object);
+    let bridge = pod::bridge(object, observed, defaults, main).filter(|_| role.uses_ipfs());
     let targets = pod::targets(object, observed, role.uses_krab(), role.uses_ipfs());
-    spec.init_containers = Some(bridge.into_iter().chain([pod::wait(defaults, &targets)]).collect());
+    spec.init_containers = Some(bridge.into_iter().chain([pod::wait(defaults, &targets, main)]).collect());
     spec
 }
 

@@ -8,11 +8,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use serde_json::json;
-use temporal_stack_common::{
-    api::{Resources, Temporal},
-    manifest::hash,
-    workload::Usual,
-};
+use temporal_stack_common::{api::Temporal, manifest::hash, workload::Usual};
 
 use super::pod;
 use crate::{
@@ -89,12 +85,13 @@ pub(super) fn accounts(object: &Temporal, observed: &Observed, defaults: &Defaul
 }
 
 fn run(name: String, role: &str, command: &[&str], object: &Temporal, observed: &Observed, defaults: &Defaults) -> Job {
-    let limits = (&Resources::default(), USUAL);
+    // It has no field of its own, and is the program that the API is.
+    let limits = (&object.spec.api.resources, USUAL);
     let container = pod::temporal(role, observed, &FLAGS, command, names::environment(object), limits);
     let mut spec = pod::spec(object, role, vec![container]);
     spec.restart_policy = Some("OnFailure".to_owned());
     let database = pod::targets(object, observed, false, false).into_iter().take(1).collect::<Vec<_>>();
-    spec.init_containers = Some(vec![pod::wait(defaults, &database)]);
+    spec.init_containers = Some(vec![pod::wait(defaults, &database, &object.spec.api.resources)]);
     let labels = pod::selector(object, role);
     Job {
         metadata: ObjectMeta { name: Some(name), ..ObjectMeta::default() },

@@ -92,7 +92,12 @@ pub(super) fn temporal(
 }
 
 /// The bridge, which starts before the program and ends after it; absent where Temporal speaks with IPFS itself.
-pub(super) fn bridge(object: &Temporal, observed: &Observed, defaults: &Defaults) -> Option<Container> {
+pub(super) fn bridge(
+    object: &Temporal,
+    observed: &Observed,
+    defaults: &Defaults,
+    main: &Resources,
+) -> Option<Container> {
     let access = observed.ipfs.access.as_ref().filter(|_| object.spec.bridge == Bridge::On)?;
     let ports = [("rpc", RPC), ("rest", REST), ("bridge-admin", BRIDGE_ADMIN)];
     let ports = ports.map(|(name, number)| ContainerPort {
@@ -121,20 +126,22 @@ pub(super) fn bridge(object: &Temporal, observed: &Observed, defaults: &Defaults
         ports: Some(ports.to_vec()),
         startup_probe: Some(alive),
         restart_policy: Some("Always".to_owned()),
-        resources: Some(resources(&Resources::default(), BRIDGE)),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        resources: Some(resources(&workload::beside(main), BRIDGE)),
         security_context: Some(container_security()),
         ..Container::default()
     })
 }
 
 /// Waits until all of these answer: a program that ended because one did not is started again later and later.
-pub(super) fn wait(defaults: &Defaults, targets: &[String]) -> Container {
+pub(super) fn wait(defaults: &Defaults, targets: &[String], main: &Resources) -> Container {
     let targets = targets.iter().map(String::as_str);
     Container {
         name: "wait".to_owned(),
         image: Some(defaults.bridge_image.clone()),
         args: Some(std::iter::once("wait").chain(targets).map(str::to_owned).collect()),
-        resources: Some(resources(&Resources::default(), WAIT)),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        resources: Some(resources(&workload::beside(main), WAIT)),
         security_context: Some(container_security()),
         ..Container::default()
     }

@@ -78,7 +78,7 @@ fn a_migration_that_ended_well_and_made_no_tables_is_told() {
     let (step, lack) = first_open(&whole(), &observed);
     let Some(Progress::Waiting { reason, message }) = lack else { panic!("{lack:?}") };
     assert_eq!((step, reason), (Step::Migration, MIGRATION_FAILED));
-    assert!(message.contains("uploads are not there; see kubectl logs job/"), "{message}");
+    assert!(message.contains("uploads do not exist; see kubectl -n "), "{message}");
 }
 
 #[test]
@@ -140,4 +140,36 @@ fn each_condition_speaks_of_its_own_matter() {
     let away = "the tables cannot be looked at: nobody there; it is tried again";
     assert!(says(&observed, "Migrated", UNREACHABLE, away));
     assert!(says(&observed, "AdminsMade", wrong.0, &wrong.1));
+}
+
+fn condition(object: &temporal_stack_common::api::Temporal, observed: &Observed, kind: &str) -> serde_json::Value {
+    use temporal_stack_common::condition::dated;
+    let statements = crate::progress::statements(object, observed);
+    let all = dated(statements, &[], None, k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+    serde_json::to_value(all.iter().find(|condition| condition.type_ == kind)).unwrap()
+}
+
+#[test]
+fn a_queue_whose_workers_are_scaled_to_zero_is_not_served() {
+    let named = serde_json::json!({"name": "temporal"});
+    let workers = serde_json::json!({"pin": {"replicas": 0}});
+    let spec = serde_json::json!({"database": named, "queue": named, "ipfs": named, "workers": workers});
+    let object = crate::fixture::object(&spec);
+    let served = condition(&object, &well(&object), "QueuesServed");
+    assert_eq!((&served["status"], &served["reason"]), (&"False".into(), &"NoWorkers".into()));
+    assert!(served["message"].as_str().unwrap().contains("spec.workers.pin.replicas"), "{served}");
+    assert_eq!(condition(&whole(), &well(&whole()), "QueuesServed")["status"], "True");
+}
+
+#[test]
+fn ready_is_claimed_of_what_has_a_controller_only() {
+    let named = condition(&whole(), &well(&whole()), "DependenciesReady");
+    assert!(named["message"].as_str().unwrap().contains("PostgresDatabase/temporal is Ready"), "{named}");
+    let object = crate::fixture::object(&serde_json::json!({}));
+    let mut observed = well(&object);
+    let free = condition(&object, &observed, "DependenciesReady");
+    assert!(!free["message"].as_str().unwrap().contains("Ready"), "{free}");
+    observed.tables = Err("nobody there".to_owned());
+    let away = condition(&object, &observed, "DependenciesReady");
+    assert_eq!((&away["status"], &away["reason"]), (&"False".into(), &"Unreachable".into()));
 }

@@ -132,7 +132,7 @@ async fn a_password_of_the_users_own_that_breaks_the_connection_string_is_refuse
         let mut wanted = spec(&json!({}));
         wanted["database"] = Value::Null;
         space.create(&wanted).await?;
-        let users = |password: &str| json!({"DATABASE_URL": "127.0.0.1", "DATABASE_PASSWORD": password});
+        let users = |password: &str| json!({"DATABASE_URL": "database.invalid", "DATABASE_PASSWORD": password});
         for (wrong, told) in [("'", "a quote"), (" ", "a space"), ("\\", "a backslash")] {
             configure(space, super::CONFIG, &users(&format!("{PASSWORD}{wrong}"))).await?;
             let told = ["ConfigMap/temporal-config: DATABASE_PASSWORD", told];

@@ -25,11 +25,11 @@ fn seed() -> Result<ConfigMap> {
 /// Variables with which all that Temporal needs is somewhere, and nobody answers there.
 fn whole() -> Value {
     json!({
-        "DATABASE_URL": "127.0.0.1",
+        "DATABASE_URL": "database.invalid",
         "DATABASE_PORT": "1",
         "DATABASE_USERNAME": "app",
         "DATABASE_PASSWORD": PASSWORD,
-        "RABBITMQ_URL": format!("amqp://app:{PASSWORD}@127.0.0.2:1/"),
+        "RABBITMQ_URL": format!("amqp://app:{PASSWORD}@broker.invalid:1/"),
         "IPFS_API_CONNECTION_HOST": "kubo.example.com",
         "IPFS_API_CONNECTION_PORT": "5001",
         "IPFS_CLUSTER_API_CONNECTION_HOST": "10.255.255.1",
@@ -55,15 +55,17 @@ async fn the_seed_word_for_word_is_stalled_by_one_key_after_the_other_until_each
         let mut data = json!(seed()?.data);
         let (database, queue, ipfs) = ("spec.database", "spec.queue", "spec.ipfs");
         let (kubo, cluster) = ("IPFS_API_CONNECTION_HOST", "IPFS_CLUSTER_API_CONNECTION_HOST");
-        let (pod, guest) = ("names this very pod, where no broker is", "has no login, or guest");
+        let (pod, guest) = ("names the pod itself, where no broker is", "has no login, or guest");
         let unreachable = "names no host that others can reach";
         for (key, value, next, what, by) in [
             ("DATABASE_URL", "0.0.0.0", "DATABASE_URL", "is no name or address", database),
-            ("DATABASE_URL", "127.0.0.1", "RABBITMQ_URL", pod, queue),
+            ("DATABASE_URL", "127.0.0.1", "DATABASE_URL", "names the pod itself", database),
+            ("DATABASE_URL", "database.invalid", "RABBITMQ_URL", pod, queue),
             ("RABBITMQ_URL", "amqp://localhost:5672/", "RABBITMQ_URL", pod, queue),
             ("RABBITMQ_URL", "rabbit", "RABBITMQ_URL", "is no AMQP URI", queue),
             ("RABBITMQ_URL", "amqp://rabbit.example.com/", "RABBITMQ_URL", guest, queue),
-            ("RABBITMQ_URL", "amqp://app:pw@127.0.0.2:1/", kubo, unreachable, ipfs),
+            ("RABBITMQ_URL", "amqp://app:pw@127.0.0.2:1/", "RABBITMQ_URL", pod, queue),
+            ("RABBITMQ_URL", "amqp://app:pw@broker.invalid:1/", kubo, unreachable, ipfs),
             (kubo, "kubo.example.com", cluster, unreachable, ipfs),
             (cluster, "0.0.0.0", cluster, unreachable, ipfs),
             ("DATABASE_PORT", "none", "DATABASE_PORT", "is no port number", database),
@@ -111,7 +113,7 @@ async fn each_key_that_is_needed_is_asked_for() {
         complete(space, controller).await?;
         let environment = "temporal-temporal-environment";
         for (key, value) in [
-            ("DATABASE_URL", "127.0.0.1"),
+            ("DATABASE_URL", "database.invalid"),
             ("DATABASE_PORT", "1"),
             ("DATABASE_USERNAME", "app"),
             // The bridge is between: it is the bridge that is told of these hosts.

@@ -88,7 +88,7 @@ async fn a_volume_without_a_class_says_which_field_to_set() {
         let field = "spec.krab.storage.storageClassName";
         space.stalled("NoStorageClass", &[field, "no default StorageClass", "set the field"]).await?;
         space.patch(&json!({"spec": {"krab": {"storage": {"storageClassName": "missing"}}}})).await?;
-        space.stalled("StorageClassMissing", &[field, "there is no StorageClass missing"]).await?;
+        space.stalled("StorageClassMissing", &[field, "no StorageClass missing exists"]).await?;
         space.patch(&json!({"spec": Temporal::embedded()})).await?;
         waits_for_the_broker(space).await
     })
