@@ -17,8 +17,6 @@ use std::{
 
 use tokio::net::{TcpStream, lookup_host};
 
-use crate::{binding::Given, component::Progress};
-
 /// The longest name that DNS has room for, and the longest part of one.
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
@@ -63,13 +61,6 @@ pub fn host(text: &str) -> Result<&str, String> {
         return refused(ip.into()).map_or(Ok(host), Err);
     }
     Ok(host)
-}
-
-impl<'a> Given<'a> {
-    /// A key that must be there and name a host.
-    pub fn host(&self, key: &str) -> Result<&'a str, Progress> {
-        host(self.required(key)?).map_err(|wrong| self.wrong(key, &wrong))
-    }
 }
 
 /// Why no connection is made to an address, if so: a noun.

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt};
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{api::label, component::Progress, condition::reason};
+use crate::api::label;
 
 /// What a binding says. `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -74,58 +74,10 @@ impl Binding {
     }
 }
 
-/// A value of a Secret as text; `None` if the key is absent, empty, or not UTF-8.
+/// A value of a Secret of the controllers' own as text ([`given`](crate::given) reads those of users); `None` if the key is absent, empty, or not UTF-8.
 pub fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
     let value = secret.data.as_ref()?.get(key)?;
     std::str::from_utf8(&value.0).ok().filter(|text| !text.is_empty())
-}
-
-/// A Secret that a user has made and named in the spec: what is wrong with it is for the user to mend.
-#[derive(Clone, Copy)]
-pub struct Given<'a> {
-    /// The field of the spec that names it.
-    pub field: &'static str,
-    /// Its name.
-    pub name: &'a str,
-    secret: &'a Secret,
-}
-
-impl<'a> Given<'a> {
-    /// The Secret, which must be there; `keys` are named to whoever has to make it.
-    pub fn find(field: &'static str, name: &'a str, secret: Option<&'a Secret>, keys: &str) -> Result<Self, Progress> {
-        let missing = || Progress::Stalled {
-            reason: reason::SECRET_MISSING,
-            message: format!("{field}: there is no Secret/{name}; make it with {keys}"),
-        };
-        secret.map(|secret| Self { field, name, secret }).ok_or_else(missing)
-    }
-
-    /// A key that may be absent.
-    pub fn optional(&self, key: &str) -> Option<&'a str> {
-        text(self.secret, key)
-    }
-
-    /// A key that must be there.
-    pub fn required(&self, key: &str) -> Result<&'a str, Progress> {
-        self.optional(key).ok_or_else(|| self.wrong(key, "is absent, empty or no text; set it"))
-    }
-
-    /// The key `port`, or the usual one.
-    pub fn port(&self, usual: u16) -> Result<u16, Progress> {
-        self.port_of("port", usual)
-    }
-
-    /// A port under another key, or the usual one.
-    pub fn port_of(&self, key: &str, usual: u16) -> Result<u16, Progress> {
-        let Some(text) = self.optional(key) else { return Ok(usual) };
-        text.trim().parse().map_err(|_| self.wrong(key, "is no port number; set it to 1 to 65535"))
-    }
-
-    /// Says what is wrong with a key, and what to do.
-    pub fn wrong(&self, key: &str, wrong: &str) -> Progress {
-        let message = format!("Secret/{}, named in {}: the key {key} {wrong}", self.name, self.field);
-        Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message }
-    }
 }
 
 /// All but the unreserved characters of RFC 3986.

@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     api::{Rollout, Status},
+    claim::Configuration,
     condition::{Reason, Statement},
     manifest::Manifest,
     readiness::Program,
@@ -70,6 +71,12 @@ pub trait Component: Send + Sync + 'static {
     /// The ConfigMaps and Secrets of users that are watched by name.
     fn sources() -> Sources {
         Sources::default()
+    }
+
+    /// Which of the users' sources an object reads. The one of the default name counts for one object of a namespace:
+    /// [`World::claim`] says whether it is this one.
+    fn configuration(_object: &Self::Kind) -> Configuration<'_> {
+        Configuration::Default
     }
 
     /// The kinds of other components that this one refers to in its namespace. They and all bindings are watched, and news of
@@ -231,52 +238,112 @@ pub struct Sources {
     pub secrets: &'static [&'static str],
 }
 
+impl Sources {
+    /// Kind and name of the source that an object reads which names none: the first.
+    pub fn default_source(&self) -> Option<(&'static str, &'static str)> {
+        let map = self.config_maps.first().map(|name| ("ConfigMap", *name));
+        map.or_else(|| self.secrets.first().map(|name| ("Secret", *name)))
+    }
+}
+
 /// A kind of child, and what the controller does with it.
 #[derive(Clone, Debug)]
 pub struct Child {
     /// The kind.
     pub resource: ApiResource,
-    /// The verbs beside `list` and `watch` that the controller needs.
-    pub verbs: &'static [&'static str],
+    relation: Relation,
+    is_deleted: bool,
+    is_labelled: bool,
+}
+
+/// Who makes objects of a kind, and what the controller does with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    /// Made, kept and pruned by the controller.
+    Kept,
+    /// Made by others; their fields are adjusted.
+    Adjusted,
+    /// Pods of the controller's workloads: read, and deleted one at a time to restart them.
+    Restarted,
+    /// Made by others, and only looked at.
+    Watched,
 }
 
 impl Child {
     /// Made, kept and pruned by the controller.
     pub fn kept<K: Resource<DynamicType = ()>>() -> Self {
-        Self { resource: ApiResource::erase::<K>(&()), verbs: &["get", "create", "patch", "delete"] }
+        Self::new::<K>(Relation::Kept)
     }
 
     /// Made by others; its fields are adjusted.
     pub fn adjusted<K: Resource<DynamicType = ()>>() -> Self {
-        Self { resource: ApiResource::erase::<K>(&()), verbs: &["get", "patch"] }
+        Self::new::<K>(Relation::Adjusted)
+    }
+
+    /// Pods of the controller's workloads: read, and deleted one at a time to restart them.
+    pub fn restarted<K: Resource<DynamicType = ()>>() -> Self {
+        Self::new::<K>(Relation::Restarted)
+    }
+
+    /// Made by others, and only looked at.
+    pub fn watched<K: Resource<DynamicType = ()>>() -> Self {
+        Self::new::<K>(Relation::Watched)
+    }
+
+    fn new<K: Resource<DynamicType = ()>>(relation: Relation) -> Self {
+        Self { resource: ApiResource::erase::<K>(&()), relation, is_deleted: false, is_labelled: false }
     }
 
     /// Deleted, too, when the time has come.
     #[must_use]
     pub fn and_deleted(mut self) -> Self {
-        self.verbs = &["get", "patch", "delete"];
+        self.is_deleted = true;
         self
     }
 
     /// Labelled, too, by [`Manifest::labels`].
     #[must_use]
     pub fn and_labelled(mut self) -> Self {
-        self.verbs = &["patch", "delete"];
+        self.is_labelled = true;
         self
     }
 
     /// Whether the controller makes objects of this kind, and so may prune them.
     pub fn is_kept(&self) -> bool {
-        self.verbs.contains(&"create")
+        self.relation == Relation::Kept
     }
 
-    /// Made by others, and only looked at.
-    pub fn watched<K: Resource<DynamicType = ()>>() -> Self {
-        Self { resource: ApiResource::erase::<K>(&()), verbs: &[] }
+    /// The verbs beside `list` and `watch` that the controller needs.
+    pub fn verbs(&self) -> Vec<&'static str> {
+        let mut verbs = match self.relation {
+            Relation::Kept => vec!["create", "delete", "get", "patch"],
+            Relation::Adjusted => vec!["get", "patch"],
+            Relation::Restarted => vec!["delete"],
+            Relation::Watched => Vec::new(),
+        };
+        verbs.extend(self.is_deleted.then_some("delete"));
+        verbs.extend(self.is_labelled.then_some("patch"));
+        verbs.sort_unstable();
+        verbs.dedup();
+        verbs
     }
+}
 
-    /// Pods of the controller's workloads: read, and deleted one at a time to restart them.
-    pub fn restarted<K: Resource<DynamicType = ()>>() -> Self {
-        Self { resource: ApiResource::erase::<K>(&()), verbs: &["delete"] }
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+
+    use super::*;
+
+    #[test]
+    fn a_further_deed_takes_no_verb_away() {
+        let kept = Child::kept::<Secret>();
+        let more = kept.clone().and_deleted().and_labelled();
+        assert!(more.is_kept());
+        assert_eq!((kept.verbs(), more.verbs()), (vec!["create", "delete", "get", "patch"], kept.verbs()));
+        let claims = Child::adjusted::<PersistentVolumeClaim>().and_deleted();
+        assert_eq!((claims.is_kept(), claims.verbs()), (false, vec!["delete", "get", "patch"]));
+        let pods = Child::restarted::<Pod>().and_labelled();
+        assert_eq!((pods.is_kept(), pods.verbs()), (false, vec!["delete", "patch"]));
     }
 }

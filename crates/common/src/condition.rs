@@ -150,6 +150,19 @@ impl Statement {
         Self { kind, holds: false, is_known: false, reason, message: message.into() }
     }
 
+    /// The condition `ConfigHonoured` with one more thing that was not taken as it is written.
+    #[must_use]
+    pub fn adapted(self, remark: &str) -> Self {
+        let reason = if self.holds { reason::ADAPTED } else { self.reason };
+        Self { reason, message: format!("{remark}; {}", self.message), ..self }
+    }
+
+    /// The same with something that was refused.
+    #[must_use]
+    pub fn refused(self, what: &str) -> Self {
+        Self { holds: false, reason: reason::REFUSED, message: format!("{what}; {}", self.message), ..self }
+    }
+
     /// The type of the condition.
     pub fn kind(&self) -> &'static str {
         self.kind

@@ -13,7 +13,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::condition::{CONFIG_HONOURED, Statement, reason};
+use crate::{
+    condition::{CONFIG_HONOURED, Statement, reason},
+    given,
+};
 
 /// What becomes of the value of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +84,13 @@ pub fn read(written: &BTreeMap<String, String>, table: &[Key]) -> Reading {
     let mut reading = Reading::default();
     for (name, value) in written {
         if let Some(key) = table.iter().find(|key| key.name == name) {
-            reading.take(key, name, value, table);
+            match given::clean(value) {
+                Ok(cleaned) => {
+                    reading.adapted.extend(cleaned.remark.map(|remark| format!("{name} {remark}")));
+                    reading.take(key, name, cleaned.text, table);
+                }
+                Err(wrong) => reading.refused.push(format!("{name} {wrong}")),
+            }
         } else {
             let nearest = nearest(name, table).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
             reading.adapted.push(format!("{name} is not a key of this component and is not used{nearest}"));
@@ -177,6 +186,23 @@ mod tests {
     fn a_managed_value_is_mentioned_only_when_it_differs() {
         assert_eq!(read_one("PORT", "1"), Reading::default());
         assert_eq!(read_one("PORT", "2").adapted, ["PORT is decided here: 1"]);
+    }
+
+    #[test]
+    fn a_line_break_at_the_end_of_a_value_is_left_out_and_said() {
+        let reading = read_one("PEERNAME", "a\n");
+        assert_eq!(reading.get("PEERNAME"), Some("a"));
+        assert_eq!(reading.adapted, ["PEERNAME ends with a line break, which is left out"]);
+        // What is left is judged, not what was written.
+        assert_eq!(read_one("SECRET", "\n").get("SECRET"), Some("made"));
+    }
+
+    #[test]
+    fn a_value_with_a_line_break_or_nul_within_is_refused() {
+        for value in ["a\nb", "a\0b", "\u{fffd}"] {
+            let reading = read_one("PEERNAME", value);
+            assert!(reading.values.is_empty() && reading.refused[0].starts_with("PEERNAME "), "{reading:?}");
+        }
     }
 
     #[test]

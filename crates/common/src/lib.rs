@@ -16,6 +16,8 @@
 //!   number      numbers in names, labels and annotations, bounded where they are read
 //!   neighbour   other components that one refers to
 //!   config      what becomes of the user's configuration, key by key
+//!   given       text and Secrets that users have written
+//!   claim       for which object a source of a default name counts
 //!   panics      panics that cost only what they happened in
 //!   address     hosts that users name, and connections to them
 //!   http        the client of the products' HTTP APIs
@@ -34,12 +36,14 @@ pub mod address;
 pub mod api;
 pub mod binding;
 pub mod cache;
+pub mod claim;
 pub mod component;
 pub mod condition;
 pub mod config;
 pub mod dns;
 pub mod driver;
 pub mod failure;
+pub mod given;
 pub mod http;
 pub mod login;
 pub mod manifest;

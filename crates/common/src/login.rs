@@ -28,6 +28,9 @@ pub const USERNAME: &str = "username";
 /// See [`USERNAME`].
 pub const PASSWORD: &str = "password";
 
+/// What stands between the prefix of a login Secret's name and its number.
+const INFIX: &str = "-login-";
+
 /// A login that has been made. `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
@@ -120,11 +123,11 @@ impl Bound {
 }
 
 /// The row: the logins that have been made, oldest first. `prefix` is what the names of their Secrets begin with: a copy under another
-/// name is none of the row.
-pub fn row(children: &Children, prefix: &str) -> Vec<Login> {
+/// name is none of the row. `rotation` is the user's newest request for rotation: a login that was restored without its annotations
+/// counts as made for it, so that a restore rotates nothing.
+pub fn row(children: &Children, prefix: &str, rotation: Option<&str>) -> Vec<Login> {
     let secrets = children.all::<Secret>();
-    let is_named_so = |secret: &&Secret| number(secret).is_some_and(|number| secret.name_any() == name(prefix, number));
-    let mut logins: Vec<Login> = secrets.iter().filter(is_named_so).filter_map(parse).collect();
+    let mut logins: Vec<Login> = secrets.iter().filter_map(|secret| parse(secret, prefix, rotation)).collect();
     logins.sort_by_key(|login| login.number);
     logins
 }
@@ -139,15 +142,22 @@ pub fn active<'a>(row: &'a [Login], bound: Option<&Bound>, has: Option<impl Fn(&
     })
 }
 
-/// Reads a login from its Secret.
-fn parse(secret: &Secret) -> Option<Login> {
+/// Reads a login from its Secret. Its name says that it is one and which, so that labels and annotations may get lost: the driver
+/// puts them back.
+fn parse(secret: &Secret, prefix: &str, rotation: Option<&str>) -> Option<Login> {
+    let number = crate::number::place(secret.name_any().strip_prefix(prefix)?.strip_prefix(INFIX)?)?;
+    let username = binding::text(secret, USERNAME)?.to_owned();
+    let named = secret.annotations().get(NAMED);
     Some(Login {
-        number: number(secret)?,
-        username: binding::text(secret, USERNAME)?.to_owned(),
+        number,
         password: binding::text(secret, PASSWORD)?.to_owned(),
-        // The binding has a number too, but is no login.
-        named: secret.annotations().get(NAMED)? == "true",
-        rotation: secret.annotations().get(ROTATION).cloned(),
+        rotation: match named {
+            Some(_) => secret.annotations().get(ROTATION).cloned(),
+            None => rotation.map(str::to_owned),
+        },
+        // Generated names end so, and few others do.
+        named: named.map_or_else(|| !(username.ends_with("_a") || username.ends_with("_b")), |named| named == "true"),
+        username,
     })
 }
 
@@ -158,7 +168,7 @@ pub fn number(secret: &Secret) -> Option<u32> {
 
 /// The name of the Secret of a login.
 fn name(prefix: &str, number: u32) -> String {
-    format!("{prefix}-login-{number}")
+    format!("{prefix}{INFIX}{number}")
 }
 
 /// The same Secret, with the number of its login.
@@ -200,8 +210,9 @@ pub fn manifests(
             if is_past {
                 Manifest::absent::<Secret>(&name(login.number))
             } else {
-                // Only its ownership is kept.
-                let made = numbered(secret(name(login.number), &[]), login.number);
+                // Only its ownership is kept, and what says which login it is.
+                let mut made = numbered(secret(name(login.number), &[]), login.number);
+                made.metadata.annotations = Some(annotations(login.named, login.rotation.as_deref()));
                 Manifest::new(&made).once(&[]).data(policy)
             }
         })
@@ -212,13 +223,16 @@ pub fn manifests(
         let mut keys = vec![(USERNAME, next.username.as_str())];
         keys.extend(next.password.as_deref().map(|password| (PASSWORD, password)));
         let mut made = numbered(secret(name(next.number), &keys), next.number);
-        let mut annotations = BTreeMap::from([(NAMED.to_owned(), next.named.to_string())]);
-        annotations.extend(next.rotation.map(|rotation| (ROTATION.to_owned(), rotation)));
-        made.metadata.annotations = Some(annotations);
+        made.metadata.annotations = Some(annotations(next.named, next.rotation.as_deref()));
         let drawn: &[Draw] = if next.password.is_some() { &[] } else { &[Draw::Letters(PASSWORD)] };
         manifests.push(Manifest::new(&made).once(drawn).data(policy));
     }
     manifests
+}
+
+fn annotations(named: bool, rotation: Option<&str>) -> BTreeMap<String, String> {
+    let rotation = rotation.map(|rotation| (ROTATION.to_owned(), rotation.to_owned()));
+    [(NAMED.to_owned(), named.to_string())].into_iter().chain(rotation).collect()
 }
 
 /// The login that is wanted but has not been made.
@@ -308,6 +322,24 @@ mod tests {
     fn where_all_secrets_are_lost_the_login_in_use_keeps_its_name() {
         let next = next(wanted(None, None, None), None, Some(&bound(3))).unwrap();
         assert_eq!((next.number, next.username.as_str()), (4, "temporal_b"));
+    }
+
+    #[test]
+    fn a_login_restored_without_marks_is_read_and_rotates_nothing() {
+        for (username, named) in [("temporal_a", false), ("temporal_b", false), ("app", true)] {
+            let mut bare = secret("x-database-login-3".to_owned(), &[(USERNAME, username), (PASSWORD, "p")]);
+            let login = parse(&bare, "x-database", Some("may")).unwrap();
+            assert_eq!((login.number, login.named, login.rotation.as_deref()), (3, named, Some("may")), "{username}");
+            let user = named.then_some("app");
+            assert!(next(wanted(user, None, Some("may")), Some(&login), None).is_none());
+            let again = manifests("x-database", &[login], None, Some(3), None, DeletionPolicy::Retain);
+            let again: Secret = serde_json::from_value(again[0].object.clone()).unwrap();
+            bare.metadata = again.metadata;
+            let login = parse(&bare, "x-database", None).unwrap();
+            assert_eq!((login.number, login.named, login.rotation.as_deref()), (3, named, Some("may")), "{username}");
+        }
+        let binding = secret("x-login-2-database-binding".to_owned(), &[(USERNAME, "app"), (PASSWORD, "p")]);
+        assert_eq!(parse(&numbered(binding, 1), "x", None), None);
     }
 
     #[test]

@@ -21,7 +21,10 @@ use k8s_openapi::api::{
 use kube::ResourceExt;
 
 use crate::{
-    api::{DeletionPolicy, annotation::FULL_RESTART},
+    api::{
+        DeletionPolicy,
+        annotation::{FULL_RESTART, OWNER},
+    },
     binding,
     cache::Children,
     login,
@@ -38,6 +41,8 @@ pub struct Made {
     /// Its place in the row.
     pub number: u32,
     secret: Secret,
+    /// Annotations that it has lost.
+    lost: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Made {
@@ -50,7 +55,17 @@ impl Made {
     /// The shared secret that a Secret holds; `None` if it has no number.
     pub fn of(secret: Secret) -> Option<Self> {
         let number = number::place(secret.labels().get(NUMBER)?)?;
-        Some(Self { number, secret })
+        Some(Self { number, secret, lost: BTreeMap::new() })
+    }
+
+    /// The same of one that a backup tool may have restored without labels and annotations: its name ends with its number, and
+    /// it counts as made with these annotations, so that a restore permits no full stop. The driver puts them back.
+    fn restored(secret: Secret, annotations: &BTreeMap<String, String>) -> Option<Self> {
+        let number = number::place(secret.name_any().rsplit_once('-')?.1)?;
+        // All that was made by the driver has this one.
+        let is_bare = !secret.annotations().contains_key(OWNER);
+        let lost = if is_bare { annotations.clone() } else { BTreeMap::new() };
+        Some(Self { number, secret, lost })
     }
 
     /// A value; `None` if the key is absent, empty, or not UTF-8.
@@ -65,7 +80,7 @@ impl Made {
 
     /// What was noted when it was made.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.secret.annotations().get(key).map(String::as_str)
+        self.secret.annotations().get(key).or_else(|| self.lost.get(key)).map(String::as_str)
     }
 }
 
@@ -206,8 +221,9 @@ impl Shared {
             if Some(made.number) != current && is_taken_up {
                 Manifest::absent::<Secret>(&name(made.number))
             } else {
-                // Only its ownership is kept.
-                let secret = numbered(login::secret(name(made.number), &[]), made.number);
+                // Only its ownership is kept, and what says which one it is.
+                let mut secret = numbered(login::secret(name(made.number), &[]), made.number);
+                secret.metadata.annotations = (!made.lost.is_empty()).then(|| made.lost.clone());
                 Manifest::new(&secret).once(&[]).data(policy)
             }
         });
@@ -225,9 +241,19 @@ impl Shared {
 
 /// The secrets that have been made and have all of these keys, oldest first: one without a value is as good as lost. `name` names
 /// the Secret of a number: a copy under another name is none of the row, nor is one that was put behind the first without a
-/// permission for the full stop that it would take.
-pub fn row(children: &Children, name: impl Fn(u32) -> String, keys: &[&str]) -> Vec<Made> {
-    let made = children.all::<Secret>().into_iter().filter_map(Made::of);
+/// permission for the full stop that it would take. One that was restored without its annotations counts as made for this
+/// `permission` and with these `notes`.
+pub fn row(
+    children: &Children,
+    name: impl Fn(u32) -> String,
+    keys: &[&str],
+    permission: Option<&str>,
+    notes: &[(&str, &str)],
+) -> Vec<Made> {
+    let permission = permission.map(|permission| (FULL_RESTART, permission));
+    let annotations = permission.iter().chain(notes).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let annotations = annotations.collect();
+    let made = children.all::<Secret>().into_iter().filter_map(|secret| Made::restored(secret, &annotations));
     let mut row: Vec<Made> = made
         .filter(|made| made.secret.name_any() == name(made.number))
         .filter(|made| keys.iter().all(|key| made.text(key).is_some()))
@@ -291,6 +317,26 @@ mod tests {
         assert_eq!(told(&[], None, None, "old"), "make 1 ");
         assert_eq!(told(&[made(1, None)], Some(1), None, "old"), "keep");
         assert_eq!(told(&[made(1, None)], None, Some("may"), "old"), "keep");
+    }
+
+    #[test]
+    fn one_restored_without_marks_keeps_its_number_and_permits_nothing() {
+        let notes = BTreeMap::from([(FULL_RESTART.to_owned(), "may".to_owned())]);
+        let bare = login::secret("x-cookie-2".to_owned(), &[(KEY, "old")]);
+        let restored = Made::restored(bare.clone(), &notes).unwrap();
+        assert_eq!(restored.number, 2);
+        assert_eq!(told(std::slice::from_ref(&restored), Some(2), Some("may"), "new"), "refused");
+        let shared = Shared { made: vec![restored], next: None };
+        let manifests = shared.manifests(|number| format!("x-cookie-{number}"), false, DeletionPolicy::Retain);
+        let again: Secret = serde_json::from_value(manifests[0].object.clone()).unwrap();
+        assert_eq!(again.annotations().get(FULL_RESTART).map(String::as_str), Some("may"));
+        assert_eq!(Made::of(Secret { data: bare.data, ..again }).map(|made| made.number), Some(2));
+        // One that has its marks is as they say.
+        let whole = login::secret("x-cookie-3".to_owned(), &[(KEY, "old")]);
+        let mut whole = numbered(whole, 4);
+        whole.metadata.annotations = Some(BTreeMap::from([(OWNER.to_owned(), "uid".to_owned())]));
+        let whole = Made::restored(whole, &notes).unwrap();
+        assert_eq!((whole.number, whole.annotation(FULL_RESTART)), (4, None));
     }
 
     #[test]

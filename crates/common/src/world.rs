@@ -35,6 +35,7 @@ use tokio::time::Instant;
 
 use crate::{
     cache::Children,
+    claim::Claim,
     component::Sources,
     neighbour::{Neighbour, Neighbours},
     seen::Seen,
@@ -216,6 +217,8 @@ pub struct World<'a> {
     pub watched: &'a Watched,
     /// The objects of other components that are watched.
     pub neighbours: &'a Neighbours,
+    /// Whether the users' source of the default name counts for this object.
+    pub claim: Claim,
     /// Reads of this object that are remembered.
     pub reads: &'a Reads,
     /// Reads of the cluster that all objects share.
@@ -225,14 +228,24 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
-    /// A ConfigMap of the object's namespace.
+    /// A ConfigMap of the object's namespace; the one of the default name only where it counts for this object.
     pub async fn config_map(&self, name: &str) -> kube::Result<Option<ConfigMap>> {
+        if self.is_of_another("ConfigMap", name) {
+            return Ok(None);
+        }
         self.source(&self.watched.config_maps, self.watched.sources.config_maps, name).await
     }
 
-    /// A Secret of the object's namespace.
+    /// A Secret of the object's namespace; the one of the default name only where it counts for this object.
     pub async fn secret(&self, name: &str) -> kube::Result<Option<Secret>> {
+        if self.is_of_another("Secret", name) {
+            return Ok(None);
+        }
         self.source(&self.watched.secrets, self.watched.sources.secrets, name).await
+    }
+
+    fn is_of_another(&self, kind: &str, name: &str) -> bool {
+        !self.claim.is_readable() && self.watched.sources.default_source() == Some((kind, name))
     }
 
     /// What a watch has seen exists, and is read once for each of its versions; of what no watch has seen, what a read finds or

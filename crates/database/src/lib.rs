@@ -42,6 +42,7 @@ use k8s_openapi::api::{
 };
 use temporal_stack_common::{
     api::{BindingReference, PostgresDatabase, PostgresDatabaseStatus, Rollout},
+    claim::Configuration,
     component::{Child, Component, Facts, Progress, Sources, Verdict},
     driver,
     manifest::Manifest,
@@ -138,6 +139,14 @@ impl Component for Database {
 
     fn programs() -> &'static [Program] {
         const { &[Program::new("initialise", names::RESOURCES, "64Mi"), Program::new("postgres", names::RESOURCES, "64Mi")] }
+    }
+
+    fn configuration(object: &PostgresDatabase) -> Configuration<'_> {
+        match (&object.spec.provider.external, &object.spec.config.config_map) {
+            (Some(_), _) => Configuration::Nothing,
+            (None, Some(name)) => Configuration::Named(name),
+            (None, None) => Configuration::Default,
+        }
     }
 
     fn further_rules() -> Vec<PolicyRule> {

@@ -5,8 +5,10 @@ use kube::ResourceExt;
 use temporal_stack_common::{
     api::{PostgresDatabase, PostgresProvider, annotation},
     binding,
+    claim::Claim,
     component::Progress,
     driver,
+    given::{self, Outcome},
     login::{self, Bound, Login, PASSWORD},
     volume, workload,
     world::World,
@@ -160,29 +162,31 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     let read = |what: String| move |source| Error::Read { what, source };
     let config_map = settings::config_map(object);
     let written = world.config_map(config_map).await.map_err(read(format!("ConfigMap/{config_map}")))?;
-    let (password, password_obstacle) = password_of_spec(object, world).await?;
     let binding = world.children.find(&names::binding(object));
     let bound = binding.and_then(|binding| Bound::read(&binding, "database"));
-    let logins = login::row(world.children, &names::server(object));
+    let rotation = object.annotations().get(annotation::ROTATE).cloned();
+    let logins = login::row(world.children, &names::server(object), rotation.as_deref());
     let in_use = InUse {
         database: bound.as_ref().filter(|bound| bound.number.is_some()).map(|bound| bound.place.as_str()),
         user: logins.last().filter(|login| login.named).map(|login| login.username.as_str()),
     };
-    let data = written.as_ref().and_then(|map| map.data.as_ref());
-    let settings = settings::settings(object, data, password, in_use);
+    let written = written.map(given::texts_of_map);
 
     if let Some(external) = &object.spec.provider.external {
         let name = &external.secret_name;
         let secret = world.secret(name).await.map_err(read(format!("Secret/{name}")))?;
-        let (access, obstacle) = match external::access(name, secret.as_ref()) {
-            Ok(access) => (Some(access), None),
-            Err(obstacle) => (None, Some(obstacle)),
-        };
-        let mut settings = settings;
-        settings.honoured = settings::of_external(object, data.is_some(), name);
+        let unused = settings::unused(object, written.is_some());
+        let unused: Vec<&str> = unused.iter().map(String::as_str).collect();
+        let (access, obstacle, honoured) = external::access(name, secret.as_ref()).into_parts(name, &unused);
+        let settings = Settings { honoured, ..settings::settings(object, None, None, in_use, &Claim::Ours) };
         return Ok(Observed { settings, obstacle, source: Source::External(access), bound });
     }
 
+    let mut settings = settings::settings(object, written.as_ref(), None, in_use, &world.claim);
+    let password_obstacle = match password_of_spec(object, world).await? {
+        Some(outcome) => settings.take_password(outcome),
+        None => None,
+    };
     let provider = object.spec.provider.postgres.clone().unwrap_or_default();
     let claim = world.children.find(&names::volume(object));
     let volume = volume::obstacle_to_any(STORAGE, &provider.storage, &[claim], world).await;
@@ -195,7 +199,7 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     let embedded = Embedded {
         provider,
         logins,
-        rotation: object.annotations().get(annotation::ROTATE).cloned(),
+        rotation,
         restart: workload::restart_asked(object, world.children, &names::server(object)),
         service: world.children.find(&names::server(object)).as_ref().and_then(service_address),
         server,
@@ -203,24 +207,15 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     Ok(Observed { settings, obstacle, source: Source::Embedded(Box::new(embedded)), bound })
 }
 
-/// The password that the spec refers to, or what is wrong with the reference.
-async fn password_of_spec(
-    object: &PostgresDatabase,
-    world: &World<'_>,
-) -> Result<(Option<String>, Option<Progress>), Error> {
-    use temporal_stack_common::condition::reason;
-    let Some(reference) = &object.spec.password else { return Ok((None, None)) };
+/// The password that the spec refers to.
+async fn password_of_spec(object: &PostgresDatabase, world: &World<'_>) -> Result<Option<Outcome<String>>, Error> {
+    let Some(reference) = &object.spec.password else { return Ok(None) };
     let (name, key) = (&reference.secret_name, &reference.key);
     let read = |source| Error::Read { what: format!("Secret/{name}"), source };
-    let Some(secret) = world.secret(name).await.map_err(read)? else {
-        let message = format!("spec.password.secretName: there is no Secret/{name}; make it with the key {key}");
-        return Ok((None, Some(Progress::Stalled { reason: reason::SECRET_MISSING, message })));
-    };
-    if let Some(password) = binding::text(&secret, key) {
-        return Ok((Some(password.to_owned()), None));
-    }
-    let message = format!("spec.password: the key {key} of Secret/{name} is absent, empty or no text; set it");
-    Ok((None, Some(Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message })))
+    let secret = world.secret(name).await.map_err(read)?;
+    let keys = format!("the key {key}");
+    let outcome = given::read("spec.password", name, secret.as_ref(), &keys, |given| given.exactly(key));
+    Ok(Some(outcome))
 }
 
 /// Asks the server what it has. The pod is asked by its own address, because its Service leads nowhere until it is ready.

@@ -103,10 +103,14 @@ fn invalid(object: &PostgresDatabase, observed: &Observed) -> Option<String> {
         return Some(wrong);
     }
     let parameters = provider.postgres.iter().flat_map(|postgres| postgres.parameters.keys());
-    parameters
-        .into_iter()
-        .find(|key| OWN_PARAMETERS.contains(&key.to_ascii_lowercase().replace('-', "_").as_str()))
-        .map(|key| format!("spec.provider.postgres.parameters.{key}: the controller decides this setting; remove it"))
+    let is_own = |key: &&String| OWN_PARAMETERS.contains(&key.to_ascii_lowercase().replace('-', "_").as_str());
+    let own: Vec<&str> = parameters.filter(is_own).map(String::as_str).collect();
+    (!own.is_empty()).then(|| {
+        format!(
+            "spec.provider.postgres.parameters: the controller decides {}; remove what is named here",
+            own.join(", ")
+        )
+    })
 }
 
 /// A server that must have huge pages and gets none does not start, and the one that runs would have ended for it.
@@ -206,8 +210,41 @@ fn judge(failure: &Failure, is_external: bool) -> Verdict {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use temporal_stack_common::{claim::Claim, given::Outcome};
 
     use super::*;
+    use crate::settings::{InUse, settings};
+
+    #[test]
+    fn all_parameters_of_the_controllers_are_named_at_once() {
+        let object: PostgresDatabase = serde_json::from_value(json!({
+            "apiVersion": "temporal-stack.dev/v1alpha1",
+            "kind": "PostgresDatabase",
+            "metadata": {"name": "temporal", "namespace": "default"},
+            "spec": {"provider": {"postgres": {"parameters": {
+                "port": "1", "Listen-Addresses": "*", "max_connections": "200", "hba_file": "/x",
+            }}}},
+        }))
+        .unwrap();
+        let mut settings = settings(&object, None, None, InUse::default(), &Claim::Ours);
+        settings.take_password(Outcome { read: Ok("x".to_owned()), remarks: Vec::new() });
+        let source = Source::External(None);
+        let mut observed = Observed { settings, obstacle: None, source, bound: None };
+        assert_eq!(invalid(&object, &observed), None);
+        observed.source = Source::Embedded(Box::new(crate::observe::Embedded {
+            provider: object.spec.provider.postgres.clone().unwrap(),
+            logins: Vec::new(),
+            rotation: None,
+            restart: None,
+            service: None,
+            server: Server::Absent,
+        }));
+        let message = invalid(&object, &observed).unwrap();
+        for key in ["port", "Listen-Addresses", "hba_file"] {
+            assert!(message.contains(key), "{message}");
+        }
+        assert!(!message.contains("max_connections"), "{message}");
+    }
 
     #[test]
     fn huge_pages_without_any_are_refused_before_the_server() {

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::PostgresDatabase,
+    claim::Claim,
+    component::Progress,
     condition::{CONFIG_HONOURED, Statement, reason},
     config::{self, Key, Ruling},
+    given::{self, Outcome},
     login::Wanted,
 };
 
@@ -44,6 +47,26 @@ impl Settings {
     pub(crate) fn wanted<'a>(&'a self, rotation: Option<&'a str>) -> Wanted<'a> {
         Wanted { base: &self.database, user: self.user.as_deref(), password: self.password.as_deref(), rotation }
     }
+
+    /// Takes the password of the Secret that the spec names, before that of the ConfigMap. What is wrong with the Secret is for the
+    /// user to correct.
+    pub(crate) fn take_password(&mut self, outcome: Outcome<String>) -> Option<Progress> {
+        for remark in outcome.remarks {
+            self.honoured = self.honoured.clone().adapted(&format!("spec.password: {remark}"));
+        }
+        match outcome.read {
+            Ok(password) => {
+                self.user.get_or_insert_with(|| self.database.clone());
+                self.password = Some(password);
+                None
+            }
+            Err(obstacle) => {
+                self.honoured =
+                    self.honoured.clone().refused("spec.password cannot be used; see the condition Stalled");
+                Some(obstacle)
+            }
+        }
+    }
 }
 
 /// The name of the ConfigMap that an object refers to.
@@ -67,11 +90,16 @@ pub(crate) fn settings(
     config_map_data: Option<&BTreeMap<String, String>>,
     password_of_spec: Option<String>,
     in_use: InUse<'_>,
+    claim: &Claim,
 ) -> Settings {
     let source = format!("ConfigMap/{}", config_map(object));
-    let reading = config_map_data.map(|data| config::read(data, TABLE)).unwrap_or_default();
+    let mut reading = config_map_data.map(|data| config::read(data, TABLE)).unwrap_or_default();
+    let remark = claim.remark(&source, "to use a ConfigMap here, name it in spec.config.configMap");
     let honoured = if config_map_data.is_some() {
+        reading.adapted.extend(remark);
         reading.statement(&source)
+    } else if let Some(remark) = remark {
+        Statement::holds(CONFIG_HONOURED, reason::ADAPTED, remark)
     } else {
         let message = format!("there is no {source}; the spec, what is in use, and the defaults are taken");
         Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, message)
@@ -88,24 +116,17 @@ pub(crate) fn settings(
     Settings { database, user, password, honoured }
 }
 
-/// What becomes of the configuration when somebody else runs the database: its Secret says everything.
-pub(crate) fn of_external(object: &PostgresDatabase, has_config_map: bool, secret: &str) -> Statement {
+/// What the user has configured of a database that runs elsewhere: its Secret describes it, and this is not used.
+pub(crate) fn unused(object: &PostgresDatabase, has_config_map: bool) -> Vec<String> {
     let spec = &object.spec;
     let config_map = format!("ConfigMap/{}", config_map(object));
-    let unused: Vec<&str> = [
+    let all = [
         (has_config_map, config_map.as_str()),
         (spec.database.is_some(), "spec.database"),
         (spec.username.is_some(), "spec.username"),
         (spec.password.is_some(), "spec.password"),
-    ]
-    .into_iter()
-    .filter_map(|(is_set, what)| is_set.then_some(what))
-    .collect();
-    if unused.is_empty() {
-        return Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, format!("Secret/{secret} says everything"));
-    }
-    let message = format!("not used, because Secret/{secret} names database and login: {}", unused.join(", "));
-    Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message)
+    ];
+    all.into_iter().filter_map(|(is_set, what)| is_set.then(|| what.to_owned())).collect()
 }
 
 /// What is wrong with the name of a database, if anything.
@@ -116,6 +137,7 @@ pub(crate) fn wrong_with_database(name: &str) -> Option<&'static str> {
         _ if name.starts_with("pg_") => Some("begins with pg_, which PostgreSQL keeps for itself"),
         // The owner's role has the name with a suffix, and PostgreSQL cuts names after 63 bytes.
         _ if name.len() > 56 => Some("is longer than 56 bytes"),
+        _ if given::clean(name).is_err() => Some("has a line break or another control character within"),
         _ => None,
     }
 }
@@ -129,6 +151,7 @@ pub(crate) fn wrong_with_user(name: &str) -> Option<&'static str> {
         _ if name.starts_with("pg_") => Some("begins with pg_, which PostgreSQL keeps for itself"),
         _ if name.ends_with("_owner") => Some("ends with _owner, as the roles do that own databases"),
         _ if name.len() > 63 => Some("is longer than 63 bytes"),
+        _ if given::clean(name).is_err() => Some("has a line break or another control character within"),
         _ => None,
     }
 }
@@ -173,6 +196,7 @@ mod tests {
             Some(&data),
             None,
             InUse::default(),
+            &Claim::Ours,
         )
     }
 
@@ -182,8 +206,13 @@ mod tests {
 
     #[test]
     fn without_any_configuration_the_database_is_named_after_the_object() {
-        let settings =
-            settings(&PostgresDatabase::new("temporal", PostgresDatabaseSpec::default()), None, None, InUse::default());
+        let settings = settings(
+            &PostgresDatabase::new("temporal", PostgresDatabaseSpec::default()),
+            None,
+            None,
+            InUse::default(),
+            &Claim::Ours,
+        );
         assert_eq!((settings.database.as_str(), settings.user, settings.password), ("temporal", None, None));
     }
 
@@ -191,7 +220,7 @@ mod tests {
     fn what_is_in_use_stays_when_the_config_map_goes() {
         let object = PostgresDatabase::new("temporal", PostgresDatabaseSpec::default());
         let in_use = InUse { database: Some("orders"), user: Some("shop") };
-        let settings = settings(&object, None, None, in_use);
+        let settings = settings(&object, None, None, in_use, &Claim::Ours);
         assert_eq!((settings.database.as_str(), settings.user.as_deref()), ("orders", Some("shop")));
     }
 
@@ -213,14 +242,19 @@ mod tests {
         let mut object = PostgresDatabase::new("temporal", PostgresDatabaseSpec::default());
         object.spec.database = Some("mine".to_owned());
         let data = BTreeMap::from([(DATABASE.to_owned(), "theirs".to_owned())]);
-        assert_eq!(settings(&object, Some(&data), None, InUse::default()).database, "mine");
+        assert_eq!(settings(&object, Some(&data), None, InUse::default(), &Claim::Ours).database, "mine");
     }
 
     #[test]
     fn what_cannot_be_is_refused_with_its_key() {
-        for (key, value) in
-            [(DATABASE, ""), (DATABASE, "template1"), (USER, "pg_me"), (USER, ADMINISTRATOR), (PASSWORD, "")]
-        {
+        for (key, value) in [
+            (DATABASE, ""),
+            (DATABASE, "a\0b"),
+            (DATABASE, "template1"),
+            (USER, "pg_me"),
+            (USER, ADMINISTRATOR),
+            (PASSWORD, ""),
+        ] {
             let message = message(&with(&[(key, value)]));
             assert!(message.contains("Refused") && message.contains(key), "{message}");
         }
@@ -231,6 +265,29 @@ mod tests {
         let message = message(&with(&[("POSTGRES_DATABASE", "x")]));
         assert!(message.contains("POSTGRES_DATABASE is not a key of this component"), "{message}");
         assert!(message.contains("did you mean POSTGRES_DB?"), "{message}");
+    }
+
+    #[test]
+    fn a_password_made_with_echo_loses_its_line_break_and_says_so() {
+        let mut settings = with(&[]);
+        let remarks = vec!["the key password ends with a line break, which is left out".to_owned()];
+        assert!(settings.take_password(Outcome { read: Ok("hunter2".to_owned()), remarks }).is_none());
+        assert_eq!((settings.user.as_deref(), settings.password.as_deref()), (Some("temporal"), Some("hunter2")));
+        let message = message(&settings);
+        assert!(message.contains("Adapted") && message.contains("line break"), "{message}");
+    }
+
+    #[test]
+    fn the_config_map_of_another_object_is_not_used_and_says_so() {
+        let object = PostgresDatabase::new("orders", PostgresDatabaseSpec::default());
+        let claim = Claim::Theirs(Some("PostgresDatabase/users".to_owned()));
+        let new = settings(&object, None, None, InUse::default(), &claim);
+        assert_eq!((new.database.as_str(), &new.user, &new.password), ("orders", &None, &None));
+        let message = message(&new);
+        assert!(message.contains("Adapted") && message.contains("belongs to PostgresDatabase/users"), "{message}");
+        let in_use = InUse { database: Some("users"), user: Some("users_app") };
+        let kept = settings(&object, None, None, in_use, &claim);
+        assert_eq!((kept.database.as_str(), kept.user.as_deref()), ("users", Some("users_app")));
     }
 
     #[test]

@@ -65,11 +65,8 @@ pub(crate) fn row(object: &IpfsCluster, children: &Children) -> (Vec<Identity>, 
     let mut row = Vec::new();
     let mut wrong = None;
     for secret in children.all::<Secret>() {
-        if !secret.labels().contains_key(PEER) {
-            continue;
-        }
-        let is_named_for = |ordinal: &i32| secret.name_any() == names::identity(object, *ordinal);
-        let Some(ordinal) = (0..MOST_PEERS).find(is_named_for) else { continue };
+        let ordinal = (0..MOST_PEERS).find(|ordinal| secret.name_any() == names::identity(object, *ordinal));
+        let Some(ordinal) = ordinal else { continue };
         match (key(&secret, KUBO), key(&secret, CLUSTER)) {
             (Ok(kubo), Ok(cluster)) => row.push(Identity { ordinal, kubo, cluster }),
             (Err(unreadable), _) | (_, Err(unreadable)) => wrong = wrong.or(Some(unreadable)),

@@ -1,5 +1,8 @@
 //! Kubo's configuration: what the controller decides, with the user's own merged in.
 
+mod check;
+mod fields;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -21,6 +24,13 @@ pub(crate) struct Neighbour {
     /// Its peer ID.
     pub(crate) id: String,
 }
+
+/// Where the user's configuration is in the spec.
+const WHERE: &str = "spec.provider.kubo.kuboConfig";
+/// How many settings a message lists.
+const LISTED: usize = 20;
+/// The header with which the RPC says which web pages may use it.
+const ORIGIN: &str = "Access-Control-Allow-Origin";
 
 /// What the user may not set, with what breaks.
 const DECIDED: &[(&str, &str)] = &[
@@ -152,6 +162,29 @@ pub(crate) fn refused(provider: &KuboProvider, network: Network) -> Vec<String> 
     taken(provider, network).1
 }
 
+/// What of the user's configuration has no effect, a sentence each.
+pub(crate) fn ignored(provider: &KuboProvider, network: Network) -> Vec<String> {
+    let given = taken(provider, network).0;
+    let ignored = check::check(&given, provider.image.as_deref()).ignored;
+    ignored.into_iter().map(|what| format!("{WHERE}: {what}")).collect()
+}
+
+/// Why Kubo would not start with the user's configuration: all that is wrong with it, and what is refused and has no effect besides, so
+/// that one edit is enough.
+pub(crate) fn fatal(provider: &KuboProvider, network: Network) -> Option<String> {
+    let (given, refused) = taken(provider, network);
+    let checked = check::check(&given, provider.image.as_deref());
+    if checked.fatal.is_empty() {
+        return None;
+    }
+    let refused = refused.iter().map(|what| what.trim_start_matches(WHERE).trim_start_matches(": ").to_owned());
+    let mut all: Vec<String> = checked.fatal.into_iter().chain(refused).chain(checked.ignored).collect();
+    let more = all.len().saturating_sub(LISTED);
+    all.truncate(LISTED);
+    all.extend((more > 0).then(|| format!("and {more} more")));
+    Some(format!("{WHERE}: Kubo does not start with it; correct or remove: {}", all.join("; ")))
+}
+
 fn taken(provider: &KuboProvider, network: Network) -> (Map<String, Value>, Vec<String>) {
     let given: BTreeMap<_, _> = provider.kubo_config.clone();
     let mut given = Value::Object(given.into_iter().collect());
@@ -159,9 +192,13 @@ fn taken(provider: &KuboProvider, network: Network) -> (Map<String, Value>, Vec<
     for (pointer, why) in decided(network) {
         if remove(&mut given, pointer) {
             let name = pointer.trim_start_matches('/').replace('/', ".");
-            refused
-                .push(format!("spec.provider.kubo.kuboConfig: {name} is the controller's, because {why}; take it out"));
+            refused.push(format!("{WHERE}: {name} is decided by the controller, because {why}; remove it"));
         }
+    }
+    if remove_open_origins(&mut given) {
+        refused.push(format!(
+            "{WHERE}: API.HTTPHeaders.{ORIGIN} has *, with which every web page that a user of the RPC opens controls the peer; name the origins"
+        ));
     }
     match given {
         Value::Object(fields) => (fields, refused),
@@ -186,6 +223,25 @@ fn remove(value: &mut Value, pointer: &str) -> bool {
             Some(field) if !rest.is_empty() => remove(field, rest),
             _ => fields.remove(&key).is_some(),
         };
+    }
+    was_there
+}
+
+/// Takes out origins that stand for all. `true` if there was one.
+fn remove_open_origins(given: &mut Value) -> bool {
+    let fields = given.as_object_mut().into_iter().flatten().filter(|(key, _)| key.eq_ignore_ascii_case("API"));
+    let api = fields.filter_map(|(_, value)| value.as_object_mut()).flatten();
+    let headers = api.filter(|(key, _)| key.eq_ignore_ascii_case("HTTPHeaders"));
+    let mut was_there = false;
+    for headers in headers.filter_map(|(_, value)| value.as_object_mut()) {
+        let is_open =
+            |value: &Value| value.as_str().is_some_and(|origin| ["*", "http://*", "https://*"].contains(&origin));
+        headers.retain(|name, origins| {
+            let has_open = name.eq_ignore_ascii_case(ORIGIN)
+                && (is_open(origins) || origins.as_array().is_some_and(|list| list.iter().any(is_open)));
+            was_there |= has_open;
+            !has_open
+        });
     }
     was_there
 }
@@ -264,7 +320,53 @@ mod tests {
         assert_eq!(config["Addresses"]["Announce"][0], "/ip4/1.2.3.4/tcp/4001");
         assert_eq!(config.get("Identity"), None);
         let refused = refused(&provider, Network::Public).join("; ");
-        assert!(refused.contains("Identity is the controller's") && refused.contains("Addresses.API"), "{refused}");
+        assert!(
+            refused.contains("Identity is decided by the controller") && refused.contains("Addresses.API"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_whole_file_of_2019_is_refused_at_once() {
+        let provider = provider(&json!({
+            "Identity": {"PeerID": "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"},
+            "Addresses": {"Swarm": ["/ip4/0.0.0.0/tcp/4001"], "API": "/ip4/0.0.0.0/tcp/5001"},
+            "API": {"HTTPHeaders": {"Access-Control-Allow-Origin": ["*"]}},
+            "Datastore": {"StorageMax": "1GB", "GCPeriod": "1h"},
+            "Discovery": {"MDNS": {"Enabled": true, "Interval": 10}},
+            "Reprovider": {"Interval": "12h", "Strategy": "all"},
+            "Swarm": {"ConnMgr": {"Type": "basic", "LowWater": 600}, "EnableRelayHop": false},
+        }));
+        let message = fatal(&provider, Network::Private).unwrap();
+        for about in [
+            "Reprovider.Interval was removed: use Provide.DHT.Interval",
+            "Reprovider.Strategy was removed",
+            "Identity is decided",
+            "Addresses.API is decided",
+            "Addresses.Swarm is decided",
+            "Discovery.MDNS is decided",
+            "Access-Control-Allow-Origin has *",
+            "Swarm.EnableRelayHop has no effect: use Swarm.RelayService.Enabled",
+        ] {
+            assert!(message.contains(about), "{about}: {message}");
+        }
+        assert_eq!(message.matches(WHERE).count(), 1);
+    }
+
+    #[test]
+    fn the_rpc_is_not_opened_to_all_web_pages() {
+        for (name, origins) in [
+            ("Access-Control-Allow-Origin", json!(["*"])),
+            ("access-control-allow-origin", json!(["https://app.example.com", "https://*"])),
+        ] {
+            let provider = provider(&json!({"api": {"httpheaders": {name: origins, "X-Other": ["1"]}}}));
+            assert!(refused(&provider, Network::Public)[0].contains("name the origins"));
+            let config = common(&provider, Network::Public);
+            assert_eq!(config["api"]["httpheaders"], json!({"X-Other": ["1"]}));
+        }
+        let named =
+            provider(&json!({"API": {"HTTPHeaders": {"Access-Control-Allow-Origin": ["https://app.example.com"]}}}));
+        assert!(refused(&named, Network::Public).is_empty() && fatal(&named, Network::Public).is_none());
     }
 
     #[test]

@@ -52,6 +52,7 @@ use k8s_openapi::api::{
 };
 use temporal_stack_common::{
     api::{IpfsCluster, IpfsClusterStatus, Rollout},
+    claim::Configuration,
     component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
     driver,
     http::Client,
@@ -165,6 +166,14 @@ impl Component for Ipfs {
                 Program::new("prepare-cluster", names::CLUSTER_RESOURCES, "64Mi"),
                 Program::new("cluster", names::CLUSTER_RESOURCES, "64Mi"),
             ]
+        }
+    }
+
+    fn configuration(object: &IpfsCluster) -> Configuration<'_> {
+        match (&object.spec.provider.external, &object.spec.config.config_map) {
+            (Some(_), _) => Configuration::Nothing,
+            (None, Some(name)) => Configuration::Named(name),
+            (None, None) => Configuration::Default,
         }
     }
 

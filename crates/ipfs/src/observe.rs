@@ -4,16 +4,17 @@ mod peers;
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
-    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+    core::v1::{PersistentVolumeClaim, Pod, Secret, Service},
 };
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::{IpfsCluster, KuboProvider, Network, annotation},
     cache::Children,
     component::Progress,
-    condition::{CONFIG_HONOURED, Statement, reason},
+    condition::{Statement, reason},
     driver,
     failure::chain,
+    given,
     http::Client,
     number,
     shared::{self, Shared},
@@ -223,7 +224,7 @@ pub(crate) async fn observe(
 ) -> Result<Observed, Error> {
     let bound = world.children.find::<Secret>(&names::binding(object)).is_some_and(|binding| binding.data.is_some());
     let config_map = settings::config_map(object);
-    let written: Option<ConfigMap> = world
+    let written = world
         .config_map(config_map)
         .await
         .map_err(|source| Error::Read { what: format!("ConfigMap/{config_map}"), source })?;
@@ -231,17 +232,17 @@ pub(crate) async fn observe(
         let name = &external.secret_name;
         let read = |source| Error::Read { what: format!("Secret/{name}"), source };
         let secret = world.secret(name).await.map_err(read)?;
-        let (access, obstacle) = match external::access(name, secret.as_ref()) {
-            Ok(access) => (Some(access), None),
-            Err(obstacle) => (None, Some(obstacle)),
-        };
-        let honoured = honoured_of_external(name, written.is_some().then_some(config_map));
+        let unused = written.is_some().then(|| format!("ConfigMap/{config_map}"));
+        let unused: Vec<&str> = unused.iter().map(String::as_str).collect();
+        let (access, obstacle, honoured) = external::access(name, secret.as_ref()).into_parts(name, &unused);
         return Ok(Observed { honoured, obstacle, source: Source::External(access), bound });
     }
 
     let provider = object.spec.provider.kubo.clone().unwrap_or_default();
-    let written = written.map(|written| written.data.unwrap_or_default());
+    let written = written.map(given::texts_of_map);
     let (settings, mut remarks) = settings::settings(object, written.as_ref());
+    let remedy = "to use a ConfigMap here, name it in spec.config.configMap";
+    remarks.adapt(world.claim.remark(&format!("ConfigMap/{config_map}"), remedy));
     let set: Option<StatefulSet> = world.children.find(&names::set(object));
     let pods = pods(object, world.children, set.as_ref());
     let in_use = shared::in_use(world.children, &names::set(object));
@@ -250,6 +251,7 @@ pub(crate) async fn observe(
         secrets::decide(object, world.children, in_use, settings.secret.as_deref(), object.spec.network, permission);
     remarks.refuse(outcome.refused);
     remarks.refuse(kubo_config::refused(&provider, outcome.network));
+    remarks.adapt(kubo_config::ignored(&provider, outcome.network));
     let (identities, wrong) = identity::row(object, world.children);
     let replicas = set.and_then(|set| set.spec?.replicas).map(|replicas| number::replicas(replicas, names::MOST_PEERS));
     let listed = world.children.find(&names::peers(object)).as_ref().map_or(0, listed);
@@ -300,16 +302,6 @@ fn honoured(remarks: Remarks, config_map: &str, is_there: bool) -> Statement {
     } else {
         format!("there is no ConfigMap/{config_map}; the spec and the defaults are taken")
     })
-}
-
-fn honoured_of_external(secret: &str, config_map: Option<&str>) -> Statement {
-    match config_map {
-        None => Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, format!("Secret/{secret} says everything")),
-        Some(config_map) => {
-            let message = format!("ConfigMap/{config_map} is not used: the cluster is somebody else's to configure");
-            Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message)
-        }
-    }
 }
 
 fn pods(object: &IpfsCluster, children: &Children, set: Option<&StatefulSet>) -> Vec<PeerPod> {

@@ -10,7 +10,7 @@ use temporal_stack_common::{
 };
 
 use crate::{
-    health,
+    health, kubo_config,
     names::{self, MOST_PEERS},
     observe::{Embedded, Observed, Source},
     scale::{self, Obstacle},
@@ -100,8 +100,10 @@ fn invalid(object: &IpfsCluster) -> Option<String> {
     if !(1..=MOST_PEERS).contains(&spec.replicas) {
         return Some(format!("spec.replicas is {}: set it to 1 to {MOST_PEERS}", spec.replicas));
     }
-    let wrong = wrong_with_replication(spec.replication?, spec.replicas)?;
-    Some(format!("spec.replication.min and max {wrong}"))
+    if let Some(wrong) = spec.replication.and_then(|replication| wrong_with_replication(replication, spec.replicas)) {
+        return Some(format!("spec.replication.min and max {wrong}"));
+    }
+    spec.provider.kubo.as_ref().and_then(|kubo| kubo_config::fatal(kubo, spec.network))
 }
 
 /// Conditions beside those of the driver.

@@ -61,7 +61,9 @@ pub(crate) fn decide(
     network: Network,
     permission: Option<&str>,
 ) -> Outcome {
-    let made = shared::row(children, |number| names::shared(object, number), &[CLUSTER_SECRET, SWARM_KEY]);
+    let name = |number| names::shared(object, number);
+    let notes = [(NETWORK, name_of(network))];
+    let made = shared::row(children, name, &[CLUSTER_SECRET, SWARM_KEY], permission, &notes);
     let newest = made.last();
     let has = newest.and_then(|newest| newest.annotation(NETWORK)).map(parse);
     let other_secret = newest.is_some_and(|newest| {
@@ -109,11 +111,15 @@ fn fill(next: Next, secret: Option<String>, swarm_key: Option<String>, network: 
         values.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| Draw::Bytes(key, |random| hex(random)));
     let drawn = drawn.collect();
     let given = values.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    let name = match network {
+    let annotations = BTreeMap::from([(NETWORK.to_owned(), name_of(network).to_owned())]);
+    Next { given, drawn, annotations, ..next }
+}
+
+fn name_of(network: Network) -> &'static str {
+    match network {
         Network::Public => "public",
         Network::Private => "private",
-    };
-    Next { given, drawn, annotations: BTreeMap::from([(NETWORK.to_owned(), name.to_owned())]), ..next }
+    }
 }
 
 fn parse(network: &str) -> Network {

@@ -70,6 +70,11 @@ impl Remarks {
         self.refused.extend(what);
     }
 
+    /// Adds what else was not taken as it is written.
+    pub(crate) fn adapt(&mut self, what: impl IntoIterator<Item = String>) {
+        self.adapted.extend(what);
+    }
+
     fn take(&mut self, source: &str, reading: &Reading) {
         self.refuse(reading.refused.iter().map(|what| format!("{source}: {what}")).collect());
         self.adapted.extend((!reading.adapted.is_empty()).then(|| format!("{source}: {}", reading.adapted.join("; "))));

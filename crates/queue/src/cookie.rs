@@ -4,13 +4,13 @@
 //! applied: nodes with another cookie cannot speak with the rest, so exchanging it takes a full stop and start, which the
 //! user permits by an annotation. How that goes is told in [`shared`].
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::Secret;
 use temporal_stack_common::{
     api::annotation::FULL_RESTART,
+    claim::Claim,
     condition::{CONFIG_HONOURED, Statement, reason},
     config::{self, Key, Reading, Ruling},
+    given,
     manifest::Draw,
     shared::{self, Decision, Made, Next, Shared},
 };
@@ -46,7 +46,7 @@ pub(crate) fn decide(
     secret: Option<&Secret>,
     permission: Option<&str>,
 ) -> Outcome {
-    let written = secret.map(texts);
+    let written = secret.map(given::texts);
     let mut reading = written.as_ref().map(|written| config::read(written, TABLE)).unwrap_or_default();
     let wish = reading.get(COOKIE).map(str::to_owned);
     let differs = |newest: &Made| wish.is_some() && newest.text(COOKIE) != wish.as_deref();
@@ -71,6 +71,18 @@ pub(crate) fn decide(
     Outcome { cookies: Shared { made, next }, honoured, unusable }
 }
 
+impl Outcome {
+    /// Says for which queue of the namespace the user's Secret counts, where it is not this one alone.
+    pub(crate) fn claimed(&mut self, claim: &Claim) {
+        let remedy = "the cookie is the one in use, or drawn";
+        let Some(remark) = claim.remark(&format!("Secret/{SOURCE}"), remedy) else { return };
+        self.honoured = match claim {
+            Claim::Theirs(_) => Statement::holds(CONFIG_HONOURED, reason::ADAPTED, remark),
+            _ => self.honoured.clone().adapted(&remark),
+        };
+    }
+}
+
 /// With the user's cookie, or one that is drawn.
 fn filled(next: Next, wish: Option<String>) -> Next {
     let drawn = if wish.is_some() { Vec::new() } else { vec![Draw::Letters(COOKIE)] };
@@ -79,12 +91,6 @@ fn filled(next: Next, wish: Option<String>) -> Next {
 
 fn statement(reading: &Reading) -> Statement {
     reading.statement(&format!("Secret/{SOURCE}"))
-}
-
-/// What is no text is as bad as what is empty.
-fn texts(secret: &Secret) -> BTreeMap<String, String> {
-    let data = secret.data.iter().flatten();
-    data.map(|(key, value)| (key.clone(), String::from_utf8(value.0.clone()).unwrap_or_default())).collect()
 }
 
 fn lost(number: u32) -> String {
@@ -99,20 +105,16 @@ fn refusal() -> String {
     )
 }
 
-fn rule(value: &str) -> Ruling {
-    let cookie = value.trim_end_matches(['\n', '\r']);
+fn rule(cookie: &str) -> Ruling {
     let remedy = "write letters, digits and dashes, or leave the key out and one is drawn";
     if cookie.is_empty() {
-        return Ruling::Refused(format!("is empty or no text; {remedy}"));
+        return Ruling::Refused(format!("is empty; {remedy}"));
     }
     if !cookie.chars().all(|c| c.is_ascii_graphic()) {
-        return Ruling::Refused(format!("has a line break, a space or a character outside ASCII within; {remedy}"));
+        return Ruling::Refused(format!("has a space or a character outside ASCII within; {remedy}"));
     }
     if cookie.len() > LONGEST {
         return Ruling::Refused(format!("has more than {LONGEST} characters; {remedy}"));
-    }
-    if cookie != value {
-        return Ruling::Replaced(cookie.to_owned(), "ends with a line break, which is left out".to_owned());
     }
     if cookie == PUBLISHED {
         return Ruling::Remarked(
@@ -135,7 +137,7 @@ pub(crate) fn made_with(number: u32, value: &str, permission: Option<&str>) -> M
     let secret = serde_json::from_value(serde_json::json!({
         "metadata": {
             "labels": {shared::NUMBER: number.to_string()},
-            "annotations": permission.map(|permission| BTreeMap::from([(FULL_RESTART, permission)])),
+            "annotations": permission.map(|permission| std::collections::BTreeMap::from([(FULL_RESTART, permission)])),
         },
         "data": {COOKIE: k8s_openapi::ByteString(value.as_bytes().to_vec())},
     }));
@@ -144,6 +146,8 @@ pub(crate) fn made_with(number: u32, value: &str, permission: Option<&str>) -> M
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use k8s_openapi::ByteString;
 
     use super::*;
@@ -191,6 +195,14 @@ mod tests {
         let outcome = decide(Vec::new(), None, Some(&secret("a\nbc")), None);
         assert!(outcome.cookies.next.is_none());
         assert!(outcome.unusable.unwrap().contains("line break"));
+    }
+
+    #[test]
+    fn the_secret_of_another_queue_is_not_used_and_says_so() {
+        let mut outcome = decide(made("old", None), Some(1), None, Some("may"));
+        outcome.claimed(&Claim::Theirs(Some("MessageQueue/jobs".to_owned())));
+        assert!(outcome.cookies.next.is_none());
+        assert!(told(&outcome).contains("Adapted") && told(&outcome).contains("belongs to MessageQueue/jobs"));
     }
 
     #[test]

@@ -50,6 +50,7 @@ use k8s_openapi::api::{
 };
 use temporal_stack_common::{
     api::{BindingReference, MessageQueue, MessageQueueStatus, Rollout},
+    claim::Configuration,
     component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
     driver,
     http::Client,
@@ -155,6 +156,10 @@ impl Component for Queue {
 
     fn programs() -> &'static [Program] {
         const { &[Program::new("prepare", names::RESOURCES, "128Mi"), Program::new("rabbitmq", names::RESOURCES, "128Mi")] }
+    }
+
+    fn configuration(object: &MessageQueue) -> Configuration<'_> {
+        if object.spec.provider.external.is_some() { Configuration::Nothing } else { Configuration::Default }
     }
 
     fn further_rules() -> Vec<PolicyRule> {

@@ -13,7 +13,7 @@ use temporal_stack_common::{
     api::{MessageQueue, RabbitmqProvider, annotation},
     binding,
     component::Progress,
-    condition::{CONFIG_HONOURED, Statement, reason},
+    condition::{Statement, reason},
     driver,
     http::Client,
     login::{self, Bound, Login, PASSWORD},
@@ -229,12 +229,9 @@ pub(crate) async fn observe(object: &MessageQueue, world: &World<'_>, client: &C
         let name = &external.secret_name;
         let read = |source| Error::Read { what: format!("Secret/{name}"), source };
         let secret = world.secret(name).await.map_err(read)?;
-        let (access, obstacle) = match external::access(name, secret.as_ref()) {
-            Ok(access) => (Some(access), None),
-            Err(obstacle) => (None, Some(obstacle)),
-        };
+        let unused: &[&str] = if object.spec.virtual_host.is_some() { &["spec.virtualHost"] } else { &[] };
+        let (access, obstacle, honoured) = external::access(name, secret.as_ref()).into_parts(name, unused);
         let virtual_host = access.as_ref().map(|access| access.virtual_host.clone()).unwrap_or_default();
-        let honoured = honoured_of_external(object, name, access.is_some());
         return Ok(Observed { virtual_host, honoured, obstacle, source: Source::External(access), bound });
     }
 
@@ -245,8 +242,10 @@ pub(crate) async fn observe(object: &MessageQueue, world: &World<'_>, client: &C
     let set: Option<StatefulSet> = world.children.find(&names::set(object));
     let pods: Vec<BrokerPod> = world.children.all::<Pod>().iter().map(broker_pod).collect();
     let in_use = shared::in_use(world.children, &names::set(object));
-    let made = shared::row(world.children, |number| names::cookie(object, number), &[cookie::COOKIE]);
-    let cookie = cookie::decide(made, in_use, source.as_ref(), permission);
+    let name = |number| names::cookie(object, number);
+    let made = shared::row(world.children, name, &[cookie::COOKIE], permission, &[]);
+    let mut cookie = cookie::decide(made, in_use, source.as_ref(), permission);
+    cookie.claimed(&world.claim);
     let unusable = cookie.unusable.map(|message| Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message });
     let provider = object.spec.provider.rabbitmq.clone().unwrap_or_default();
     let claims: Vec<Option<PersistentVolumeClaim>> =
@@ -258,11 +257,12 @@ pub(crate) async fn observe(object: &MessageQueue, world: &World<'_>, client: &C
         let read = |source| Error::Read { what: "StorageClasses".to_owned(), source };
         volume::obstacle_to_any(STORAGE, &provider.storage, &claims[..wanted], world).await.map_err(read)?
     };
+    let rotation = object.annotations().get(annotation::ROTATE).cloned();
     let mut embedded = Embedded {
         provider,
         cookies: cookie.cookies,
-        logins: login::row(world.children, &names::set(object)),
-        rotation: object.annotations().get(annotation::ROTATE).cloned(),
+        logins: login::row(world.children, &names::set(object), rotation.as_deref()),
+        rotation,
         restart: workload::restart_asked(object, world.children, &names::set(object)),
         replicas: set.and_then(|set| set.spec?.replicas).map(|replicas| number::replicas(replicas, MOST_NODES)),
         pods,
@@ -397,17 +397,4 @@ fn broker_pod(pod: &Pod) -> BrokerPod {
 
 fn is_long_ago(time: &Time) -> bool {
     Timestamp::now().duration_since(time.0).as_secs() > PREPARED_WITHIN
-}
-
-/// Somebody else's broker is as its Secret says.
-fn honoured_of_external(object: &MessageQueue, secret: &str, is_usable: bool) -> Statement {
-    if !is_usable {
-        let message = format!("Secret/{secret} is not usable; the condition Stalled says why");
-        return Statement::fails(CONFIG_HONOURED, reason::REFUSED, message);
-    }
-    if object.spec.virtual_host.is_some() {
-        let message = format!("not used, because Secret/{secret} names the virtual host: spec.virtualHost");
-        return Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message);
-    }
-    Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, format!("Secret/{secret} says everything"))
 }

@@ -53,6 +53,7 @@ use k8s_openapi::api::{
 use kube::api::ApiResource;
 use temporal_stack_common::{
     api::{IpfsCluster, MessageQueue, PostgresDatabase, Rollout, Temporal, TemporalStatus},
+    claim::Configuration,
     component::{Child, Component, Facts, Progress, Sources, Verdict},
     driver,
     manifest::Manifest,
@@ -161,6 +162,10 @@ impl Component for Application {
 
     fn sources() -> Sources {
         Sources { config_maps: &[settings::CONFIG], secrets: &[] }
+    }
+
+    fn configuration(object: &Temporal) -> Configuration<'_> {
+        object.spec.config.config_map.as_deref().map_or(Configuration::Default, Configuration::Named)
     }
 
     fn neighbours() -> Vec<ApiResource> {

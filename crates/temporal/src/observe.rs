@@ -17,13 +17,13 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::{IpfsCluster, MessageQueue, PostgresDatabase, Temporal},
-    binding::{Given, text},
+    binding::text,
     cache::Children,
     component::Progress,
     condition::{Reason, reason},
     driver,
     failure::chain,
-    network,
+    given, network,
     readiness::job_trouble,
     volume, workload,
     world::World,
@@ -152,7 +152,9 @@ impl Observed {
 pub(crate) async fn observe(object: &Temporal, world: &World<'_>, defaults: &Defaults) -> Result<Observed, Error> {
     let name = settings::config_map(object);
     let config_map: Option<ConfigMap> = world.config_map(name).await.map_err(read(format!("ConfigMap/{name}")))?;
-    let mut settings = Settings::read(object, config_map.as_ref().and_then(|map| map.data.as_ref()));
+    let written = config_map.map(given::texts_of_map);
+    let mut settings = Settings::read(object, written.as_ref());
+    settings.claimed(&world.claim, written.is_some());
 
     let spec = &object.spec;
     let bound = |binding: Option<&temporal_stack_common::api::BindingReference>| binding.map(|b| b.name.clone());
@@ -314,13 +316,13 @@ async fn admins(object: &Temporal, world: &World<'_>) -> Result<Vec<Admin>, Erro
     for admin in &object.spec.admins {
         let name = &admin.secret_name;
         let secret = world.secret(name).await.map_err(read(format!("Secret/{name}")))?;
-        let given = Given::find("spec.admins", name, secret.as_ref(), "the keys username, password and email");
-        let described = given.and_then(|given| {
-            given.required("password")?;
-            given.required("email")?;
-            given.required("username").map(str::to_owned)
+        let keys = "the keys username, password and email";
+        let described = given::read("spec.admins", name, secret.as_ref(), keys, |given| {
+            // The Job reads the Secret by itself.
+            let (password, email) = (given.verbatim("password"), given.verbatim("email"));
+            given.verbatim("username").filter(|_| password.is_some() && email.is_some())
         });
-        let username = described.map_err(|progress| match progress {
+        let username = described.read.map_err(|progress| match progress {
             Progress::Waiting { reason, message } | Progress::Stalled { reason, message } => (reason, message),
             Progress::Settled => (reason::PREPARING, String::new()),
         });

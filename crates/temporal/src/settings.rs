@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use temporal_stack_common::{
     api::Temporal,
+    claim::Claim,
     condition::Statement,
     config::{self, Reading},
 };
@@ -74,7 +75,7 @@ impl Settings {
         let mut too_long = Vec::new();
         let mut usable = BTreeMap::new();
         for (name, value) in data.into_iter().flatten() {
-            if value.len() > LONGEST || value.contains('\0') {
+            if value.len() > LONGEST {
                 too_long.push(format!(
                     "{name} is not passed: a variable takes {} KiB of text at the most; shorten it",
                     LONGEST / 1024
@@ -110,6 +111,14 @@ impl Settings {
     /// The name of a variable as the user wrote it.
     pub(crate) fn written(&self, key: &'static str) -> String {
         format!("{}: {}", self.source, self.written.get(key).map_or(key, String::as_str))
+    }
+
+    /// Says for which object of the namespace the ConfigMap counts, where it is not this one alone.
+    pub(crate) fn claimed(&mut self, claim: &Claim, is_there: bool) {
+        let remedy = "to use a ConfigMap here, name it in spec.config.configMap";
+        let remark = claim.remark(&self.source, remedy).filter(|_| is_there || !claim.is_readable());
+        // First, so that it is not among those that are only counted.
+        self.reading.adapted.splice(0..0, remark);
     }
 
     /// Takes back what the user gave for something that is decided here; it is said when that is something else.

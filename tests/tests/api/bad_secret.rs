@@ -32,7 +32,7 @@ async fn an_external_secret_is_asked_for_key_by_key_until_it_is_complete<K: Subj
             let mut keys = complete.clone();
             keys.as_object_mut().map(|keys| keys.remove(*key));
             write_secret(space, "theirs", &keys).await?;
-            let about = format!("key {key} is absent, empty or no text; set it");
+            let about = format!("key {key} is absent or empty");
             let told = [FIELD, "Secret/theirs", &about];
             space.condition_about(STALLED, "True", "SecretIncomplete", &told).await?;
         }
@@ -65,7 +65,12 @@ async fn a_password_that_the_spec_refers_to_is_asked_for() {
         space.create(&spec).await?;
         space.stalled("SecretMissing", &["spec.password.secretName", "no Secret/word", "key password"]).await?;
         write_secret(space, "word", &json!({"other": "x"})).await?;
-        space.stalled("SecretIncomplete", &["spec.password", "key password of Secret/word", "set it"]).await?;
+        space
+            .stalled(
+                "SecretIncomplete",
+                &["spec.password", "Secret/word", "the key password is absent or empty, found other"],
+            )
+            .await?;
         ensure!(children(space).await?.is_empty(), "something was made");
         write_secret(space, "word", &json!({"password": "s3cret"})).await?;
         complete(space, controller).await.map(drop)

@@ -70,8 +70,8 @@ pub struct PostgresDatabaseProvider {
     /// A server of one primary that this controller makes and keeps: the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresProvider>,
-    /// A database that somebody else runs. The Secret has the keys `host`, `port` (5432 if absent), `username`, `password`
-    /// and `database`.
+    /// A database that runs elsewhere. The Secret has the keys `host`, `port` (5432 if absent), `username`, `password` and
+    /// `database`, or `uri` (`postgresql://user:password@host:5432/database`); other common spellings are read too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalSecret>,
 }

@@ -10,7 +10,8 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{ApiResource, DynamicObject},
-    core::{Status, object::HasStatus},
+    core::{DeserializeGuard, Status, object::HasStatus},
+    runtime::reflector::Store,
 };
 use tokio::time::Instant;
 
@@ -31,6 +32,7 @@ use super::{
 use crate::{
     api::{Rollout, Status as _, annotation, check::wrong_with_spec},
     cache::{Cache, Children, Instance},
+    claim::{self, Claim, Configuration},
     component::{Child, Component, Facts, Progress, Verdict},
     condition::{self, reason},
     manifest::{Making, Manifest, hash},
@@ -76,6 +78,8 @@ impl Next {
 pub(super) struct Passes<C: Component> {
     pub(super) component: C,
     pub(super) client: Client,
+    /// All objects of the kind.
+    objects: Store<DeserializeGuard<C::Kind>>,
     pub(super) cache: Arc<Cache>,
     pub(super) watched: Watched,
     pub(super) neighbours: Neighbours,
@@ -92,7 +96,18 @@ impl<C: Component> Passes<C> {
         let (cache, watched, neighbours) = (caches.children.clone(), caches.watched.clone(), caches.neighbours.clone());
         let kept = C::children().into_iter().filter(Child::is_kept).map(|child| child.resource).collect();
         let reporter = Reporter::new(client.clone(), C::NAME);
-        Self { component, client, cache, watched, neighbours, reporter, cluster: ClusterReads::default(), kept }
+        let objects = caches.objects.clone();
+        Self {
+            component,
+            client,
+            objects,
+            cache,
+            watched,
+            neighbours,
+            reporter,
+            cluster: ClusterReads::default(),
+            kept,
+        }
     }
 
     /// Makes one pass over an object.
@@ -286,10 +301,21 @@ impl<C: Component> Pass<'_, C> {
             children: &self.children,
             watched: &self.with.watched,
             neighbours: &self.with.neighbours,
+            claim: self.claim(),
             reads: &self.memory.reads,
             cluster: &self.with.cluster,
             max_age: if self.object.status().is_some_and(is_ready) { RESYNC } else { RETRY },
         }
+    }
+
+    /// Whether the users' source of the default name counts for this object.
+    fn claim(&self) -> Claim {
+        if C::configuration(self.object) != Configuration::Default {
+            return Claim::Ours;
+        }
+        let namespace = Some(&self.instance.namespace);
+        let others = self.with.objects.state_filter(|other| other.meta().namespace.as_ref() == namespace);
+        claim::claim::<C>(self.object, others.iter().filter_map(|other| other.0.as_ref().ok()))
     }
 
     /// Observes, and asks the component what it makes of that. What all objects share may have been read some time ago: it is

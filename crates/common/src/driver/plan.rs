@@ -251,9 +251,17 @@ impl Plan {
         }
     }
 
-    /// Corrects whose an object is: labels, owner reference, owner annotation. Says whether there was something to correct.
+    /// Corrects whose an object is: labels, owner reference, owner annotation. Says whether there was something to correct. Of what
+    /// was made once, labels and annotations are corrected too: a backup tool may have restored it without them.
     fn own(&mut self, owner: &Owner, manifest: &Manifest, meta: &ObjectMeta, live: &Value) -> bool {
         let mut wanted = json!({});
+        if matches!(manifest.making, Making::Once { .. }) {
+            for part in ["labels", "annotations"] {
+                if let Some(marks) = manifest.object["metadata"].get(part).filter(|marks| marks.is_object()) {
+                    wanted["metadata"][part] = marks.clone();
+                }
+            }
+        }
         mark(&mut wanted, owner, manifest.lifetime);
         if manifest.lifetime == Lifetime::Data(DeletionPolicy::Delete) {
             wanted["metadata"]["annotations"][annotation::RECORDED] = json!(meta.uid);

@@ -32,7 +32,7 @@ pub fn rules<C: Component>() -> Vec<PolicyRule> {
     }
     for child in C::children() {
         grant(&child.resource.group, &child.resource.plural, &["list", "watch"]);
-        grant(&child.resource.group, &child.resource.plural, child.verbs);
+        grant(&child.resource.group, &child.resource.plural, &child.verbs());
     }
     let own = verbs.into_iter().map(|((group, plural), verbs)| rule(&group, &plural, &verbs));
     own.chain(C::further_rules()).collect()

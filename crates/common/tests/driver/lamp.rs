@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use temporal_stack_common::{
     api::{DeletionPolicy, Rollout, Status, annotation},
+    claim::Configuration,
     component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
     condition::reason,
     manifest::{Draw, Manifest, hex},
@@ -40,6 +41,8 @@ pub struct LampSpec {
     pub shade: Option<String>,
     /// Whether there is a second ConfigMap.
     pub spare: bool,
+    /// Whether no ConfigMap of the user's is read.
+    pub plain: bool,
     /// Whether the Secret is not wanted.
     pub keyless: bool,
     /// Whether there must be no ConfigMap of the first version any more.
@@ -213,6 +216,10 @@ impl Component for Lamps {
 
     fn programs() -> &'static [Program] {
         const { &[Program::new("lamp", "spec.light", "1Mi")] }
+    }
+
+    fn configuration(lamp: &Lamp) -> Configuration<'_> {
+        if lamp.spec.plain { Configuration::Nothing } else { Configuration::Default }
     }
 
     fn neighbours() -> Vec<ApiResource> {

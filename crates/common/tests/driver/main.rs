@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod causes;
+mod claim;
 mod data;
 mod failures;
 mod isolation;

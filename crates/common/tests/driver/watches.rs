@@ -76,7 +76,7 @@ async fn the_users_configuration_is_acted_on_when_it_comes_changes_and_goes() {
 #[tokio::test(start_paused = true)]
 async fn what_was_written_before_the_object_counts_although_its_watch_is_behind() {
     let stage = Stage::new();
-    stage.ready("before", json!({})).await;
+    stage.ready("before", json!({"plain": true})).await;
     stage.api.hold_watches("configmaps");
     stage.config_map("lamp-config", json!({"colour": "gold"})).await;
     stage.make("x", json!({"colour": "red"})).await;

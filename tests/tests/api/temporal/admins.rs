@@ -18,7 +18,7 @@ async fn the_secret_of_an_administrator_is_asked_for_key_by_key_whatever_else_is
             let mut keys = whole.clone();
             keys.as_object_mut().map(|keys| keys.remove(key));
             write_secret(space, "first", &keys).await?;
-            let about = format!("the key {key} is absent, empty or no text; set it");
+            let about = format!("the key {key} is absent or empty");
             space
                 .condition_about("AdminsMade", "False", "SecretIncomplete", &["Secret/first", "spec.admins", &about])
                 .await?;
