@@ -15,11 +15,6 @@ use reqwest::{
 use serde_json::{Value, json};
 use temporal_stack_common::{api::Temporal, binding::text};
 
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpStream,
-};
-
 use crate::{One, Subject as _, http};
 
 /// How long one answer may take.
@@ -130,30 +125,20 @@ impl One<'_, Temporal> {
     }
 }
 
-/// The port of the key server.
-const KRAB: u16 = 10000;
-/// The Secret with the keys that are drawn: which one the key server wants to hear.
-const KRAB_KEY: &str = "krab-auth-key";
-
-impl One<'_, Temporal> {
-    /// The names of the keys that the key server has. It is the stand-in's way of asking: the program's own is gRPC.
+impl Caller {
+    /// The names of the account's keys that the worker has handed to the key server.
     pub async fn key_names(&self) -> Result<Vec<String>> {
-        let keys = self.api::<Secret>().get(&Temporal::child("keys")).await?;
-        let authorization = text(&keys, KRAB_KEY).context("there is no key of the key server")?;
-        let service = self.api::<Service>().get(&Temporal::child("krab")).await?;
-        let ip: IpAddr =
-            service.spec.and_then(|spec| spec.cluster_ip).context("the Service has no address")?.parse()?;
-        let mut stream = TcpStream::connect((ip, KRAB)).await?;
-        stream.write_all(format!("{}\n", json!({"authorization": authorization, "call": "list"})).as_bytes()).await?;
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).await?;
-        let answer: Value = serde_json::from_str(&line).with_context(|| format!("no answer: {line}"))?;
-        ensure!(answer["error"].as_str().unwrap_or_default().is_empty(), "{answer}");
-        Ok(answer["key_ids"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|key| key.as_str().map(str::to_owned))
-            .collect())
+        let answer = self.answer(self.ask(Method::GET, "account/key/ipfs/get")).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
+        let names = answer.response()?["key_names"].as_array().cloned().unwrap_or_default();
+        Ok(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+    }
+
+    /// Has the key server hand out a key, which it has no longer then.
+    pub async fn export_key(&self, username: &str, name: &str) -> Result<String> {
+        let answer = self.answer(self.ask(Method::GET, &format!("account/key/export/{username}-{name}"))).await?;
+        Ok(answer.response()?.as_str().with_context(|| format!("no key: {answer:?}"))?.to_owned())
     }
 }

@@ -109,6 +109,7 @@ fn router(api: Shared) -> Router {
         .route("/statistics/stats", get(statistics))
         .route("/account/key/ipfs/new", post(account::new_key))
         .route("/account/key/ipfs/get", get(account::keys))
+        .route("/account/key/export/{name}", get(account::export_key))
         .route("/ipfs/public/file/add", post(content::add))
         .route("/ipfs/public/pin/{hash}", post(content::pin))
         .route("/ipfs/public/stat/{hash}", get(content::stat))

@@ -1,27 +1,33 @@
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::{One, Stopwatch, Subject as _, peers::until_answer, temporal::Caller, until, until_gone};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{ResourceExt as _, api::DeleteParams};
 use reqwest::Method;
 use serde_json::json;
-use temporal_stack_common::api::Temporal;
+use temporal_stack_common::{api::Temporal, binding::text};
 
 use crate::{
     beside::{beside, configured, same_admin},
     cluster,
 };
 
-/// Has a key made through the API, and waits until the key server has it.
-async fn has_made(temporal: &One<'_, Temporal>, caller: &Caller, name: &str) -> Result<()> {
+/// Has a key made through the API, and waits until the worker has handed it to the key server.
+async fn has_made(caller: &Caller, name: &str) -> Result<()> {
     let form = [("key_type", "ed25519"), ("key_bits", "256"), ("key_name", name)];
     let answer = caller.answer(caller.ask(Method::POST, "account/key/ipfs/new").form(&form)).await?;
     answer.response()?;
-    has(temporal, name).await
+    let is_there = |keys: &Vec<String>| keys.iter().any(|key| key.ends_with(name));
+    until_answer("the key to be in the key server", async || caller.key_names().await, is_there).await.map(drop)
 }
 
-async fn has(temporal: &One<'_, Temporal>, name: &str) -> Result<()> {
-    let is_there = |keys: &Vec<String>| keys.iter().any(|key| key.ends_with(name));
-    until_answer("the key to be in the key server", async || temporal.key_names().await, is_there).await.map(drop)
+/// The key server has it, and hands it out: each key can be asked for once.
+async fn hands_out(temporal: &One<'_, Temporal>, name: &str) -> Result<()> {
+    let account = temporal.api::<Secret>().get(e2e::temporal::ADMIN).await?;
+    let username = text(&account, "username").context("the account has no name")?.to_owned();
+    let exported = async || Ok(temporal.admin().await?.export_key(&username, name).await.ok());
+    let key = until_answer("the key server to hand out the key", exported, Option::is_some).await?;
+    ensure!(key.is_some_and(|key| !key.is_empty()), "the key is empty");
+    Ok(())
 }
 
 /// What must not change: what was drawn.
@@ -45,7 +51,13 @@ async fn the_keys_of_users_outlive_the_key_server_and_the_object() {
         of_stack.patch(&workers(0)).await?;
         of_stack.ready().await?;
         let name = temporal.name.trim_start_matches("e2e-").to_owned();
-        let made = has_made(temporal, &temporal.admin().await?, &name).await;
+        let (first, second) = (format!("{name}-first"), format!("{name}-second"));
+        let caller = temporal.admin().await?;
+        let made = async {
+            has_made(&caller, &first).await?;
+            has_made(&caller, &second).await
+        }
+        .await;
         of_stack.patch(&workers(1)).await?;
         made?;
 
@@ -54,7 +66,7 @@ async fn the_keys_of_users_outlive_the_key_server_and_the_object() {
         let mut watch = Stopwatch::new();
         pods.delete(&krab, &DeleteParams::default()).await?;
         until(&pods, &krab, "been made again", |pod: &Pod| pod.uid() != before.uid()).await?;
-        has(temporal, &name).await?;
+        hands_out(temporal, &first).await?;
         watch.step("the key server was made again, with the key, after");
 
         let secrets = drawn(temporal).await?;
@@ -65,7 +77,7 @@ async fn the_keys_of_users_outlive_the_key_server_and_the_object() {
         temporal.create(&spec).await?;
         temporal.ready().await?;
         ensure!(drawn(temporal).await?.data == secrets.data, "something else was drawn");
-        has(temporal, &name).await?;
+        hands_out(temporal, &second).await?;
         watch.step("the object was made again, with the key, after");
         // The account is that of before.
         let uploads = temporal.admin().await?;

@@ -1,9 +1,10 @@
 //! Routes about users: who they are, their keys, what they have uploaded.
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use data_encoding::BASE64;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,6 +14,7 @@ use super::form::Form;
 use super::{Shared, token};
 use crate::broker;
 use crate::broker::messages::KeyCreation;
+use crate::krab::Client;
 
 #[derive(Deserialize)]
 struct Login {
@@ -81,6 +83,23 @@ pub(super) async fn keys(State(api): State<Shared>, headers: HeaderMap) -> Resul
         return Err(Refusal::new(StatusCode::NOT_FOUND, "no keys"));
     }
     Ok(response(&json!({"key_names": keys.names, "key_ids": keys.ids})))
+}
+
+/// `GET /v2/account/key/export/<name>`: hands out a key, which the key server has no longer then. The original gives it as words.
+pub(super) async fn export_key(
+    State(api): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let user = api.user(&headers).await?;
+    let keys = api.database.keys(&user).await.map_err(|error| api.failed("failed to search for key")(&error))?;
+    if !keys.names.contains(&name) {
+        return Err(Refusal::bad("user is not authorized to use this key"));
+    }
+    let krab = Client::primary(&api.config);
+    let private = krab.get(&name).await.map_err(|error| api.failed("failed to export key")(&error))?;
+    krab.delete(&name).await.map_err(|error| api.failed("failed to delete key")(&error))?;
+    Ok(response(&json!(BASE64.encode(&private))))
 }
 
 /// `GET /v2/database/uploads`: what has been pinned for the user.

@@ -45,6 +45,11 @@ impl Client {
         BASE64.decode(answer.private_key.as_bytes()).map_err(|error| error.to_string())
     }
 
+    /// Forgets a key.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), String> {
+        self.call("delete", name, String::new()).await.map(drop)
+    }
+
     async fn call(&self, call: &str, name: &str, private_key: String) -> Result<Answer, String> {
         let authorization = self.authorization.clone();
         let request = Request { authorization, call: call.to_owned(), name: name.to_owned(), private_key };
