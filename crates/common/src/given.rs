@@ -105,7 +105,7 @@ pub fn clean(written: &str) -> Result<Text<'_>, &'static str> {
     let is_invisible =
         |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | BYTE_ORDER_MARK);
     if text.contains(is_invisible) {
-        return Err("has a control or invisible character within; write it anew without it");
+        return Err("has a control or invisible character within; remove it");
     }
     let remark = match (has_mark, text.len() < whole.len()) {
         (true, _) => Some("begins with a byte order mark, which is left out"),

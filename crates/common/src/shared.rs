@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn one_restored_without_marks_keeps_its_number_and_permits_nothing() {
+    fn one_restored_without_marks_keeps_its_number() {
         let notes = BTreeMap::from([(FULL_RESTART.to_owned(), "may".to_owned())]);
         let bare = login::secret("x-cookie-2".to_owned(), &[(KEY, "old")]);
         let restored = Made::restored(bare.clone(), &notes).unwrap();

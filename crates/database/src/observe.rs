@@ -214,7 +214,7 @@ async fn password_of_spec(object: &PostgresDatabase, world: &World<'_>) -> Resul
     let read = |source| Error::Read { what: format!("Secret/{name}"), source };
     let secret = world.secret(name).await.map_err(read)?;
     let keys = format!("the key {key}");
-    let outcome = given::read("spec.password", name, secret.as_ref(), &keys, |given| given.exactly(key));
+    let outcome = given::read("spec.password.secretName", name, secret.as_ref(), &keys, |given| given.exactly(key));
     Ok(Some(outcome))
 }
 

@@ -126,7 +126,7 @@ pub(crate) fn unused(object: &PostgresDatabase, has_config_map: bool) -> Vec<Str
         (spec.username.is_some(), "spec.username"),
         (spec.password.is_some(), "spec.password"),
     ];
-    all.into_iter().filter_map(|(is_set, what)| is_set.then(|| what.to_owned())).collect()
+    all.into_iter().filter(|(is_set, _)| *is_set).map(|(_, what)| what.to_owned()).collect()
 }
 
 /// What is wrong with the name of a database, if anything.

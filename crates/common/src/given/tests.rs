@@ -67,7 +67,7 @@ fn a_value_made_with_echo_is_read_without_its_line_break() {
 }
 
 #[test]
-fn all_that_is_wrong_is_reported_at_once_with_the_keys_that_exist() {
+fn all_that_is_wrong_is_reported_with_the_keys_that_exist() {
     let outcome = login(&[("hots", b"db"), ("username", b"a\nb"), ("password", b"\xff\xfe")]);
     let message = message(&outcome);
     for about in [
@@ -110,7 +110,7 @@ fn a_spelling_that_repeats_the_value_needs_no_remark() {
 }
 
 #[test]
-fn a_uri_fills_in_what_is_absent_and_its_contradictions_are_reported() {
+fn a_uri_fills_in_what_is_absent_and_reports_contradictions() {
     let parts = BTreeMap::from([("host", "other".to_owned()), ("username", "me".to_owned())]);
     let data = secret(&[("url", b"x://"), ("host", b"db")]);
     let outcome = read("f", "s", Some(&data), "keys", |given| {

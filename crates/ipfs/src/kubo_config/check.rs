@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_an_older_kubo_is_named_all_at_once_with_what_replaces_it() {
+    fn settings_of_an_older_kubo_are_named_with_replacements() {
         let checked = of(&json!({
             "Reprovider": {"Interval": "12h", "Strategy": "all"},
             "provider": {"workercount": 3},

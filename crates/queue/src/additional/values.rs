@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_consumer_timeout_cannot_be_switched_off_and_the_message_has_what_works() {
+    fn a_consumer_timeout_that_is_off_is_refused_with_what_works() {
         for value in ["undefined", "false", "infinity", "0", "-1"] {
             assert!(wrong("consumer_timeout", value).unwrap().contains("consumer_timeout = 31622400000"), "{value}");
         }
