@@ -48,6 +48,7 @@ mod step;
 mod stranger;
 mod taken;
 mod temporal;
+mod users;
 mod volume;
 
 use anyhow::Result;
