@@ -35,6 +35,7 @@ pub mod record;
 pub mod snapshot;
 pub mod space;
 pub mod sql;
+pub mod step;
 pub mod stopwatch;
 pub mod subject;
 pub mod temporal;
