@@ -40,6 +40,11 @@ impl Cluster {
         Ok(Self { kubeconfig: kubeconfig.into() })
     }
 
+    /// The cluster of this administrator's kubeconfig.
+    pub fn of(kubeconfig: PathBuf) -> Self {
+        Self { kubeconfig }
+    }
+
     /// The path of the administrator's kubeconfig.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig

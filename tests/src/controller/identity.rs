@@ -1,6 +1,9 @@
 //! As whom a controller runs: a service account with exactly the generated rules.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::{
@@ -54,6 +57,16 @@ impl Identity {
         let metadata = json!({"name": K::PROGRAM});
         apply(&other.api::<Role>(), &json!({"metadata": metadata, "rules": namespaced})).await?;
         apply(&other.api::<RoleBinding>(), &binding(home, K::PROGRAM, "Role", &metadata)).await
+    }
+
+    /// The same account, which reaches the API server through a proxy of this machine.
+    pub fn through(&self, proxy: SocketAddr) -> Result<Self> {
+        let text = std::fs::read_to_string(&self.kubeconfig)?;
+        let mut config: Value = serde_json::from_str(&text)?;
+        config["clusters"][0]["cluster"] = json!({"server": format!("http://{proxy}")});
+        let kubeconfig = self.kubeconfig.with_extension("proxy.kubeconfig");
+        std::fs::write(&kubeconfig, config.to_string())?;
+        Ok(Self { kubeconfig, home: self.home.clone(), ..*self })
     }
 
     /// The program of the controller.

@@ -1,0 +1,12 @@
+//! Products that are none: some answer as the real ones do, as far as a controller asks, and some as an enemy would.
+
+mod harm;
+mod ipfs;
+mod postgres;
+
+pub use harm::{Harm, Server};
+pub use ipfs::Ipfs;
+pub use postgres::Postgres;
+
+/// Whether a request came by way of an enemy's redirect.
+pub(crate) const FOREIGN: &str = "foreign-redirect";

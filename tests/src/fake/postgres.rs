@@ -1,0 +1,143 @@
+//! As much of PostgreSQL as somebody sees who asks whether it answers: every login is accepted, every statement gives one row with `1`.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use anyhow::Result;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+/// The type of a four-byte number.
+const INT4: i32 = 23;
+/// The request for TLS, which is answered with a no.
+const TLS: i32 = 80_877_103;
+/// The longest message that is read.
+const LONGEST: usize = 1 << 16;
+
+/// The running fake; it ends when this is dropped.
+pub struct Postgres {
+    address: SocketAddr,
+    sessions: Arc<AtomicU64>,
+    _serving: JoinSet<()>,
+}
+
+impl Postgres {
+    /// Starts it on a free port of this machine.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let sessions: Arc<AtomicU64> = Arc::default();
+        let count = sessions.clone();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((connection, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                open.spawn(async move {
+                    // An error is a client that has gone.
+                    let _ = serve(connection).await;
+                });
+            }
+        });
+        Ok(Self { address, sessions, _serving: serving })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many sessions were opened.
+    pub fn asked(&self) -> u64 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+}
+
+async fn serve(mut connection: TcpStream) -> io::Result<()> {
+    loop {
+        let body = body(&mut connection).await?;
+        if body.get(..4) != Some(&TLS.to_be_bytes()) {
+            break;
+        }
+        connection.write_all(b"N").await?;
+    }
+    let version = message(b'S', b"server_version\x0017.0\0");
+    let encoding = message(b'S', b"client_encoding\0UTF8\0");
+    let welcome = [message(b'R', &0_i32.to_be_bytes()), version, encoding, ready()].concat();
+    connection.write_all(&welcome).await?;
+    loop {
+        let kind = connection.read_u8().await?;
+        let body = body(&mut connection).await?;
+        let answer = match kind {
+            b'P' => message(b'1', b""),
+            b'B' => message(b'2', b""),
+            b'D' if body.first() == Some(&b'S') => [message(b't', &0_i16.to_be_bytes()), columns()].concat(),
+            b'D' => columns(),
+            b'E' => [row(), message(b'C', b"SELECT 1\0")].concat(),
+            b'Q' => [columns(), row(), message(b'C', b"SELECT 1\0"), ready()].concat(),
+            b'C' => message(b'3', b""),
+            b'S' => ready(),
+            b'X' => return Ok(()),
+            _ => Vec::new(),
+        };
+        connection.write_all(&answer).await?;
+    }
+}
+
+/// What a message contains, behind its length.
+async fn body(connection: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(connection.read_i32().await?).unwrap_or_default();
+    let mut body = vec![0; length.saturating_sub(4).min(LONGEST)];
+    connection.read_exact(&mut body).await?;
+    Ok(body)
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = i32::try_from(body.len() + 4).unwrap_or_default();
+    [&[kind][..], &length.to_be_bytes(), body].concat()
+}
+
+fn ready() -> Vec<u8> {
+    message(b'Z', b"I")
+}
+
+fn columns() -> Vec<u8> {
+    let place = [0_i32.to_be_bytes().to_vec(), 0_i16.to_be_bytes().to_vec()].concat();
+    let kind = [INT4.to_be_bytes().to_vec(), 4_i16.to_be_bytes().to_vec(), (-1_i32).to_be_bytes().to_vec()].concat();
+    let count = 1_i16.to_be_bytes();
+    message(b'T', &[&count[..], b"one\0", &place, &kind, &1_i16.to_be_bytes()].concat())
+}
+
+fn row() -> Vec<u8> {
+    message(b'D', &[&1_i16.to_be_bytes()[..], &4_i32.to_be_bytes(), &1_i32.to_be_bytes()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::{Config, NoTls};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_takes_it_for_a_server() {
+        let fake = Postgres::start().await.unwrap();
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(fake.address().port()).user("u").password("p");
+        let (client, connection) = config.connect(NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let row = client.query_one("SELECT 1", &[]).await.unwrap();
+        assert_eq!(row.get::<_, i32>(0), 1);
+        drop(client);
+        connection.await.unwrap().unwrap();
+        assert_eq!(fake.asked(), 1);
+    }
+}
