@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! format, lints, generated files ─▶ tests that need no cluster ─▶ the bridge between real programs ─▶ API server alone
+//!                                                               ─▶ strangers as tenants, and an API server with faults
 //!                                                               ─▶ node: the seed, then the rest ─▶ node down
 //! ```
 //!
@@ -96,7 +97,10 @@ impl<'a> Run<'a> {
             })?;
             self.steps.run("licences, sources, duplicates", deny)?;
         }
-        self.tests("tests without a cluster", &["--workspace", "--exclude=e2e", "--all-features"], &[])
+        self.tests("tests without a cluster", &["--workspace", "--exclude=e2e", "--all-features"], &[])?;
+        // Of the crate of the tests, its library alone needs no cluster: the proxy, the fakes and the random specs.
+        let library = ["--workspace", "--all-features", "--lib", "--", "proxy::", "fake::", "schema::"];
+        self.tests("tests of the tests' own library", &library, &[])
     }
 
     fn build(&mut self) -> Result<()> {
@@ -124,7 +128,27 @@ impl<'a> Run<'a> {
             &["--workspace", "--all-features", "--test=api", "--test=permissions", "--", "--show-output"],
             &[(API_KUBECONFIG, kubeconfig.into())],
         );
+        let result = result.and_then(|()| self.with_strangers_and_faults());
         result.and(self.xtask(&["node", "down", "--control-plane"]))
+    }
+
+    /// Two at a time: what they assert of memory and latency is about a machine that is not overrun.
+    fn with_strangers_and_faults(&mut self) -> Result<()> {
+        let kubeconfig = self.node_dir.join("control-plane/admin.kubeconfig");
+        let suites = [
+            "--workspace",
+            "--all-features",
+            "--test=tenant",
+            "--test=faults",
+            "--",
+            "--test-threads=2",
+            "--show-output",
+        ];
+        self.tests(
+            "tests of strangers and of an API server with faults",
+            &suites,
+            &[(API_KUBECONFIG, kubeconfig.into())],
+        )
     }
 
     fn on_the_node(&mut self) -> Result<()> {

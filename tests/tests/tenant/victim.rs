@@ -1,0 +1,228 @@
+//! The one who must not notice anything: an object, what is known of it before the harm, and what must hold afterwards.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{
+    Controller, Identity, One, Space, Subject,
+    fake::{Ipfs, Postgres},
+    prepare::api_server,
+    snapshot::children,
+    step::{complete, write_secret},
+    stranger::Stranger,
+    subject::external,
+    with_namespace,
+};
+use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Condition};
+use kube::{ResourceExt as _, api::ListParams};
+use serde_json::{Value, json};
+use temporal_stack_common::api::{IpfsCluster, MessageQueue, PostgresDatabase, Status as _};
+
+/// How much the controller may grow by all that a stranger writes, in MiB: a tenth of what a pod may have, and a debug build
+/// wastes more.
+const GROWTH: u64 = 64;
+/// How long the victim may wait for a pass: what the slowest answer takes, and no more than that.
+const LATENCY: Duration = Duration::from_secs(20);
+/// A name that nobody but the victim may read.
+const SECRET: &str = "victims-own-secret";
+
+/// A product that answers the victim, and notes who asks.
+pub(crate) enum Product {
+    Ipfs(Ipfs),
+    Postgres(Postgres),
+    /// The object waits for pods that nobody starts.
+    None,
+}
+
+/// A kind that a victim can have.
+pub(crate) trait Victim: Subject {
+    /// Makes the object, and waits until it is as it should be.
+    async fn settle(space: &One<'_, Self>, controller: &Controller) -> Result<Product>;
+}
+
+impl Victim for IpfsCluster {
+    async fn settle(space: &One<'_, Self>, _: &Controller) -> Result<Product> {
+        let fake = Ipfs::start().await?;
+        let (host, port) = (fake.address().ip().to_string(), fake.address().port().to_string());
+        let keys = json!({"host": host, "port": port, "cluster-host": host, "cluster-port": port});
+        write_secret(space, SECRET, &keys).await?;
+        space.create(&external(SECRET)).await?;
+        space.ready().await?;
+        Ok(Product::Ipfs(fake))
+    }
+}
+
+impl Victim for PostgresDatabase {
+    async fn settle(space: &One<'_, Self>, _: &Controller) -> Result<Product> {
+        let fake = Postgres::start().await?;
+        let (host, port) = (fake.address().ip().to_string(), fake.address().port().to_string());
+        let keys = json!({"host": host, "port": port, "username": "u", "password": "p", "database": "d"});
+        write_secret(space, SECRET, &keys).await?;
+        space.create(&external(SECRET)).await?;
+        space.ready().await?;
+        Ok(Product::Postgres(fake))
+    }
+}
+
+impl Victim for MessageQueue {
+    async fn settle(space: &One<'_, Self>, controller: &Controller) -> Result<Product> {
+        space.create(&Self::embedded()).await?;
+        complete(space, controller).await?;
+        Ok(Product::None)
+    }
+}
+
+/// All that a test of two strangers has.
+pub(crate) struct Strangers<'a, K> {
+    pub(crate) victim: One<'a, K>,
+    pub(crate) hostile: One<'a, K>,
+    pub(crate) stranger: Stranger,
+    pub(crate) controller: &'a Controller,
+    pub(crate) product: Product,
+    before: Before,
+}
+
+/// What is known of the victim before the harm.
+struct Before {
+    conditions: Vec<Condition>,
+    versions: BTreeMap<String, Value>,
+    latency: Duration,
+    memory: u64,
+}
+
+/// Runs a test with two namespaces and a controller over both; afterwards the victim must be as before.
+pub(crate) async fn with_strangers<K: Victim>(harm: impl AsyncFnOnce(&Strangers<'_, K>) -> Result<()>) {
+    let cluster = &api_server().await.expect("an API server");
+    with_namespace(cluster, async |mine| {
+        with_namespace(cluster, async |theirs| {
+            let identity = Identity::of_cluster::<K>(mine).await?;
+            let controller = Controller::start_with(mine, &identity, &[theirs]).await?;
+            controller.leads().await?;
+            let victim = mine.one::<K>();
+            let product = K::settle(&victim, &controller).await?;
+            let before = Before {
+                conditions: conditions(&victim).await?,
+                versions: versions(mine).await?,
+                latency: latency(&victim).await?,
+                memory: memory(&controller)?,
+            };
+            let stranger = Stranger::of(theirs).await?;
+            let hostile = theirs.one::<K>();
+            let strangers = Strangers { victim, hostile, stranger, controller: &controller, product, before };
+            harm(&strangers).await?;
+            strangers.ensure_unharmed().await
+        })
+        .await;
+        Ok(())
+    })
+    .await;
+}
+
+impl<K: Victim> Strangers<'_, K> {
+    /// The address of the victim's product, or one where nobody listens.
+    pub(crate) fn target(&self) -> std::net::SocketAddr {
+        match &self.product {
+            Product::Ipfs(fake) => fake.address(),
+            Product::Postgres(fake) => fake.address(),
+            Product::None => ([127, 0, 0, 1], 1).into(),
+        }
+    }
+
+    /// Fails unless the victim is as before: ready, its children untouched, its product unasked by others, and served in time
+    /// by a controller that has not grown; and unless either is told nothing of the other.
+    pub(crate) async fn ensure_unharmed(&self) -> Result<()> {
+        let latency = latency(&self.victim).await?;
+        println!("latency of the victim before: {:.3} s", self.before.latency.as_secs_f64());
+        println!("latency of the victim under harm: {:.3} s", latency.as_secs_f64());
+        let memory = memory(self.controller)?;
+        println!("memory before: {} MiB", self.before.memory);
+        println!("memory under harm: {memory} MiB");
+        ensure!(latency < LATENCY, "the victim waited {latency:?} for a pass, {:?} before", self.before.latency);
+        let grown = memory.saturating_sub(self.before.memory);
+        ensure!(grown < GROWTH, "the controller has grown by {grown} MiB");
+
+        let conditions = conditions(&self.victim).await?;
+        let states = |conditions: &[Condition]| -> Vec<_> {
+            conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.last_transition_time.clone())).collect()
+        };
+        ensure!(
+            states(&conditions) == states(&self.before.conditions),
+            "the victim's conditions were {:#?} and are {conditions:#?}",
+            self.before.conditions
+        );
+        let versions = versions(&self.victim).await?;
+        ensure!(versions == self.before.versions, "children were {:#?} and are {versions:#?}", self.before.versions);
+        if let Product::Ipfs(fake) = &self.product {
+            ensure!(fake.foreign().is_empty(), "the victim's product was asked by a stranger: {:#?}", fake.foreign());
+        }
+        ensure_nothing_told(&self.hostile, &[&self.victim.name, SECRET]).await?;
+        ensure_nothing_told(&self.victim, &[&self.hostile.name]).await?;
+        self.ensure_no_panic()
+    }
+
+    /// Fails if a pass has panicked: the runtime says so on standard error, whatever becomes of the panic.
+    fn ensure_no_panic(&self) -> Result<()> {
+        for file in std::fs::read_dir(&self.victim.folder)?.flatten() {
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            let panicked: Vec<_> = text.lines().filter(|line| line.contains("panicked at")).collect();
+            ensure!(panicked.is_empty(), "{panicked:#?}");
+        }
+        Ok(())
+    }
+}
+
+/// How long it takes until a change is looked at.
+async fn latency<K: Subject>(victim: &One<'_, K>) -> Result<Duration> {
+    let started = Instant::now();
+    looked_at(victim).await?;
+    Ok(started.elapsed())
+}
+
+/// Changes the spec and takes the change back, each time until it has been looked at. No child depends on this field.
+pub(crate) async fn looked_at<K: Subject>(space: &One<'_, K>) -> Result<()> {
+    for rollout in ["Automatic", "WhenAsked"] {
+        let changed = space.patch(&json!({"spec": {"rollout": rollout}})).await?;
+        let generation = changed.meta().generation;
+        space.until("looked at its new spec", |object| observed_generation(object) >= generation).await?;
+    }
+    Ok(())
+}
+
+/// The newest spec that the controller has looked at.
+pub(crate) fn observed_generation<K: Subject>(object: &K) -> Option<i64> {
+    serde_json::to_value(object).ok()?["status"]["observedGeneration"].as_i64()
+}
+
+async fn conditions<K: Subject>(victim: &One<'_, K>) -> Result<Vec<Condition>> {
+    let object = victim.get().await?;
+    Ok(object.status().context("the victim has no status")?.conditions().to_vec())
+}
+
+/// The version of each child.
+async fn versions(space: &Space) -> Result<BTreeMap<String, Value>> {
+    let children = children(space).await?;
+    Ok(children.iter().map(|(name, child)| (name.clone(), child["metadata"]["resourceVersion"].clone())).collect())
+}
+
+fn memory(controller: &Controller) -> Result<u64> {
+    Ok(controller.metrics()?.resident_memory().context("the controller does not tell its memory")? >> 20)
+}
+
+/// Conditions of all objects and all events of a namespace must have none of these words.
+async fn ensure_nothing_told<K: Subject>(space: &One<'_, K>, words: &[&str]) -> Result<()> {
+    let mut told = Vec::new();
+    for object in space.objects().list(&ListParams::default()).await? {
+        let conditions = object.status().map(|status| status.conditions().to_vec()).unwrap_or_default();
+        told.extend(conditions.into_iter().map(|condition| format!("{}: {}", object.name_any(), condition.message)));
+    }
+    let events = space.api::<Event>().list(&ListParams::default()).await?;
+    told.extend(events.into_iter().filter_map(|event| event.note));
+    for word in words {
+        let telling: Vec<_> = told.iter().filter(|text| text.contains(word)).collect();
+        ensure!(telling.is_empty(), "{word} is told to a stranger: {telling:#?}");
+    }
+    Ok(())
+}
