@@ -53,19 +53,10 @@ impl Controller {
 
     /// The same, for these namespaces, too.
     pub async fn start_with(space: &Space, identity: &Identity, others: &[&Space]) -> Result<Self> {
-        let others: Vec<&str> = others.iter().flat_map(|other| ["--namespace", &*other.name]).collect();
-        Self::start_by(space, identity, &others).await
-    }
-
-    /// Starts the controller for a namespace without a Lease, so that it outlives an API server that is away for long.
-    pub async fn start_without_lease(space: &Space, identity: &Identity) -> Result<Self> {
-        Self::start_by(space, identity, &["--lease=off"]).await
-    }
-
-    async fn start_by(space: &Space, identity: &Identity, more: &[&str]) -> Result<Self> {
+        let others = others.iter().flat_map(|other| ["--namespace", &other.name]);
         let mut child = command(space, identity, identity.program())?
             .args(["--admin-addr=127.0.0.1:0", "--log-format=json", "--namespace", &space.name])
-            .args(more)
+            .args(others)
             .args(["--lease-namespace", identity.home()])
             .spawn()?;
         let number = STARTED.fetch_add(1, Ordering::Relaxed);

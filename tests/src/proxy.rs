@@ -18,13 +18,13 @@
 //! comes when the watch is begun again at the version that the client has seen. The Lease is left alone: losing it ends the
 //! process, which is another test.
 
+mod answer;
 mod frames;
 mod plan;
+mod tally;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    convert::Infallible,
-    fmt,
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -37,9 +37,9 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::{
     HeaderMap, Request, Response, StatusCode, Uri,
-    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_TYPE},
 };
-use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper::{
     body::{Frame, Incoming},
     server::conn::http1,
@@ -51,7 +51,7 @@ use kube::{
     client::Body,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use temporal_stack_common::process::client::{Call, Verb};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -60,42 +60,19 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+pub use self::tally::Tally;
 use self::{
+    answer::{Answer, Closed, json_answer, refusal, whole},
     frames::{Disturbed, Frames},
     plan::{Fault, Plan},
 };
 use crate::{HANG, Identity};
-
-type Answer = Response<UnsyncBoxBody<Bytes, Closed>>;
 
 /// The running proxy; it ends when this is dropped, and with it all its connections.
 pub struct Proxy {
     address: SocketAddr,
     state: Arc<State>,
     _connections: JoinSet<()>,
-}
-
-/// How often each fault has happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally(BTreeMap<&'static str, u64>);
-
-impl Tally {
-    /// All of them together.
-    pub fn total(&self) -> u64 {
-        self.0.values().sum()
-    }
-
-    /// How often this one happened.
-    pub fn of(&self, fault: &str) -> u64 {
-        self.0.get(fault).copied().unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<_> = self.0.iter().map(|(fault, count)| format!("{count} {fault}")).collect();
-        f.write_str(&all.join(", "))
-    }
 }
 
 struct State {
@@ -172,21 +149,6 @@ async fn serve(connection: TcpStream, state: Arc<State>) {
     let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
 }
 
-/// The connection is closed, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is closed: {0}")]
-struct Closed(String);
-
-impl Closed {
-    fn by_fault() -> Self {
-        Self("a fault of the test".to_owned())
-    }
-
-    fn by(cause: impl fmt::Display) -> Self {
-        Self(cause.to_string())
-    }
-}
-
 impl State {
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Closed> {
         let call = Call::of(request.method(), request.uri());
@@ -236,7 +198,7 @@ impl State {
     }
 
     fn note(&self, fault: &'static str) {
-        self.tally.send_modify(|tally| *tally.0.entry(fault).or_default() += 1);
+        self.tally.send_modify(|tally| tally.add(fault));
     }
 
     fn lists(&self) -> MutexGuard<'_, HashMap<String, Bytes>> {
@@ -281,7 +243,7 @@ impl State {
         let (parts, body) = answer.into_parts();
         let frames = Frames::of(self.plan.dice(&format!("events of {uri}"), number), is_faulty, number);
         let tally = self.tally.clone();
-        let note = move |fault: &'static str| tally.send_modify(|tally| *tally.0.entry(fault).or_default() += 1);
+        let note = move |fault: &'static str| tally.send_modify(|tally| tally.add(fault));
         let lines = stream::unfold((body.into_data_stream().boxed(), Vec::new()), next_line);
         let disturbed = lines
             .scan(frames, move |frames, line| {
@@ -319,36 +281,4 @@ async fn next_line((mut pieces, mut rest): (Pieces, Vec<u8>)) -> Option<(Result<
             Err(error) => return Some((Err(Closed::by(error)), (pieces, rest))),
         }
     }
-}
-
-/// What the API server says when it refuses.
-fn refusal(code: u16) -> Answer {
-    let reason = match code {
-        409 => "Conflict",
-        410 => "Expired",
-        429 => "TooManyRequests",
-        503 => "ServiceUnavailable",
-        _ => "InternalError",
-    };
-    let status = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": format!("a fault of the test: {reason}"), "reason": reason, "code": code,
-    });
-    let status_code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut answer = json_answer(status_code, status.to_string().into());
-    if code == 429 {
-        answer.headers_mut().insert(RETRY_AFTER, 1.into());
-    }
-    answer
-}
-
-fn json_answer(status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(whole(body));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    answer
-}
-
-fn whole(body: Bytes) -> UnsyncBoxBody<Bytes, Closed> {
-    Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
 }

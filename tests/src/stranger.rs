@@ -1,20 +1,26 @@
 //! A user who may edit one namespace, the stack's kinds included, and nothing else.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::rbac::v1::{Role, RoleBinding},
+    api::{
+        core::v1::Secret,
+        rbac::v1::{Role, RoleBinding},
+    },
 };
 use kube::{
     Api, Client, Config, Resource,
-    api::{Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use temporal_stack_common::api::GROUP;
+use temporal_stack_common::api::{GROUP, PostgresDatabase};
+use tokio::time::{interval, timeout};
 
-use crate::{Space, controller::apply};
+use crate::{HANG, Space, controller::apply};
 
 /// The user's name.
 const NAME: &str = "stranger";
@@ -44,7 +50,22 @@ impl Stranger {
         let kubeconfig = Kubeconfig::read_from(space.cluster.kubeconfig())?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.auth_info.impersonate = Some(NAME.to_owned());
-        Ok(Self { client: Client::try_from(config)?, namespace: space.name.clone() })
+        let stranger = Self { client: Client::try_from(config)?, namespace: space.name.clone() };
+        stranger.is_permitted().await?;
+        Ok(stranger)
+    }
+
+    /// Waits until the API server has taken up both roles, which it tells nobody.
+    async fn is_permitted(&self) -> Result<()> {
+        let (secrets, databases) = (self.api::<Secret>(), self.api::<PostgresDatabase>());
+        let one = ListParams::default().limit(1);
+        let mut turns = interval(Duration::from_millis(50));
+        let permitted = timeout(HANG, async {
+            while secrets.list(&one).await.is_err() || databases.list(&one).await.is_err() {
+                turns.tick().await;
+            }
+        });
+        permitted.await.with_context(|| format!("the stranger may not read {}", self.namespace))
     }
 
     /// The objects of a kind, as the user may write them.

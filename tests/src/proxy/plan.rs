@@ -62,14 +62,14 @@ impl Plan {
     }
 
     /// The dice of one question, asked for the n-th time.
-    pub(super) fn dice(&self, question: &str, number: u32) -> StdRng {
+    pub(super) fn dice(self, question: &str, number: u32) -> StdRng {
         let mut hasher = DefaultHasher::new();
         (self.seed, question, number).hash(&mut hasher);
         StdRng::seed_from_u64(hasher.finish())
     }
 
     /// What becomes of that question when it is asked for the n-th time, counted from 1.
-    pub(super) fn fault(&self, verb: Verb, question: &str, number: u32) -> Fault {
+    pub(super) fn fault(self, verb: Verb, question: &str, number: u32) -> Fault {
         let mut dice = self.dice(question, number);
         if number > MOST || dice.random_range(0..ONE_OF) != 0 {
             return Fault::None;

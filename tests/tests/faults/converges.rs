@@ -36,7 +36,7 @@ async fn ask<K: Subject>(space: &One<'_, K>, change: bool) -> Result<()> {
 }
 
 /// Has the controller look at the object again and again: it has the longer a back-off, the more often it has failed.
-async fn ask_again<K: Subject>(space: &One<'_, K>) -> Result<()> {
+pub(crate) async fn ask_again<K: Subject>(space: &One<'_, K>) -> Result<()> {
     let mut turns = interval(IMPATIENCE);
     loop {
         let turn = turns.tick().await;

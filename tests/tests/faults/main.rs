@@ -3,8 +3,9 @@
 //!
 //! Each test prints its seed; `TEMPORAL_STACK_SEED` runs it with another one.
 
-#![expect(clippy::expect_used, clippy::large_futures, reason = "a test fails by a panic, and is one long story")]
+#![expect(clippy::expect_used, reason = "a test fails by a panic")]
 
+mod application;
 mod converges;
 mod restored;
 

@@ -14,7 +14,7 @@
 //!
 //! Each test prints its seed; `TEMPORAL_STACK_SEED` runs it with another one.
 
-#![expect(clippy::expect_used, clippy::large_futures, reason = "a test fails by a panic, and is one long story")]
+#![expect(clippy::expect_used, reason = "a test fails by a panic")]
 
 /// Makes a test of each function for each kind that has children of its own.
 macro_rules! for_each_kind {

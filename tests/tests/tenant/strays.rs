@@ -92,7 +92,8 @@ async fn names_taken_by_a_stranger_are_left_alone<K: Victim>() {
     with_strangers::<K>(async |strangers| {
         let Strangers { hostile, stranger, .. } = strangers;
         let forged = json!({"name": K::binding(), "labels": {label::BINDING: "true", label::CONFIG: "true"}});
-        stranger.create::<Secret>(&json!({"metadata": forged, "stringData": {"host": "127.0.0.1"}})).await?;
+        let secret = json!({"metadata": forged, "stringData": {"host": "127.0.0.1"}});
+        ensure!(stranger.create::<Secret>(&secret).await?, "the API server did not take the Secret");
         for name in [K::set(), K::child("config"), K::child("members")] {
             stranger.create::<ConfigMap>(&json!({"metadata": {"name": name}, "data": {"mine": "x"}})).await?;
         }
