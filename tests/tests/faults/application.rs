@@ -47,10 +47,10 @@ async fn sibling<K: Subject>(space: &Space, binding: Value) -> Result<()> {
 /// Makes all that Temporal refers to, then Temporal.
 async fn ask(space: &One<'_, Temporal>) -> Result<()> {
     let database = json!({
-        "type": "postgresql", "host": "127.0.0.1", "port": "1", "username": "u", "password": "p", "database": "d",
+        "type": "postgresql", "host": "127.0.0.1", "port": "1", "username": "u", "password": "p", "database": "temporal",
     });
     sibling::<PostgresDatabase>(space, database).await?;
-    sibling::<MessageQueue>(space, json!({"type": "rabbitmq", "uri": "amqp://u:p@127.0.0.1:1/v"})).await?;
+    sibling::<MessageQueue>(space, json!({"type": "rabbitmq", "uri": "amqp://u:p@127.0.0.1:1/temporal"})).await?;
     let ipfs =
         json!({"type": "ipfs", "host": "127.0.0.1", "port": "1", "cluster-host": "127.0.0.1", "cluster-port": "1"});
     sibling::<IpfsCluster>(space, ipfs).await?;
