@@ -301,7 +301,7 @@ mod tests {
             cache.put("Secret", Arrived::new(secret).unwrap());
         }
         let instance = Instance { namespace: "n".to_owned(), name: "i".to_owned() };
-        let row = row(&cache.children(&instance, "ours"), "a");
+        let row = row(&cache.children(&instance, "ours"), "a", None);
         assert_eq!(row.iter().map(|login| login.number).collect::<Vec<_>>(), [1]);
     }
 

@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(restored.number, 2);
         assert_eq!(told(std::slice::from_ref(&restored), Some(2), Some("may"), "new"), "refused");
         let shared = Shared { made: vec![restored], next: None };
-        let manifests = shared.manifests(|number| format!("x-cookie-{number}"), false, DeletionPolicy::Retain);
+        let manifests = shared.manifests(|number| format!("x-cookie-{number}"), [], DeletionPolicy::Retain);
         let again: Secret = serde_json::from_value(manifests[0].object.clone()).unwrap();
         assert_eq!(again.annotations().get(FULL_RESTART).map(String::as_str), Some("may"));
         assert_eq!(Made::of(Secret { data: bare.data, ..again }).map(|made| made.number), Some(2));
@@ -420,7 +420,7 @@ mod tests {
             secret("x-4294967295", "4294967295", Some("may")),
         ]);
         let numbers: Vec<_> =
-            row(&children, |number| format!("x-{number}"), &[KEY]).iter().map(|made| made.number).collect();
+            row(&children, |number| format!("x-{number}"), &[KEY], None, &[]).iter().map(|made| made.number).collect();
         assert_eq!(numbers, [1]);
     }
 

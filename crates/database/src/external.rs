@@ -111,7 +111,7 @@ mod tests {
     fn an_address_of_ipv6_is_taken_with_and_without_brackets() {
         for host in ["fd00::1", "[fd00::1]"] {
             let keys = [("host", host), ("username", "u"), ("password", "p"), ("database", "d")];
-            let address = access("s", Some(&secret(&keys))).unwrap().address;
+            let address = access("s", Some(&secret(&keys))).read.unwrap().address;
             assert_eq!((address.host.as_str(), address.to_string().as_str()), ("fd00::1", "[fd00::1]:5432"));
         }
     }

@@ -89,7 +89,7 @@ mod tests {
             vec![("host", "[fd00::1]"), ("username", "u"), ("password", "p")],
             vec![("host", "fd00::1"), ("username", "u"), ("password", "p")],
         ] {
-            assert_eq!(access("theirs", Some(&secret(&keys))).unwrap().host, "fd00::1");
+            assert_eq!(access("theirs", Some(&secret(&keys))).read.unwrap().host, "fd00::1");
         }
     }
 
