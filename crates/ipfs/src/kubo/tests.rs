@@ -59,7 +59,7 @@ async fn content_is_added_as_a_form() {
     let (kubo, asked) = fake("200 OK", "{\"Name\":\"probe\",\"Hash\":\"bafk\",\"Size\":\"5\"}").await;
     assert_eq!(kubo.add(b"hello").await.unwrap(), "bafk");
     let asked = asked.await.unwrap();
-    assert_eq!(asked, "POST /api/v0/add?pin=false&raw-leaves=true&cid-version=1&chunker=size-256");
+    assert_eq!(asked, "POST /api/v0/add?chunker=size-256&pin=false&raw-leaves=true&cid-version=1");
 }
 
 #[tokio::test]
