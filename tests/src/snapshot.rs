@@ -19,6 +19,9 @@ use temporal_stack_temporal::Application;
 
 use crate::Space;
 
+/// Annotation of workloads: the pod template that was applied last, as JSON.
+const APPLIED_TEMPLATE: &str = "temporal-stack.dev/applied-template";
+
 /// `Kind/name` → the object.
 pub type Children = BTreeMap<String, Value>;
 
@@ -41,9 +44,10 @@ pub async fn children(space: &Space) -> Result<Children> {
 pub fn normalised(children: &Children, owner: &impl ResourceExt, namespace: &str) -> BTreeMap<String, String> {
     let uid = owner.uid().unwrap_or_default();
     let text = |child: &Value| {
+        let own = child["metadata"]["uid"].as_str().unwrap_or("none");
         let mut child = child.clone();
         strip(&mut child);
-        format!("{child:#}").replace(&uid, "(owner)").replace(namespace, "(namespace)")
+        format!("{child:#}").replace(&uid, "(owner)").replace(own, "(own)").replace(namespace, "(namespace)")
     };
     children.iter().map(|(reference, child)| (reference.clone(), text(child))).collect()
 }
@@ -66,6 +70,9 @@ fn strip(child: &mut Value) {
             for hash in [annotation::INTENT, annotation::MADE] {
                 annotations.remove(hash);
             }
+            if let Some(template) = annotations.get_mut(APPLIED_TEMPLATE) {
+                blank_template(template);
+            }
         }
     }
     if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
@@ -82,6 +89,15 @@ fn strip(child: &mut Value) {
     }
     if is_secret {
         blank(&mut child["data"]);
+    }
+}
+
+/// The template that the driver notes on a workload, without the hashes of generated values in its annotations.
+fn blank_template(noted: &mut Value) {
+    let parsed = noted.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    if let Some(mut template) = parsed {
+        blank(&mut template["metadata"]["annotations"]);
+        *noted = json!(template.to_string());
     }
 }
 

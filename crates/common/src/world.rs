@@ -516,7 +516,9 @@ mod tests {
     fn answers_of_all_objects_together_are_bounded() {
         static BUDGET: Budget = Budget(AtomicUsize::new(0));
         let all: Vec<Reads> = (0..2 * MOST_KEPT / LONGEST_KEPT).map(|_| reads(&BUDGET)).collect();
-        all.iter().for_each(|reads| reads.keep(SECRET, None, "x".repeat(LONGEST_KEPT).into(), false));
+        for reads in &all {
+            reads.keep(SECRET, None, "x".repeat(LONGEST_KEPT).into(), false);
+        }
         let kept = all.iter().filter(|reads| reads.recall(SECRET, RESYNC).is_some()).count();
         assert_eq!(kept, MOST_KEPT / LONGEST_KEPT);
         drop(all);

@@ -114,7 +114,7 @@ fn judge(outcome: Result<Used, Failure>, how: &str) -> Verdict {
         Err(failure) => {
             let said = chain(&failure);
             let reason = if is_full(&said) { health::DISK_FULL } else { reason::VERIFICATION_FAILED };
-            Verdict::Failed { reason, message: format!("verification failed, no CID {how}: {said}") }
+            Verdict::Failed { reason, message: format!("verification failed: {said}") }
         }
     }
 }

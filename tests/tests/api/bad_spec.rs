@@ -76,7 +76,7 @@ async fn the_api_server_refuses_what_no_queue_can_be_and_says_why() {
     let specs = [
         (replicas(2), "must be 1, 3 or 5"),
         (replicas(4), "must be 1, 3 or 5"),
-        (json!({"virtualHost": "/"}), "not be /, which is RabbitMQ's own"),
+        (json!({"virtualHost": "/"}), "neither /, which is RabbitMQ's own"),
         (json!({"virtualHost": ""}), "must have 1 to 100 characters"),
     ];
     refused::<MessageQueue>(&specs, &"x".repeat(36)).await;

@@ -177,13 +177,13 @@ async fn what_a_refusal_says_is_printable_and_short() {
 
 #[tokio::test]
 async fn garbage_and_closed_connections_are_failures() {
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
     for answer in ["", "\0\0\0", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 999999 OK\r\n\r\n"] {
         let fake = Fake::new(answer).await;
         let within = Duration::from_millis(300);
         let request = fake.server.request(Method::GET, &Path::fixed("a"), within, 1000).unwrap();
         assert!(Client::new().send(request).await.is_err(), "{answer:?}");
     }
-    static TAKEN: AtomicUsize = AtomicUsize::new(0);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Server::new("127.0.0.1", listener.local_addr().unwrap().port());
     tokio::spawn(async move {

@@ -1,7 +1,7 @@
 //! Whether all that was intended still belongs to the manager that applied it, by what the API server has noted of that.
 //!
 //! A list or map that the API treats as one value (`x-kubernetes-list-type: atomic`, `x-kubernetes-map-type: atomic`: the selector
-//! of a Service, the rules and peers of a NetworkPolicy, the arguments of a container) has its owners as a whole. An edit that adds to
+//! of a Service, the rules and peers of a `NetworkPolicy`, the arguments of a container) has its owners as a whole. An edit that adds to
 //! it leaves every intended value where it was, and still takes the ownership away. Which lists and maps are treated so is
 //! the server's to know: its notes (`managedFields`) end at them, so no table of kinds has to be kept, defaults that the server adds do
 //! not matter, and the kinds of others need nothing more.

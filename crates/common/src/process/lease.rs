@@ -102,7 +102,9 @@ impl Lease {
             tokio::select! {
                 change = changes.next() => match change {
                     Some(Ok(lease)) => {
-                        lease.iter().for_each(|lease| self.access.history.seen(lease));
+                        if let Some(lease) = &lease {
+                            self.access.history.seen(lease);
+                        }
                         record.observe(lease, Instant::now());
                     }
                     Some(Err(error)) => warned.warn(&self.access.watch_failure(error)),

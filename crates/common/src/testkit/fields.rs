@@ -83,7 +83,9 @@ fn entries(object: &Value) -> Vec<Value> {
 
 fn store(object: &mut Value, mut entries: Vec<Value>) {
     entries.retain(|entry| !owned(entry).is_empty());
-    entries.iter_mut().for_each(|entry| entry["apiVersion"] = object["apiVersion"].clone());
+    for entry in &mut entries {
+        entry["apiVersion"] = object["apiVersion"].clone();
+    }
     object["metadata"]["managedFields"] = json!(entries);
 }
 

@@ -16,13 +16,12 @@ fn wrong(manifest: &Manifest, pods: usize) -> Vec<String> {
     let (kind, name) = (manifest.resource.kind.as_str(), manifest.name());
     let mut names = vec![(name.to_owned(), dns::HOST)];
     match kind {
-        "Service" => names.push((name.to_owned(), dns::LABEL)),
+        // A label of their pods is the name of a Job.
+        "Service" | "Job" => names.push((name.to_owned(), dns::LABEL)),
         "StatefulSet" => {
             names.push((format!("{name}{REVISION}"), dns::LABEL));
             names.push((format!("{name}-{}", pods - 1), dns::LABEL));
         }
-        // A label of their pods.
-        "Job" => names.push((name.to_owned(), dns::LABEL)),
         _ => {}
     }
     labels(&manifest.object, &mut names);

@@ -58,7 +58,7 @@ mod tests {
         let defaults = Defaults {
             kubo_image: "kubo:0.42".to_owned(),
             cluster_image: "ipfs-cluster:1.1".to_owned(),
-            home: Default::default(),
+            home: temporal_stack_common::network::Home::default(),
         };
         Reach::new("default", &desire(&object, &fixture::observed(fixture::well(&object, 1)), &defaults))
     }

@@ -45,7 +45,10 @@ mod tests {
 
     fn reach(access: &Value) -> Reach {
         let object = fixture::object(&json!({"access": access}));
-        let defaults = Defaults { rabbitmq_image: "rabbitmq:4.0".to_owned(), home: Default::default() };
+        let defaults = Defaults {
+            rabbitmq_image: "rabbitmq:4.0".to_owned(),
+            home: temporal_stack_common::network::Home::default(),
+        };
         Reach::new("default", &desire(&object, &fixture::observed(fixture::well(&object, 3)), &defaults))
     }
 

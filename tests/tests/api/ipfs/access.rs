@@ -181,7 +181,7 @@ async fn each_peer_is_told_who_it_is_and_where_the_others_are() {
                 let neighbours = config["Peering"]["Peers"].as_array().cloned().unwrap_or_default();
                 let others = (0..).zip(&peers).filter(|(other, _)| *other != ordinal).map(|(other, peer)| {
                     let host = format!("{}.{}.{}.svc", IpfsCluster::pod(other), IpfsCluster::child("pods"), space.name);
-                    json!({"ID": peer.kubo_id, "Addrs": [format!("/dns4/{host}/tcp/4001")]})
+                    json!({"ID": peer.kubo_id, "Addrs": [format!("/dns/{host}/tcp/4001")]})
                 });
                 ensure!(neighbours == others.collect::<Vec<_>>(), "{pod}: {neighbours:?}");
 

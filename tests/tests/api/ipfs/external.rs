@@ -39,7 +39,8 @@ async fn the_binding_says_what_the_users_secret_says() {
         }
         space
             .until("tried it", |object| {
-                condition_of(object, RECONCILING).is_some_and(|condition| condition.message.contains("127.0.0.1"))
+                condition_of(object, RECONCILING)
+                    .is_some_and(|condition| condition.message.contains("[::1]:1 does not answer"))
             })
             .await?;
         configure(space, CONFIG, &json!({"CLUSTER_PEERNAME": "x"})).await?;

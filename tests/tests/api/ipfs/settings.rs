@@ -212,13 +212,14 @@ async fn what_the_user_sets_of_kubo_reaches_it_and_what_would_break_it_does_not(
         let config = json!({"Gateway": {"NoFetch": true}, "Identity": {"PeerID": "x"}, "Addresses": {"API": "/ip4/127.0.0.1/tcp/1"}});
         let fields = json!({"kuboConfig": config, "clusterConfig": {"CLUSTER_IPFSHTTP_PINTIMEOUT": "5m"}, "pubsub": true});
         space.patch_provider(&fields).await?;
-        let told = ["spec.provider.kubo.kuboConfig", "Identity", "Addresses.API", "take it out"];
+        let told = ["spec.provider.kubo.kuboConfig", "Identity", "Addresses.API", "remove it"];
         space.condition_about(CONFIG_HONOURED, "False", "Refused", &told).await?;
         complete(space, controller).await?;
         let config: Value = serde_json::from_str(&text(space, &peers, &key).await?)?;
         ensure!(config["Gateway"]["NoFetch"] == true && config["Pubsub"]["Enabled"] == true, "the fields are missing");
         ensure!(config["Identity"]["PeerID"] == id, "the peer is somebody else");
-        ensure!(config["Addresses"]["API"] == "/ip4/0.0.0.0/tcp/5001", "{}", config["Addresses"]);
+        let both = json!(["/ip4/0.0.0.0/tcp/5001", "/ip6/::/tcp/5001"]);
+        ensure!(config["Addresses"]["API"] == both, "{}", config["Addresses"]);
         let variables = variables(space).await?;
         ensure!(variables.get("CLUSTER_IPFSHTTP_PINTIMEOUT").is_some_and(|value| value == "5m"), "{variables:?}");
         // The spec's settings beat the ConfigMap's.

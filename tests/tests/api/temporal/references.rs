@@ -51,7 +51,7 @@ async fn what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once
         siblings_but::<K>(space).await?;
         space.create(&spec(&json!({}))).await?;
         let missing = format!("{} refers to {referred}, which is not in the namespace {}", K::FIELD, space.name);
-        lacks(space, "ReferenceMissing", &[&missing, "make it, or name another"]).await?;
+        lacks(space, "ReferenceMissing", &[&missing, "make it there, or name another"]).await?;
 
         space.one::<K>().create(&K::embedded()).await?;
         let silent = ["its controller has said nothing yet", "look whether the controller of", K::kind(&()).as_ref()]
@@ -114,7 +114,7 @@ async fn a_reference_that_is_lost_again_is_said_and_what_was_made_stays<K: Sibli
         lacks(space, "DependencyNotReady", &[&format!("{referred} is Ready and its binding is not to be read yet")])
             .await?;
         space.api::<K>().delete(NAME, &DeleteParams::default()).await?;
-        lacks(space, "ReferenceMissing", &[&referred, "make it, or name another"]).await
+        lacks(space, "ReferenceMissing", &[&referred, "make it there, or name another"]).await
     })
     .await;
 }
@@ -125,7 +125,7 @@ for_each_kind!(
 );
 
 #[tokio::test]
-async fn a_reference_to_what_is_in_another_namespace_names_that_namespace() {
+async fn a_missing_reference_names_no_other_namespace() {
     let cluster = &api_server().await.expect("an API server");
     with_namespace(cluster, async |elsewhere| {
         siblings(elsewhere).await?;
@@ -135,13 +135,18 @@ async fn a_reference_to_what_is_in_another_namespace_names_that_namespace() {
             controller.leads().await?;
             let space: One<'_, Temporal> = space.one();
             space.create(&spec(&json!({}))).await?;
-            let is_elsewhere = format!("There is one in the namespace {}", elsewhere.name);
-            let told = [PostgresDatabase::FIELD, &is_elsewhere, "a reference does not leave its namespace"];
-            lacks(&space, "ReferenceMissing", &told).await?;
+            let is_here = format!("is not in the namespace {}; make it there", space.name);
+            lacks(&space, "ReferenceMissing", &[PostgresDatabase::FIELD, &is_here]).await?;
+            let object = space.api::<Temporal>().get(NAME).await?;
+            let conditions = object.status.map(|status| status.conditions).unwrap_or_default();
+            ensure!(!conditions.is_empty(), "nothing was reported");
+            for condition in conditions {
+                ensure!(!condition.message.contains(&elsewhere.name), "{}", condition.message);
+            }
             sibling::<PostgresDatabase>(&space).await?;
-            lacks(&space, "ReferenceMissing", &[MessageQueue::FIELD, &is_elsewhere]).await?;
+            lacks(&space, "ReferenceMissing", &[MessageQueue::FIELD, &is_here]).await?;
             sibling::<MessageQueue>(&space).await?;
-            lacks(&space, "ReferenceMissing", &[IpfsCluster::FIELD, &is_elsewhere]).await?;
+            lacks(&space, "ReferenceMissing", &[IpfsCluster::FIELD, &is_here]).await?;
             sibling::<IpfsCluster>(&space).await?;
             waits_for_the_broker(&space).await
         })

@@ -189,7 +189,9 @@ impl Access {
 
     async fn read(&self) -> Result<Option<Lease>, Failure> {
         let read = self.ask("get", self.api.get_opt(&self.name)).await?;
-        read.iter().for_each(|lease| self.history.answered(lease));
+        if let Some(lease) = &read {
+            self.history.answered(lease);
+        }
         Ok(read)
     }
 
