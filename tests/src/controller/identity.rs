@@ -129,7 +129,8 @@ async fn grant_everywhere(home: &Space, account: &str, rules: &[PolicyRule]) -> 
 }
 
 fn is_cluster_wide(rule: &PolicyRule) -> bool {
-    rule.api_groups.iter().flatten().any(|group| CLUSTER_WIDE.contains(&group.as_str()))
+    let is_about_volumes = rule.resources.iter().flatten().any(|resource| resource == "persistentvolumes");
+    is_about_volumes || rule.api_groups.iter().flatten().any(|group| CLUSTER_WIDE.contains(&group.as_str()))
 }
 
 /// Binds an account to the role that has this metadata.

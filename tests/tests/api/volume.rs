@@ -194,7 +194,9 @@ async fn a_volume_grows_under_its_running_pod<K: Subject>() {
         ensure!(size_of_claim(space).await? == Some(Quantity("2Gi".to_owned())), "the claim has not grown");
         let template = serde_json::to_value(&remade)?["spec"]["volumeClaimTemplates"][0]["spec"].clone();
         ensure!(template["resources"]["requests"]["storage"] == "2Gi", "the template has not grown: {template}");
-        ensure!(pods.get(&pod).await?.uid() == before, "the pod was made again");
+        // The free limit of a broker follows its volume, and a broker reads it at its start only.
+        let restarts = K::PROGRAM == "queue-controller";
+        ensure!(restarts || pods.get(&pod).await?.uid() == before, "the pod was made again");
         // What the component knows of its pods may come first.
         space
             .until("said that the volume is to grow", |object| {

@@ -44,7 +44,7 @@ async fn the_binding_says_what_the_users_secret_says() {
             })
             .await?;
         configure(space, CONFIG, &json!({"CLUSTER_PEERNAME": "x"})).await?;
-        let told = ["ConfigMap/ipfs-cluster-config is not used"];
+        let told = ["not used", "ConfigMap/ipfs-cluster-config"];
         space.condition_about(CONFIG_HONOURED, "True", "Adapted", &told).await.map(drop)
     })
     .await;
