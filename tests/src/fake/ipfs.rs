@@ -11,10 +11,11 @@ use axum::{
     Router,
     body::Bytes,
     extract::{Request, State},
-    http::{Method, StatusCode, header::CONTENT_TYPE},
+    http::{Method, StatusCode, Uri, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::FOREIGN;
@@ -35,6 +36,8 @@ pub struct Ipfs {
 struct Memory {
     /// The content of each CID that was added here.
     content: BTreeMap<String, Vec<u8>>,
+    /// The metadata of each pin.
+    pins: BTreeMap<String, BTreeMap<String, String>>,
     /// How many requests there were.
     asked: u64,
     /// What did not come from whoever adds content here.
@@ -95,12 +98,13 @@ async fn answer(State(memory): State<Arc<Mutex<Memory>>>, request: Request) -> R
     let path = uri.path();
     match path.split('/').skip(1).collect::<Vec<_>>().as_slice() {
         ["api", "v0", "add"] => {
-            let cid = cid();
-            memory.content.insert(cid.clone(), content_of(&body));
+            let content = content_of(&body);
+            let cid = cid(&content);
+            memory.content.insert(cid.clone(), content);
             said(&json!({"Name": cid, "Hash": cid, "Size": "1"}))
         }
         ["api", "v0", "cat" | "block", ..] => {
-            let cid = argument(uri.query().unwrap_or_default());
+            let cid = pairs(&uri).remove("arg").unwrap_or_default();
             match memory.content.get(&cid) {
                 Some(content) if path.ends_with("/cat") || path.ends_with("/get") => content.clone().into_response(),
                 _ => said(&json!({"Hash": cid, "Key": cid, "Size": 1})),
@@ -110,10 +114,20 @@ async fn answer(State(memory): State<Arc<Mutex<Memory>>>, request: Request) -> R
         ["api", "v0", "version"] => said(&json!({"Version": "0.39.0"})),
         ["api", "v0", ..] => said(&json!({})),
         ["id"] => said(&json!({"id": "c", "peername": "c", "version": "1.1.5", "cluster_peers": ["c"]})),
-        ["pins" | "allocations", cid, ..] => {
+        // Whether there is a pin may be asked before its content is added.
+        ["allocations", cid] => match memory.pins.get(*cid) {
+            Some(metadata) => said(&json!({"cid": cid, "metadata": metadata})),
+            None => StatusCode::NOT_FOUND.into_response(),
+        },
+        ["pins", cid, ..] => {
             if !memory.content.contains_key(*cid) {
                 memory.foreign.push(asked);
                 return StatusCode::NOT_FOUND.into_response();
+            }
+            if method == Method::POST {
+                let metadata = pairs(&uri).into_iter();
+                let metadata = metadata.filter_map(|(key, value)| Some((key.strip_prefix("meta-")?.to_owned(), value)));
+                memory.pins.insert((*cid).to_owned(), metadata.collect());
             }
             let status = if method == Method::DELETE { "unpinned" } else { "pinned" };
             said(&json!({"cid": cid, "peer_map": {"c": {"status": status}}}))
@@ -126,10 +140,10 @@ fn said(answer: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 
-/// A new CID of raw content: version 1, codec `raw`, SHA-256 of nothing in particular.
-fn cid() -> String {
+/// The CID of content as one raw block: version 1, codec `raw`, SHA-256.
+fn cid(content: &[u8]) -> String {
     let mut bytes = vec![0x01, 0x55, 0x12, 0x20];
-    bytes.extend(rand::random::<[u8; 32]>());
+    bytes.extend(Sha256::digest(content));
     let bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
     let letter = |five: &[u8]| {
         let value = (0..5).fold(0, |value, bit| value << 1 | five.get(bit).copied().unwrap_or_default());
@@ -151,10 +165,11 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len().max(1)).position(|window| window == part)
 }
 
-/// The value of `arg`.
-fn argument(query: &str) -> String {
-    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.find(|(key, _)| *key == "arg").map(|(_, value)| value.to_owned()).unwrap_or_default()
+/// The query, decoded.
+fn pairs(uri: &Uri) -> BTreeMap<String, String> {
+    let url = reqwest::Url::parse(&format!("http://fake{uri}")).ok();
+    let pairs = url.iter().flat_map(reqwest::Url::query_pairs);
+    pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
 }
 
 #[cfg(test)]
@@ -162,10 +177,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_cid_reads_like_one() {
-        let (one, other) = (cid(), cid());
-        assert!(one.starts_with("bafkrei") && one.len() == 59, "{one}");
-        assert_ne!(one, other);
+    fn the_cid_of_a_block_is_that_of_kubo() {
+        // `echo hello | ipfs add --cid-version 1 --raw-leaves`
+        assert_eq!(cid(b"hello\n"), "bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am");
     }
 
     #[test]

@@ -111,7 +111,7 @@ async fn a_migration_that_fails_is_told(space: &Space, temporal: &One<'_, Tempor
     session.run("DROP TABLE zones; CREATE VIEW zones AS SELECT 1 AS id").await?;
     let before = pods(temporal).await?;
     temporal.annotate(annotation::RESTART, &json!("1")).await?;
-    let told = ["the tables zones are not there", "kubectl logs job/", annotation::RESTART];
+    let told = ["the tables zones do not exist", "logs job/", annotation::RESTART];
     temporal.condition_about(READY, "False", "MigrationFailed", &told).await?;
     ensure!(
         before.iter().all(|(name, _)| !name.contains("-api-"))
