@@ -69,7 +69,7 @@ use kube::{
     },
 };
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use rules::{lease_rules, rule, rules};
 
@@ -257,17 +257,14 @@ impl<C: Component> Driver<C> {
     async fn failed(&self, object: &C::Kind, memory: &Memory, failed: Failed) -> Action {
         let Failed { result, reason, message } = failed;
         self.passed.count(result);
-        let failures = memory.with(|state| {
-            state.failures = state.failures.saturating_add(1);
-            state.failures
-        });
+        let (wait, failures) = memory.with(|state| (state.back_off(Instant::now()), state.failures));
         memory.reads.forget();
         self.passes.cluster.doubt(Duration::ZERO).await;
         tracing::warn!(object = %object.name_any(), namespace = ?object.namespace(), failures, "{message}");
         if let Err(error) = self.passes.reporter.report_failure(object, memory, reason, &message).await {
             tracing::warn!(%error, "could not write the status");
         }
-        Action::requeue(backoff(failures))
+        Action::requeue(wait)
     }
 
     /// How long to wait with an object of which only what its first pass has made is left to look at, while others wait for

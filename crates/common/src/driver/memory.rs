@@ -31,8 +31,10 @@ pub(super) struct Memory {
 /// What changes from pass to pass.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Passes that failed one after the other.
+    /// Passes that failed one after the other, each after the wait of the one before.
     pub(super) failures: u32,
+    /// When the newest failure is retried, unless an event calls for a pass before.
+    retry_at: Option<Instant>,
     /// Passes that had to wait one after the other, for the same.
     pub(super) waits: u32,
     /// For what they had to.
@@ -113,6 +115,19 @@ impl Memory {
     }
 }
 
+impl State {
+    /// Counts a failure, and returns how long to wait. A failure before the wait is over counts together with the one before: events
+    /// call for passes, too, and a burst of them must not lead to the longest wait.
+    pub(super) fn back_off(&mut self, now: Instant) -> Duration {
+        if self.failures == 0 || self.retry_at.is_none_or(|at| now >= at) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let wait = backoff(self.failures);
+        self.retry_at = Some(now + wait);
+        wait
+    }
+}
+
 /// The memories of all objects, by UID.
 #[derive(Debug, Default)]
 pub(super) struct Memories(Mutex<HashMap<String, Arc<Memory>>>);
@@ -148,6 +163,17 @@ pub(super) fn jittered(full: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_burst_of_failures_counts_once() {
+        let (mut state, start) = (State::default(), Instant::now());
+        for millis in 0..100 {
+            assert!(state.back_off(start + Duration::from_millis(millis)) <= Duration::from_secs(2));
+        }
+        assert_eq!(state.failures, 1);
+        let wait = state.back_off(start + Duration::from_secs(3));
+        assert!(state.failures == 2 && wait > Duration::from_secs(3), "{wait:?}");
+    }
 
     #[test]
     fn backoff_doubles_up_to_its_cap() {

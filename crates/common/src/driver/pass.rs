@@ -433,9 +433,9 @@ impl<C: Component> Pass<'_, C> {
 
     /// The user must act, or whoever refused; nothing tells when that has happened, so it is tried again with backoff.
     async fn stall_on(&self, refused: &[Refused], facts: FactsOf<C>) -> Result<Next, C> {
-        let failures = self.memory.with(|state| {
+        let (wait, failures) = self.memory.with(|state| {
             state.verdict = None;
-            state.failures.saturating_add(1)
+            (state.back_off(Instant::now()), state.failures)
         });
         let told: Vec<&str> = refused.iter().take(MOST_REFUSED).map(|refused| refused.told.as_str()).collect();
         let mut message = told.join(". ");
@@ -444,7 +444,7 @@ impl<C: Component> Pass<'_, C> {
         }
         self.end(Outcome::Stalled(reason::CHILD_REFUSED, message), facts).await?;
         self.memory.with(|state| state.failures = failures);
-        Ok(Next::After(backoff(failures)))
+        Ok(Next::After(wait))
     }
 
     /// Tells the product these things, in order.
