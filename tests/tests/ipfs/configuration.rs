@@ -94,7 +94,7 @@ async fn a_setting_that_kubo_does_not_understand_stops_one_peer_and_the_others_g
         pins.heals(&peers).await?;
         let before = lives(ipfs).await?;
         let witness = Witness::start(ipfs, IPFS).await?;
-        ipfs.patch_provider(&json!({"kuboConfig": {"Gateway": {"NoFetch": "yes"}}})).await?;
+        ipfs.patch_provider(&json!({"kuboConfig": {"Gateway": {"PublicGateways": {"example.com": "yes"}}}})).await?;
         let told = [IpfsCluster::pod(2), "cannot unmarshal string into Go struct field".to_owned()];
         let told: Vec<&str> = told.iter().map(String::as_str).collect();
         ipfs.condition_about(READY, "False", "Applying", &told).await?;
