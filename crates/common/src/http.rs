@@ -40,8 +40,6 @@ use crate::{
 
 /// How long a connection may take.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
-/// How many idle connections to a server are kept.
-const IDLE: usize = 4;
 /// How many headers an answer may have; the products send a dozen. The library bounds their size to some 400 kB.
 const HEADERS: usize = 64;
 /// What an answer may have without a look at the budget, in bytes: nearly all have less.
@@ -53,7 +51,7 @@ const WAITS: Duration = Duration::from_secs(2);
 /// What an answer of another size means.
 const MISTAKEN: &str = "the product sends none of that length; check the address, and the server behind it";
 
-/// A pool of connections; clones share it.
+/// A client that makes a connection for each request; clones share its settings.
 #[derive(Clone)]
 pub struct Client(Result<reqwest::Client, Arc<str>>);
 
@@ -161,7 +159,8 @@ fn build(trust: Trust<'_>, at: Option<(&str, SocketAddr)>) -> reqwest::Result<re
         .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(CONNECTS_WITHIN)
-        .pool_max_idle_per_host(IDLE)
+        // An address is given to others when its Service or pod has gone, and an open connection would still lead to where it led.
+        .pool_max_idle_per_host(0)
         .http1_max_headers(HEADERS)
         .dns_resolver(Resolver);
     if let Some((host, address)) = at {
