@@ -81,7 +81,7 @@ pub fn refusal(ip: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// A controller that somebody runs by hand may well use what runs beside it.
+/// A controller that is run by hand may well use what runs beside it.
 fn is_in_pod() -> bool {
     static IN_POD: OnceLock<bool> = OnceLock::new();
     *IN_POD.get_or_init(|| std::env::var_os("KUBERNETES_SERVICE_HOST").is_some())

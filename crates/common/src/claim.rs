@@ -52,7 +52,7 @@ impl Claim {
         !matches!(self, Self::Theirs(_))
     }
 
-    /// What is to be said of the source `ConfigMap/<name>` or `Secret/<name>`. `remedy` is how to use another one.
+    /// The remark about the source `ConfigMap/<name>` or `Secret/<name>`, if there is one to make. `remedy` is how to use another one.
     pub fn remark(&self, source: &str, remedy: &str) -> Option<String> {
         match self {
             Self::Ours => None,

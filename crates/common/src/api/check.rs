@@ -17,7 +17,7 @@ use crate::{
 const LEAST: &str = "1Mi";
 /// Maps whose keys are the user's.
 const FREE: [&str; 5] = ["annotations", "labels", "parameters", "kuboConfig", "clusterConfig"];
-/// How deep a spec is looked through.
+/// How many levels of a spec are checked.
 const DEEPEST: usize = 8;
 
 /// All that is wrong with a spec: the fields, what is wrong with them, and what to write.

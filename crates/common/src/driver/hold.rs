@@ -3,7 +3,7 @@
 //! a rollout, the live template stays the one that was applied last.
 //!
 //! That one is kept as text on the workload itself, written with it in one go: the live template would do as well until
-//! somebody edits it, and then the edit would become the intent.
+//! it is edited, and then the edit would become the intent.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -1,4 +1,4 @@
-//! Watches that go on: after errors, and after a panic over what somebody wrote.
+//! Watches that go on: after errors, and after a panic over an object that a user wrote.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -57,7 +57,7 @@ pub(super) async fn keep<E>(
     }
 }
 
-/// A watch, which is tried again less and less often while it fails, with the trouble in the log.
+/// A watch that is retried with backoff while it fails; the cause is logged.
 pub(super) fn attempts<K>(api: Api<K>, config: watcher::Config) -> Attempts<K>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
@@ -107,7 +107,7 @@ pub(super) fn is_absent(error: &watcher::Error) -> bool {
     code(error) == Some(404)
 }
 
-/// Whether the API server refuses for as long as somebody has not installed something: a kind, or a Role.
+/// Whether the API server refuses until a missing kind or Role is installed.
 pub(super) fn is_refused(error: &watcher::Error) -> bool {
     matches!(code(error), Some(401 | 403 | 404))
 }
