@@ -246,3 +246,26 @@ fn no_other_crate_has_an_http_client() {
     }
     assert!(seen > 4);
 }
+
+/// An address is given to others when its Service has gone: an open connection would still lead to the pods of the one before.
+#[tokio::test]
+async fn each_request_has_a_connection_of_its_own() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::new("127.0.0.1", listener.local_addr().unwrap().port());
+    let client = Client::new();
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let request = server.request(Method::GET, &Path::fixed("a"), Duration::from_secs(5), 1000).unwrap();
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1024];
+            assert!(stream.read(&mut head).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+            stream
+        };
+        let both = async { tokio::join!(client.send(request), serving) };
+        let (answer, stream) = timeout(Duration::from_secs(10), both).await.expect("a new connection");
+        assert_eq!(answer.unwrap().body, b"ok");
+        open.push(stream);
+    }
+}
