@@ -1,0 +1,187 @@
+//! The view that all decisions start from: the components with their pods, and the state of each proxy.
+
+use serde_json::json;
+use temporal_stack_common::{
+    api::{self, ComponentReference, Mesh, ServiceAccountReference},
+    names::Names,
+};
+
+use crate::{
+    linkerd::{
+        namespace::Namespace,
+        pod::{Pod, Proxy},
+    },
+    names::{CLOSED, DEFAULT_POLICY, DISABLED, ENABLED, INJECT, SETTINGS, TRUST_ROOT},
+    observed::{Component, Observed},
+    stack::{self, Account, Stack, Who},
+};
+
+/// An object, and the components of its namespace.
+pub(crate) struct View<'a> {
+    pub(crate) object: &'a Mesh,
+    pub(crate) names: Names,
+    pub(crate) observed: &'a Observed,
+    /// The namespace, if it is known.
+    pub(crate) namespace: Option<&'a Namespace>,
+    /// All components, in the order in which they are restarted.
+    pub(crate) members: Vec<Member<'a>>,
+    /// The components that the spec names and that do not exist.
+    pub(crate) absent: Vec<&'a ComponentReference>,
+}
+
+/// A component with its pods.
+pub(crate) struct Member<'a> {
+    pub(crate) component: &'a Component,
+    /// Whether its pods should have proxies.
+    pub(crate) is_chosen: bool,
+    /// The pods that should have a proxy, with its state.
+    pub(crate) pods: Vec<(&'a Pod, State)>,
+}
+
+/// The state of the proxy that a pod should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It has the settings that a new pod would get.
+    Current,
+    /// There is none.
+    Missing,
+    /// It is a container, not a native sidecar.
+    Container,
+    /// It was started with another setting: this annotation.
+    Outdated(&'static str),
+}
+
+impl State {
+    /// Whether a restart of the pod corrects it.
+    pub(crate) fn is_stale(self) -> bool {
+        matches!(self, Self::Missing | Self::Outdated(_))
+    }
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(object: &'a Mesh, observed: &'a Observed) -> Self {
+        let namespace = observed.namespace.there();
+        let chosen = object.spec.components.as_ref();
+        let is_chosen = |component: &Component| {
+            let is_out = component.annotations.get(INJECT).is_some_and(|value| value == DISABLED);
+            !component.is_leaving && chosen.map_or(!is_out, |chosen| chosen.contains(&component.reference))
+        };
+        let members = observed.components.iter().map(|component| {
+            let is_chosen = is_chosen(component);
+            let pods = component.pods.iter().filter(|pod| is_chosen && is_wanted(pod));
+            let pods = pods.map(|pod| (pod, state(pod, component, namespace, observed))).collect();
+            Member { component, is_chosen, pods }
+        });
+        let exists = |reference: &&ComponentReference| {
+            observed.components.iter().any(|component| component.reference == **reference)
+        };
+        Self {
+            object,
+            names: Names::new(object),
+            observed,
+            namespace,
+            members: members.collect(),
+            absent: chosen.into_iter().flatten().filter(|reference| !exists(reference)).collect(),
+        }
+    }
+
+    /// The stack with its clients.
+    pub(crate) fn stack(&self) -> Stack {
+        let observed = self.observed;
+        Stack {
+            namespace: self.names.namespace.clone(),
+            components: observed.components.iter().filter_map(|component| component.shape.clone()).collect(),
+            pods: observed.components.iter().flat_map(pods).collect(),
+            controllers: observed.controllers.clone().unwrap_or_default(),
+            nodes: observed.nodes.clone().unwrap_or_default(),
+            allowed: self.object.spec.allow.iter().map(|allowed| self.allowed(allowed)).collect(),
+        }
+    }
+
+    fn allowed(&self, allowed: &api::Allowed) -> stack::Allowed {
+        let account = |reference: &ServiceAccountReference| Account {
+            namespace: reference.namespace.clone().unwrap_or_else(|| self.names.namespace.clone()),
+            name: reference.name.clone(),
+        };
+        let from = &allowed.from;
+        stack::Allowed {
+            component: allowed.component.clone(),
+            port: allowed.port.clone(),
+            from: Who {
+                accounts: from.service_accounts.iter().map(account).collect(),
+                namespaces: from.namespaces.iter().cloned().collect(),
+                networks: from.networks.iter().filter_map(|network| network.parse().ok()).collect(),
+            },
+        }
+    }
+
+    /// Whether pods lack a current proxy.
+    pub(crate) fn has_stale_pods(&self) -> bool {
+        let (pods, current) = self.counts();
+        pods != current
+    }
+
+    /// How many pods should have a proxy, and how many have a current one.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let pods = || self.members.iter().flat_map(|member| &member.pods);
+        (pods().count(), pods().filter(|(_, state)| *state == State::Current).count())
+    }
+}
+
+/// The pods of a component, as clients and servers.
+fn pods(component: &Component) -> impl Iterator<Item = stack::Pod> + use<'_> {
+    component.pods.iter().map(|pod| stack::Pod {
+        name: pod.name.clone(),
+        component: component.reference.clone(),
+        labels: pod.labels.clone(),
+        account: pod.account.clone(),
+        addresses: pod.addresses.iter().filter_map(|address| address.parse().ok()).collect(),
+        is_proxied: pod.proxy != Proxy::None,
+        unproxied: pod.skipped_ports(),
+        default: pod.annotation(DEFAULT_POLICY).and_then(|policy| serde_json::from_value(json!(policy)).ok()),
+    })
+}
+
+/// A pod that ends needs no other proxy, and one may be kept out by its own annotation.
+fn is_wanted(pod: &Pod) -> bool {
+    !pod.is_leaving && (pod.proxy != Proxy::None || pod.annotation(INJECT) != Some(DISABLED))
+}
+
+/// Compares the settings that the injector copied to a pod with those that a new pod would get.
+fn state(pod: &Pod, component: &Component, namespace: Option<&Namespace>, observed: &Observed) -> State {
+    match pod.proxy {
+        Proxy::None => return State::Missing,
+        Proxy::Container => return State::Container,
+        Proxy::Native => {}
+    }
+    let setting = |key: &str| {
+        let of_component = component.annotations.get(key);
+        of_component.or_else(|| namespace?.annotations.get(key)).map(String::as_str)
+    };
+    if let Some(other) = SETTINGS.into_iter().find(|key| pod.annotation(key) != setting(key)) {
+        return State::Outdated(other);
+    }
+    let anchors = observed.linkerd.anchors.there();
+    let trusts_others = anchors.zip(pod.annotation(TRUST_ROOT)).is_some_and(|(anchors, hash)| !anchors.are(hash));
+    if trusts_others { State::Outdated(TRUST_ROOT) } else { State::Current }
+}
+
+/// The pods whose proxy refuses clients without a proxy on ports that have no Server.
+pub(crate) fn closed(components: &[Component]) -> Vec<String> {
+    let is_closed = |pod: &&Pod| {
+        pod.annotation(DEFAULT_POLICY).is_some_and(|live| CLOSED.iter().any(|closed| closed.as_str() == live))
+    };
+    let pods = components.iter().flat_map(|component| &component.pods);
+    let proxied = pods.filter(|pod| pod.proxy != Proxy::None && !pod.is_leaving);
+    proxied.filter(is_closed).map(|pod| format!("Pod/{}", pod.name)).collect()
+}
+
+/// `PostgresDatabase/temporal`.
+pub(crate) fn title(reference: &ComponentReference) -> String {
+    format!("{}/{}", reference.kind.as_str(), reference.name)
+}
+
+/// Whether the pods of a component are injected by its own annotation.
+pub(crate) fn is_annotated(component: &Component) -> bool {
+    component.annotations.get(INJECT).is_some_and(|value| value == ENABLED)
+}
