@@ -1,10 +1,10 @@
-//! The port that the kubelet and Prometheus look at.
+//! The port for the kubelet and Prometheus.
 //!
-//! * `/healthz` is 200 as long as the process does anything.
+//! * `/livez` is 200 as long as the process responds.
 //! * `/readyz` is 200 when both upstreams answer; else 503, with a line for each that does not.
-//! * `/metrics` is what is counted, as `OpenMetrics` text.
+//! * `/metrics` has the metrics, as `OpenMetrics` text.
 
-use std::io;
+use std::convert::Infallible;
 
 use axum::{
     Router,
@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use temporal_stack_common::process::Metrics;
+use temporal_stack_common::process::{self, Metrics};
 use tokio::net::TcpListener;
 
 use crate::bridge::Bridge;
@@ -25,19 +25,15 @@ struct Admin {
 }
 
 /// Serves until it is dropped.
-///
-/// # Errors
-///
-/// The port is lost.
-pub(crate) async fn serve(bridge: Bridge, listener: TcpListener) -> io::Result<()> {
-    axum::serve(listener, router(bridge)).await
+pub(crate) async fn serve(bridge: Bridge, listener: TcpListener) -> Infallible {
+    process::serve(router(bridge), listener).await
 }
 
 fn router(bridge: Bridge) -> Router {
     let metrics = Metrics::new();
     metrics.register(|registry| bridge.register(registry));
     Router::new()
-        .route("/healthz", get(async || "alive\n"))
+        .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(async |State(admin): State<Admin>| admin.metrics.answer()))
         .with_state(Admin { bridge, metrics })
@@ -69,7 +65,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_is_when_both_answer_and_is_not_asked_for_again_at_once() {
+    async fn readiness_follows_both_upstreams_and_is_cached() {
         let fake = Fake::saying("HTTP/1.1 204 No Content\r\n\r\n").await;
         let bridge = bridge_to(&fake.authority);
         assert_eq!(get(&bridge, "/readyz").await, (200, "ready\n".to_owned()));
@@ -80,17 +76,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_that_does_not_answer_has_its_line() {
+    async fn silent_upstreams_have_a_line_each() {
         let fake = Fake::saying("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
         let bridge = Bridge::new(nobody().await, fake.authority.clone());
-        assert_eq!(get(&bridge, "/healthz").await.0, 200);
+        assert_eq!(get(&bridge, "/livez").await.0, 200);
         let (status, body) = get(&bridge, "/readyz").await;
         assert_eq!((status, body.lines().count()), (503, 2), "{body}");
         assert!(body.contains("Kubo cannot be reached at 127.0.0.1:"), "{body}");
         assert!(body.contains("IPFS Cluster at ") && body.contains("answers 503"), "{body}");
         let (_, text) = get(&bridge, "/metrics").await;
         assert!(
-            text.contains("bridge_requests_in_flight 0") && text.contains("process_resident_memory_bytes"),
+            text.contains("temporal_stack_bridge_requests_in_flight 0")
+                && text.contains("process_resident_memory_bytes"),
             "{text}"
         );
     }

@@ -15,7 +15,7 @@ use crate::{
     upstream::Upstream,
 };
 
-/// Both upstreams, and what is counted; all clones are the same bridge.
+/// Both upstreams, with the metrics; all clones are the same bridge.
 #[derive(Clone, Debug)]
 pub struct Bridge {
     kubo: Upstream,
@@ -33,7 +33,7 @@ impl Bridge {
         Self { kubo, cluster: Upstream::new(Product::Cluster, cluster), counts, calls }
     }
 
-    /// Adds what it counts to `registry`.
+    /// Adds its metrics to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         self.counts.register(registry);
     }
@@ -42,14 +42,14 @@ impl Bridge {
     ///
     /// # Errors
     ///
-    /// What those do that do not answer, a line each.
+    /// The failures of upstreams that do not answer, one per line.
     pub async fn answers(&self) -> Result<(), String> {
         let (kubo, cluster) = tokio::join!(self.kubo.answers(), self.cluster.answers());
         let silent: Vec<String> = [kubo.err(), cluster.err()].into_iter().flatten().collect();
         if silent.is_empty() { Ok(()) } else { Err(silent.join("\n")) }
     }
 
-    /// Answers a call to one of the two, by its rule or as it is.
+    /// Answers a call to one of the two products, by its rule or unchanged.
     pub(crate) async fn answer<B>(&self, product: Product, request: Request<B>) -> Answer
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -58,29 +58,29 @@ impl Bridge {
             Product::Kubo => &self.kubo,
             Product::Cluster => &self.cluster,
         };
-        // The path alone: a query may hold what users publish.
+        // Only the path: a query may contain published data.
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let rule = Rule::of(product, &request);
+        let rule = Rule::find(product, &request);
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let answer = match rule {
             Some(rule) => rule.answer(upstream, request).await,
             None => upstream.pass(request).await,
         };
         let answer = answer.unwrap_or_else(|failure| {
-            tracing::warn!(upstream = product.label(), %method, path, error = %failure, "no answer to give");
+            tracing::warn!(upstream = product.label(), %method, path, error = %failure, "no answer to pass on");
             failure.answer(product)
         });
-        self.counts.answered(product, rule, answer.status());
+        self.counts.count_answer(product, rule, answer.status());
         tracing::debug!(upstream = product.label(), %method, path, status = answer.status().as_u16(), "answered");
         answer.map(|body| self.watched(product, path, body))
     }
 
-    /// The body, and a word about it when it breaks off: the client's breaks off then, too.
+    /// The body, with a warning if it is cut off: the client's is then cut off, too.
     fn watched(&self, product: Product, path: String, body: Body) -> Body {
         let counts = self.counts.clone();
         let broken = move |error: BoxError| {
-            counts.broken(product);
-            tracing::warn!(upstream = product.label(), path, error = %error, "the answer broke off");
+            counts.count_broken_answer(product);
+            tracing::warn!(upstream = product.label(), path, error = %error, "the answer was cut off");
             error
         };
         body.map_err(broken).boxed_unsync()

@@ -34,13 +34,13 @@ impl Calls {
         *self.0.count.borrow()
     }
 
-    /// Resolves when there has been no call for so long.
+    /// Resolves when there has been no call for this time.
     pub(crate) async fn none_for(&self, quiet: Duration) {
         let mut count = self.0.count.subscribe();
         loop {
-            // `self` keeps the sender, so there is no error to come.
+            // `self` keeps the sender, so this cannot fail.
             let _ = count.wait_for(|count| *count == 0).await;
-            // Not whether there is one: it may have begun and ended meanwhile.
+            // The count alone does not suffice: a call may have begun and ended meanwhile.
             if timeout(quiet, count.changed()).await.is_err() {
                 return;
             }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_meanwhile_begins_it_anew() {
+    async fn further_call_restarts_the_quiet_period() {
         let (calls, start) = (calls(), Instant::now());
         let mut none = pin!(calls.none_for(QUIET));
         assert!(timeout(QUIET / 2, &mut none).await.is_err());

@@ -1,4 +1,4 @@
-//! What clients are told when there is no answer to give them.
+//! The errors that clients receive if there is no answer for them.
 
 use http::StatusCode;
 use temporal_stack_common::failure::deepest;
@@ -9,46 +9,46 @@ use crate::{answer::Answer, answer::json, product::Product};
 /// Why a call has no answer that a client could use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Nobody takes the connection.
-    #[error("{} cannot be reached at {address}: {cause}; see that it runs, and that --{} of the bridge names it", product.name(), product.label())]
+    /// The connection is refused.
+    #[error("{} cannot be reached at {address}: {cause}; check that it is running, and that --{} of the bridge names it", product.name(), product.label())]
     Unreachable {
-        /// Who was called.
+        /// The upstream.
         product: Product,
         /// Host and port.
         address: String,
-        /// What happened instead.
+        /// The error.
         cause: String,
     },
-    /// The connection was not taken in time.
-    #[error("{} at {address} did not take the connection within {seconds} s; see that it runs, and that --{} of the bridge names it", product.name(), product.label())]
+    /// The connection was not accepted in time.
+    #[error("{} at {address} did not accept the connection within {seconds} s; check that it is running, and that --{} of the bridge names it", product.name(), product.label())]
     Slow {
-        /// Who was called.
+        /// The upstream.
         product: Product,
         /// Host and port.
         address: String,
-        /// How long was waited.
+        /// The timeout.
         seconds: u64,
     },
     /// The connection ended before there was an answer.
-    #[error("{} at {address} ended the connection without an answer: {cause}; call again when its log says that it runs", product.name())]
+    #[error("{} at {address} closed the connection without an answer: {cause}; retry when it is running", product.name())]
     Unanswered {
-        /// Who was called.
+        /// The upstream.
         product: Product,
         /// Host and port.
         address: String,
-        /// What happened instead.
+        /// The error.
         cause: String,
     },
-    /// The connection ended within an answer that was to be translated.
-    #[error("the answer ended before it was whole: {0}; call again")]
+    /// The connection ended within an answer to translate.
+    #[error("the answer ended before it was complete: {0}; retry")]
     Broken(String),
-    /// An answer that was to be translated is longer than any known one.
+    /// An answer to translate is longer than any known one.
     #[error("the answer is longer than {0} bytes, so the bridge does not translate it")]
     TooLong(usize),
-    /// The answer said at its end that it is none: the trailer `X-Stream-Error`.
+    /// The answer reported an error at its end, in the trailer `X-Stream-Error`.
     #[error("{0}")]
     Stream(String),
-    /// An answer that was to be translated is not what the bridge knows.
+    /// An answer to translate has an unknown form.
     #[error("the bridge cannot translate the answer: {0}; it knows Kubo 0.42 and IPFS Cluster 1.1")]
     Untranslatable(String),
 }

@@ -1,4 +1,4 @@
-//! An upstream that answers byte for byte what a test wants, and a client that sees byte for byte what it gets.
+//! A fake upstream that sends exactly the bytes of a test, and a client that shows exactly the bytes that it receives.
 
 use std::{
     net::SocketAddr,
@@ -16,14 +16,14 @@ use tokio::{
 
 use crate::{Bridge, Product, serve::serve};
 
-/// A request that came: its head is read, its body not yet.
+/// A received request: its head is read, its body not yet.
 pub(crate) struct Heard {
     pub(crate) head: String,
     stream: BufStream<TcpStream>,
 }
 
 impl Heard {
-    /// The next head on the connection; none when the other side has closed it.
+    /// The next head on the connection; `None` if the other side has closed it.
     async fn next(mut stream: BufStream<TcpStream>) -> Option<Self> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -39,28 +39,33 @@ impl Heard {
         self.head.lines().any(|written| written == line)
     }
 
-    /// So many bytes of the body as they come, the marks of its chunks included.
+    /// The next `length` bytes of the body, including the chunk headers.
     pub(crate) async fn body(&mut self, length: usize) -> String {
         let mut bytes = vec![0; length];
         self.stream.read_exact(&mut bytes).await.unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
-    /// What comes until the other side closes the connection.
+    /// The bytes until the other side closes the connection.
     pub(crate) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
-        // Whether it closes it in order or not.
+        // The connection may be closed in order or reset.
         let _ = self.stream.read_to_end(&mut rest).await;
         String::from_utf8(rest).unwrap()
     }
 
-    /// Closes the connection as Go's server does: what still comes is read for a while.
+    /// The next request on the same connection, after one without a body; `None` if the other side has closed it.
+    pub(crate) async fn following(self) -> Option<Self> {
+        Self::next(self.stream).await
+    }
+
+    /// Closes the connection as Go's server does: remaining input is read for a while.
     pub(crate) async fn close(mut self) {
         self.stream.shutdown().await.unwrap();
         let _ = timeout(Duration::from_millis(500), copy(&mut self.stream, &mut sink())).await;
     }
 
-    /// Says something.
+    /// Sends text.
     pub(crate) async fn say(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
         self.stream.flush().await.unwrap();
@@ -74,7 +79,7 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// One that lets `answer` do the talking, once for each connection.
+    /// An upstream that calls `answer` once for each connection.
     pub(crate) async fn start<F>(answer: impl Fn(Heard) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -100,7 +105,7 @@ impl Fake {
         Self { authority, heads }
     }
 
-    /// One that says the same to everybody, and closes the connection.
+    /// An upstream that always sends the same answer, and closes the connection.
     pub(crate) async fn saying(answer: impl Into<String>) -> Self {
         let answer = answer.into();
         Self::start(move |mut heard| {
@@ -127,7 +132,7 @@ pub(crate) fn bridge_to(authority: &Authority) -> Bridge {
     Bridge::new(authority.clone(), authority.clone())
 }
 
-/// Serves one of the two, and says where.
+/// Serves one of the two products, and returns its address.
 pub(crate) async fn serving(bridge: &Bridge, product: Product) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -135,27 +140,27 @@ pub(crate) async fn serving(bridge: &Bridge, product: Product) -> SocketAddr {
     address
 }
 
-/// An address that nobody listens on.
+/// An address without a listener.
 pub(crate) async fn nobody() -> Authority {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap().to_string().parse().unwrap()
 }
 
-/// What a client gets that sends `request` and reads to the end.
-pub(crate) async fn told(address: SocketAddr, request: &str) -> String {
+/// The answer that a client receives for `request`, read to the end.
+pub(crate) async fn exchange(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    // An answer that breaks off may end with a reset.
+    // A truncated answer may end with a reset.
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8(answer).unwrap()
 }
 
-/// What a client gets for a call to an upstream that always says `answer`.
+/// The answer that a client receives for a call to an upstream that always sends `answer`.
 pub(crate) async fn answered(product: Product, call: &str, answer: &str) -> String {
     let fake = Fake::saying(answer).await;
     let address = serving(&bridge_to(&fake.authority), product).await;
-    told(address, &format!("{call} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")).await
+    exchange(address, &format!("{call} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")).await
 }
 
 /// The first line of an answer, and its body.

@@ -5,7 +5,7 @@ use http::{
     header::{CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
-/// `Trailer` is not among them: it announces what comes at the end of the body, which is passed on.
+/// `Trailer` is not among them: it announces the trailers of the body, which are passed on.
 const OF_THE_CONNECTION: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -17,7 +17,7 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// Removes what is about the connection, and what `Connection` says is.
+/// Removes headers of the connection, including those that `Connection` names.
 pub(crate) fn keep_end_to_end(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_about_the_connection_goes_and_the_rest_stays() {
+    fn connection_headers_are_removed_and_others_kept() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("connection", "close, X-Of-The-Hop"),

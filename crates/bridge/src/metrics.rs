@@ -1,4 +1,4 @@
-//! What the bridge counts. Nothing that a client sends becomes a label.
+//! The metrics of the bridge. Input of clients never becomes a label.
 
 use http::StatusCode;
 use prometheus_client::{
@@ -17,7 +17,7 @@ struct Answered {
     status: &'static str,
 }
 
-/// Whose answer broke off.
+/// The upstream of an answer that was cut off.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Broken {
     upstream: &'static str,
@@ -35,11 +35,11 @@ impl Counts {
     pub(crate) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("bridge");
         registry.register("requests", "Calls by upstream, rule and class of the status", self.answered.clone());
-        registry.register("broken_answers", "Answers that broke off after their head", self.broken.clone());
+        registry.register("broken_answers", "Answers that were cut off after their head", self.broken.clone());
         registry.register("requests_in_flight", "Calls that have not ended yet", self.in_flight.clone());
     }
 
-    pub(crate) fn answered(&self, product: Product, rule: Option<Rule>, status: StatusCode) {
+    pub(crate) fn count_answer(&self, product: Product, rule: Option<Rule>, status: StatusCode) {
         let status = match status.as_u16() / 100 {
             1 => "1xx",
             2 => "2xx",
@@ -51,7 +51,7 @@ impl Counts {
         self.answered.get_or_create(&Answered { upstream: product.label(), rule, status }).inc();
     }
 
-    pub(crate) fn broken(&self, product: Product) {
+    pub(crate) fn count_broken_answer(&self, product: Product) {
         self.broken.get_or_create(&Broken { upstream: product.label() }).inc();
     }
 }
@@ -63,18 +63,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_told_apart_by_upstream_rule_and_class() {
+    fn calls_are_counted_by_upstream_rule_and_class() {
         let (metrics, counts) = (Metrics::new(), Counts::default());
         metrics.register(|registry| counts.register(registry));
-        counts.answered(Product::Kubo, None, StatusCode::OK);
-        counts.answered(Product::Cluster, Some(Rule::PinStatus), StatusCode::BAD_GATEWAY);
-        counts.broken(Product::Kubo);
+        counts.count_answer(Product::Kubo, None, StatusCode::OK);
+        counts.count_answer(Product::Cluster, Some(Rule::PinStatus), StatusCode::BAD_GATEWAY);
+        counts.count_broken_answer(Product::Kubo);
         let text = metrics.encode().unwrap();
         for line in [
-            r#"bridge_requests_total{upstream="kubo",rule="none",status="2xx"} 1"#,
-            r#"bridge_requests_total{upstream="cluster",rule="pin-status",status="5xx"} 1"#,
-            r#"bridge_broken_answers_total{upstream="kubo"} 1"#,
-            "bridge_requests_in_flight 0",
+            r#"temporal_stack_bridge_requests_total{upstream="kubo",rule="none",status="2xx"} 1"#,
+            r#"temporal_stack_bridge_requests_total{upstream="cluster",rule="pin-status",status="5xx"} 1"#,
+            r#"temporal_stack_bridge_broken_answers_total{upstream="kubo"} 1"#,
+            "temporal_stack_bridge_requests_in_flight 0",
         ] {
             assert!(text.lines().any(|written| written == line), "{text}");
         }

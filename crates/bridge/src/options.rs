@@ -1,11 +1,11 @@
-//! What the bridge is told at its start.
+//! The command line of the bridge.
 
 use std::{net::SocketAddr, num::ParseIntError, time::Duration};
 
 use http::uri::Authority;
 use temporal_stack_common::process::log;
 
-/// Where both upstreams are, and how to serve.
+/// The upstreams' addresses, and how to serve.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// Host and port of Kubo's RPC.
@@ -16,8 +16,8 @@ pub struct Options {
     #[arg(long, env = "BRIDGE_CLUSTER", value_name = "HOST:PORT", value_parser = authority)]
     pub cluster: Authority,
 
-    /// Where to take calls for Kubo: one address or several with commas between, of which those count that the machine has. Port
-    /// 0 takes a free one. There is no password: keep it on the loopback.
+    /// Where to accept calls for Kubo: one address or a comma-separated list, of which addresses that the machine does not have
+    /// are ignored. Port 0 selects a free port. The bridge asks for no password, so keep it on the loopback.
     #[arg(
         long,
         env = "BRIDGE_LISTEN_KUBO",
@@ -27,7 +27,7 @@ pub struct Options {
     )]
     pub listen_kubo: Vec<SocketAddr>,
 
-    /// Where to take calls for IPFS Cluster, in the same way.
+    /// Where to accept calls for IPFS Cluster, in the same way.
     #[arg(
         long,
         env = "BRIDGE_LISTEN_CLUSTER",
@@ -37,28 +37,28 @@ pub struct Options {
     )]
     pub listen_cluster: Vec<SocketAddr>,
 
-    /// Where to serve `/healthz`, `/readyz` and `/metrics`; `[::]` is every address of IPv4 and IPv6.
+    /// Where to serve `/livez`, `/readyz` and `/metrics`; `[::]` means every address of IPv4 and IPv6.
     #[arg(long, env = "BRIDGE_ADMIN_ADDR", value_name = "ADDRESS", default_value = "[::]:9080")]
     pub admin_addr: SocketAddr,
 
-    /// For how many seconds no call may be in flight, after SIGTERM, before the bridge ends.
+    /// After SIGTERM, end when no call has been in flight for this many seconds.
     ///
-    /// Until then it takes calls as before: who is told to end at the same time may have some left. 0 is for a bridge that is
-    /// told only when nobody is left, as an init container with `restartPolicy: Always` is.
+    /// Until then the bridge accepts calls: a program that ends at the same time may still send some. Use 0 if the bridge gets
+    /// its SIGTERM after all its clients have ended, as an init container with `restartPolicy: Always` does.
     #[arg(long, env = "BRIDGE_QUIET", value_name = "SECONDS", default_value = "3", value_parser = seconds)]
     pub quiet: Duration,
 
-    /// How many seconds calls may take to end after SIGTERM, before they are cut off.
+    /// After SIGTERM, cut off calls that have not ended after this many seconds.
     ///
-    /// Keep it below the pod's `terminationGracePeriodSeconds`.
+    /// Use less than the pod's `terminationGracePeriodSeconds`.
     #[arg(long, env = "BRIDGE_DRAIN_TIMEOUT", value_name = "SECONDS", default_value = "25", value_parser = seconds)]
     pub drain_timeout: Duration,
 
-    /// What to log: a level, or a list of `target=level` such as `info,temporal_stack_bridge=debug`.
+    /// The log filter: a level, or a list of `target=level` such as `info,temporal_stack_bridge=debug`.
     #[arg(long, value_name = "FILTER", env = "TEMPORAL_STACK_LOG", default_value = "info")]
     pub log_level: String,
 
-    /// How to log: one line of text or one JSON object per event.
+    /// The log format: one line of text or one JSON object per event.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub log_format: log::Format,
 }
@@ -66,7 +66,7 @@ pub struct Options {
 fn authority(text: &str) -> Result<Authority, String> {
     let authority: Authority = text.parse().map_err(|_| "write host:port, without http:// and path".to_owned())?;
     if text.contains('@') {
-        return Err("neither program asks for a user: write host:port".to_owned());
+        return Err("neither Kubo nor IPFS Cluster takes a login: write host:port".to_owned());
     }
     if authority.host().is_empty() || authority.port_u16().is_none_or(|port| port == 0) {
         return Err("host or port is missing: write for example ipfs:5001".to_owned());
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_where_the_seed_looks() {
+    fn defaults_match_the_example_configuration() {
         let options = parse(&["--kubo=ipfs:5001", "--cluster=[fd00::1]:9094"]).unwrap();
         assert_eq!(options.kubo, "ipfs:5001");
         assert_eq!(options.cluster.host(), "[fd00::1]");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_and_port_is_refused_with_the_remedy() {
+    fn malformed_address_is_refused_with_the_remedy() {
         for (value, remedy) in [
             ("http://ipfs:5001", "without http://"),
             ("ipfs", "ipfs:5001"),
@@ -119,6 +119,15 @@ mod tests {
         ] {
             let error = parse(&["--cluster=a:1", &format!("--kubo={value}")]).unwrap_err();
             assert!(error.contains(remedy), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn explanation_of_an_option_begins_once() {
+        for option in Program::command().get_arguments() {
+            let help = option.get_help().unwrap().to_string();
+            let first = help.split(' ').next().unwrap();
+            assert_eq!(help.split(' ').filter(|word| *word == first).count(), 1, "{option}: {help}");
         }
     }
 

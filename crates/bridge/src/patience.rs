@@ -1,4 +1,4 @@
-//! For how long a connection that nobody takes is tried again.
+//! How long refused connections are retried.
 
 use std::{error::Error, io, pin::Pin, time::Duration};
 
@@ -6,15 +6,15 @@ use http::Uri;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::retry::Policy;
 
-/// A pod that has ended is out of its Service within a second; one that starts takes a few.
+/// A Service drops a pod that has ended within a second; a pod that starts takes a few seconds.
 const FOR: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Tries to connect again when there is nobody yet, or not any more: nothing was sent, so nothing can happen twice. A name
-/// that cannot be resolved is not tried again.
+/// Retries connections that no server accepts yet or any more: nothing was sent, so nothing can happen twice. A name that
+/// cannot be resolved is not retried.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Patience {
-    /// When this connection was tried first: hyper clones the connector, and this with it, for each.
+    /// The time of the first attempt: hyper clones the connector, and with it this field, for each connection.
     since: Option<Instant>,
 }
 
@@ -30,7 +30,7 @@ impl<A, E: Error + 'static> Policy<Uri, A, E> for Patience {
             io::ErrorKind::TimedOut,
         ];
         let again = nobody.contains(&kind(error)?) && self.since?.elapsed() < FOR;
-        tracing::debug!(%to, %error, again, "nobody takes the connection");
+        tracing::debug!(%to, %error, again, "the connection is not accepted yet");
         again.then(|| Box::pin(sleep(PAUSE)))
     }
 
@@ -40,7 +40,7 @@ impl<A, E: Error + 'static> Policy<Uri, A, E> for Patience {
     }
 }
 
-/// What the system says about a connection that could not be made.
+/// The operating system's error for a failed connection.
 pub(crate) fn kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     match error.downcast_ref::<io::Error>() {
         Some(error) => Some(error.kind()),
@@ -52,7 +52,7 @@ pub(crate) fn kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 mod tests {
     use super::*;
 
-    /// Whether it is tried again, so long after the first try.
+    /// Whether to retry, this long after the first attempt.
     async fn is_tried_again(after: Duration, kind: io::ErrorKind) -> bool {
         let (mut patience, mut to) = (Patience::default(), Uri::from_static("http://ipfs:5001"));
         let _: Option<Uri> = Policy::<Uri, (), io::Error>::clone_request(&mut patience, &to);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_who_is_not_there_is_tried_again_and_not_for_ever() {
+    async fn only_refused_connections_are_retried_for_a_while() {
         let soon = Duration::from_secs(9);
         assert!(is_tried_again(soon, io::ErrorKind::ConnectionRefused).await);
         assert!(is_tried_again(soon, io::ErrorKind::HostUnreachable).await);

@@ -8,52 +8,55 @@
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 
 use futures::future::select_all;
-use temporal_stack_common::process::{self, listen_each, log, signals};
+use temporal_stack_common::{
+    message::counted,
+    process::{self, listen_each, log, signals},
+};
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::{Bridge, Options, Product, admin, serve::serve};
 
-/// Why the bridge could not begin, or had to end.
+/// Why the bridge could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no log.
+    /// The log cannot be set up.
     #[error(transparent)]
     Log(process::Error),
     /// The kernel refused a signal handler.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
-    /// A port is taken or not ours.
+    /// A port is in use or forbidden.
     #[error("cannot listen on --{option} {address}")]
     Listen {
-        /// Which option says so.
+        /// The option with the address.
         option: &'static str,
-        /// What was given.
+        /// Its value.
         address: SocketAddr,
-        /// Why it cannot be had.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// The admin port does not work any more.
-    #[error("the admin port is lost")]
-    Admin(#[source] io::Error),
     /// Calls did not end in time.
-    #[error("{calls} calls were cut off {limit:?} after the signal to end: raise --drain-timeout if that is normal")]
+    #[error(
+        "{} cut off {limit:?} after the termination signal; raise --drain-timeout if calls may take longer",
+        counted(*.calls, "call")
+    )]
     Drain {
-        /// How many.
+        /// Their number.
         calls: usize,
         /// The timeout.
         limit: Duration,
     },
     /// A second signal came before the calls had ended.
-    #[error("ended at once by a second signal")]
+    #[error("stopped immediately by a second signal")]
     Aborted,
 }
 
-/// Runs a bridge, whose program is of that `version`, until it is told to end.
+/// Runs a bridge of this version of the program until a signal ends it.
 ///
 /// # Errors
 ///
-/// Each variant of [`Error`] says when; an end that a signal asked for and that cut off nothing is none.
+/// See the variants of [`Error`]. An end after a signal that cuts off no call is not an error.
 pub async fn run(version: &'static str, options: Options) -> Result<(), Error> {
     log::init(&options.log_level, options.log_format).map_err(Error::Log)?;
     let mut signals = signals().map_err(Error::Signals)?;
@@ -76,14 +79,14 @@ pub async fn run(version: &'static str, options: Options) -> Result<(), Error> {
         let cluster = serve_all(&bridge, Product::Cluster, cluster);
         let admin = select_all(admin.into_iter().map(|listener| Box::pin(admin::serve(bridge.clone(), listener))));
         tokio::select! {
-            never = kubo => match never {},
-            never = cluster => match never {},
-            (lost, ..) = admin => lost.map_err(Error::Admin),
+            never = kubo => never,
+            never = cluster => never,
+            (never, ..) = admin => never,
         }
     };
     let ending = async {
         signals.recv().await;
-        tracing::info!(in_flight = bridge.calls.count(), "ending: waiting for the calls in flight");
+        tracing::info!(in_flight = bridge.calls.count(), "shutting down: waiting for the calls in flight");
         tokio::select! {
             quiet = timeout(options.drain_timeout, bridge.calls.none_for(options.quiet)) => {
                 let calls = bridge.calls.count();
@@ -94,7 +97,7 @@ pub async fn run(version: &'static str, options: Options) -> Result<(), Error> {
     };
     tokio::select! {
         ended = pin!(ending) => ended,
-        lost = pin!(serving) => lost,
+        never = pin!(serving) => match never {},
     }
 }
 
@@ -111,4 +114,16 @@ async fn serve_all(bridge: &Bridge, product: Product, listeners: Vec<TcpListener
 fn addresses(listeners: &[TcpListener]) -> String {
     let addresses = listeners.iter().filter_map(|listener| Some(listener.local_addr().ok()?.to_string()));
     addresses.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_call_that_is_cut_off_is_singular() {
+        let error = |calls| Error::Drain { calls, limit: Duration::from_secs(1) }.to_string();
+        assert!(error(1).starts_with("1 call cut off 1s after"), "{}", error(1));
+        assert!(error(2).starts_with("2 calls cut off"), "{}", error(2));
+    }
 }

@@ -1,8 +1,8 @@
-//! The two programs that are behind the bridge.
+//! The two programs behind the bridge.
 
 use serde_json::{Value, json};
 
-/// Which program a call is for.
+/// The program that a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Product {
     /// Kubo, through its RPC.
@@ -12,7 +12,7 @@ pub enum Product {
 }
 
 impl Product {
-    /// What people call it.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kubo => "Kubo",
@@ -20,7 +20,7 @@ impl Product {
         }
     }
 
-    /// What metrics and the log call it; `--` before it is the option that says where it is.
+    /// Its label in metrics and the log; with `--`, the option with its address.
     pub fn label(self) -> &'static str {
         match self {
             Self::Kubo => "kubo",

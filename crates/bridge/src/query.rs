@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-/// The values of each `arg` in order, decoded; they need not be text.
+/// The values of each `arg` in order, decoded; they may be binary.
 pub(crate) fn arguments(query: Option<&str>) -> Vec<Vec<u8>> {
     pairs(query).filter(|(key, _)| *key == "arg").map(|(_, value)| decoded(value)).collect()
 }
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn no_query_has_no_arguments() {
+    fn absent_query_has_no_arguments() {
         assert!(arguments(None).is_empty());
         assert_eq!(without_arguments(Some("")), "");
     }

@@ -1,4 +1,4 @@
-//! What has changed since 2020, one rule a file. Everything else passes as it is.
+//! The changes since 2020, one rule per file. Everything else passes unchanged.
 //!
 //! | rule | call | what is translated |
 //! |---|---|---|
@@ -27,10 +27,10 @@ use crate::{
     upstream::Upstream,
 };
 
-/// How long an answer may be that is translated as a whole; a cluster of a thousand peers stays below it.
+/// The longest answer to translate; that of a cluster with a thousand peers is shorter.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// Which rule a call is for.
+/// The rule for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// C1 and C2.
@@ -46,13 +46,13 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    /// The rule for a call, if it is for one.
-    pub(crate) fn of<B>(product: Product, request: &Request<B>) -> Option<Self> {
+    /// The rule for a call, if any.
+    pub(crate) fn find<B>(product: Product, request: &Request<B>) -> Option<Self> {
         let (method, path) = (request.method(), request.uri().path());
         match product {
             Product::Kubo if *method == Method::POST => match path {
                 "/api/v0/object/stat" => Some(Self::ObjectStat),
-                // With one argument it is today's call already.
+                // With one argument it is the current form of the call.
                 "/api/v0/pubsub/pub" if query::arguments(request.uri().query()).len() > 1 => Some(Self::Publish),
                 _ => None,
             },
@@ -66,7 +66,7 @@ impl Rule {
         }
     }
 
-    /// What metrics call it.
+    /// Its label in metrics.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Peers => "peers",
@@ -81,9 +81,9 @@ impl Rule {
     ///
     /// # Errors
     ///
-    /// There is no answer, or none that can be translated.
+    /// No answer arrived, or it cannot be translated.
     pub(crate) async fn answer(self, upstream: &Upstream, mut request: Request<Body>) -> Result<Answer, Failure> {
-        // What is translated must be readable.
+        // An answer to translate must not be compressed.
         request.headers_mut().remove(ACCEPT_ENCODING);
         match self {
             Self::Peers => peers::answer(upstream, request.map(drop)).await,
@@ -106,11 +106,11 @@ mod tests {
     use super::*;
 
     fn rule(product: Product, method: &str, uri: &str) -> Option<Rule> {
-        Rule::of(product, &Request::builder().method(method).uri(uri).body(()).unwrap())
+        Rule::find(product, &Request::builder().method(method).uri(uri).body(()).unwrap())
     }
 
     #[test]
-    fn each_call_of_temporal_that_has_changed_has_its_rule() {
+    fn each_changed_call_of_temporal_has_a_rule() {
         let query = "name=&replication-max=-1&replication-min=-1&shard-size=0&user-allocations=";
         assert_eq!(rule(Product::Cluster, "GET", "/peers"), Some(Rule::Peers));
         assert_eq!(rule(Product::Cluster, "POST", &format!("/pins/QmA?{query}")), Some(Rule::Pin));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_call_passes() {
+    fn other_calls_pass_unchanged() {
         for (product, method, uri) in [
             (Product::Kubo, "POST", "/api/v0/id?"),
             (Product::Kubo, "GET", "/peers"),

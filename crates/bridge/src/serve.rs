@@ -1,7 +1,7 @@
 //! The ports that Temporal calls.
 //!
-//! A connection is for one call, as Temporal's own client of Kubo has it; every answer says so (`Connection: close`). That
-//! is what [trailers](crate::trailers) need, and lets the end of a call be the end of its connection.
+//! A connection is for one call, as in Temporal's own client of Kubo; every answer has `Connection: close`. The
+//! [trailers](crate::trailers) need that, and so the end of a call is the end of its connection.
 
 use std::{
     convert::Infallible,
@@ -22,16 +22,16 @@ use tokio::{
 
 use crate::{bridge::Bridge, product::Product, trailers::AsksForTrailers};
 
-/// How long a client may take to say what it wants.
+/// How long a client may take to send the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
-/// What of a request is read ahead of its upstream, at most; its head must fit in, of which the address may be 64 KiB.
+/// How much of a request is read ahead of its upstream; its head must fit in, with a URL of up to 64 KiB.
 const BUFFER: usize = 96 * 1024;
-/// How long a client may take to read an answer while it is still sending; so long does Go's server wait, too.
+/// How long a client may take to read an answer while it is still sending; Go's server waits as long.
 const LINGER: Duration = Duration::from_millis(500);
 /// How long to wait when the process has no file descriptors left.
 const BREATHER: Duration = Duration::from_millis(100);
 
-/// Takes calls for one of the two, until it is dropped; those that it has taken go on.
+/// Accepts calls for one of the two products until the future is dropped; accepted calls continue.
 pub async fn serve(bridge: Bridge, product: Product, listener: TcpListener) -> Infallible {
     loop {
         match listener.accept().await {
@@ -40,7 +40,7 @@ pub async fn serve(bridge: Bridge, product: Product, listener: TcpListener) -> I
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
-                tracing::error!(upstream = product.label(), %error, "cannot take a connection");
+                tracing::error!(upstream = product.label(), %error, "cannot accept a connection");
                 sleep(BREATHER).await;
             }
         }
@@ -52,7 +52,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 async fn connection(bridge: Bridge, product: Product, stream: TcpStream) {
-    // A kernel that refuses makes it slower, no more.
+    // If the kernel refuses, it is only slower.
     let _ = stream.set_nodelay(true);
     let call = Arc::new(OnceLock::new());
     let begun = call.clone();
@@ -73,17 +73,17 @@ async fn connection(bridge: Bridge, product: Product, stream: TcpStream) {
         Ok(parts) => {
             drop(parts.service);
             let mut stream = parts.io.into_inner().into_inner();
-            // The client may have gone already.
+            // The client may have disconnected already.
             let _ = stream.shutdown().await;
             drop(call);
             linger(stream).await;
         }
-        // Dropped with what is unsent, so that the client sees that its answer is not whole.
-        Err(error) => tracing::debug!(upstream = product.label(), error = chain(&error), "a connection broke off"),
+        // Dropped with unsent data, so that the client sees that its answer is incomplete.
+        Err(error) => tracing::debug!(upstream = product.label(), error = chain(&error), "a connection was lost"),
     }
 }
 
-/// Reads what a client still sends, for some time: to one that sends to a closed port its answer may get lost.
+/// Reads the rest of a client's request, for some time: if it sends to a closed port, its answer may be lost.
 async fn linger(mut stream: TcpStream) {
     let _ = timeout(LINGER, copy(&mut stream, &mut sink())).await;
 }

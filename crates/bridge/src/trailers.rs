@@ -1,8 +1,8 @@
-//! Clients that get trailers without asking for them.
+//! Trailers for clients that do not ask for them.
 //!
-//! Kubo and IPFS Cluster say at the end of an answer, in the trailer `X-Stream-Error`, that they could not go on. The clients
-//! of Go read trailers that they never asked for, as its servers send them; hyper sends them only to who asks by
-//! `TE: trailers`. So that line is put into what a client sends, after its first one.
+//! Kubo and IPFS Cluster report at the end of an answer, in the trailer `X-Stream-Error`, that it is incomplete. Clients in Go
+//! read trailers that they did not ask for, because Go's servers send them; hyper sends them only to clients that ask with `TE:
+//! trailers`. So this header is inserted into a client's request, after its first line.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const ASKS: &[u8] = b"TE: trailers\r\n";
 
-/// A connection for one request, which asks for trailers.
+/// A connection for one request, with `TE: trailers` inserted.
 #[derive(Debug)]
 pub(crate) struct AsksForTrailers<S> {
     stream: S,
@@ -24,11 +24,11 @@ pub(crate) struct AsksForTrailers<S> {
 
 #[derive(Debug)]
 enum Reading {
-    /// The first line, of which there was something already or not; empty lines before it are none.
+    /// The first line, begun or not; empty lines before it are ignored.
     Line { begun: bool },
-    /// The line that was put in, and what came after the first one.
+    /// The inserted line, and the bytes that followed the first one.
     Ahead(Bytes),
-    /// All that follows.
+    /// The rest of the request.
     Rest,
 }
 
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read of `sent`, when it comes in pieces of one length and is read in pieces of another.
+    /// The bytes read of `sent` if it arrives in pieces of one length and is read in pieces of another.
     async fn read(sent: &[u8], pieces: usize, buffer: usize) -> String {
         let (mut client, server) = duplex(pieces);
         let mut asks = AsksForTrailers::new(server);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_line_follows_the_first_one_however_that_comes() {
+    async fn te_header_follows_the_request_line_however_split() {
         let sent = b"\r\nPOST /api/v0/add HTTP/1.1\r\nHost: a\r\n\r\nline\nline\n";
         let expected = "\r\nPOST /api/v0/add HTTP/1.1\r\nTE: trailers\r\nHost: a\r\n\r\nline\nline\n";
         for pieces in [1, 2, 3, 5, 29, 31, 1000] {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_without_a_line_stays_as_it_is() {
+    async fn connection_without_a_request_line_is_unchanged() {
         assert_eq!(read(b"", 8, 8).await, "");
         assert_eq!(read(b"GET / HT", 8, 8).await, "GET / HT");
     }

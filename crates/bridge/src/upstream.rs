@@ -1,20 +1,24 @@
-//! Where calls go to.
+//! The upstreams of calls.
 //!
 //! # Connections
 //!
-//! One that has just been used is used again, so that a thousand calls in a row need not resolve a name and connect a
-//! thousand times. One that was idle for five seconds is closed, so that calls spread over all pods of a Service, and
-//! soon none is left to a pod that has gone. A call whose connection turns out to have ended before it was sent goes over
-//! another one; a call that may have been carried out is repeated only when it changes nothing.
+//! Recently used connections are reused, so that a thousand consecutive calls need not resolve a name and connect a thousand
+//! times. Every sixteenth call ends its connection, because without a mesh the pod behind a Service is chosen once for each
+//! connection: a client that is never idle would otherwise stay with one pod, and a new pod would get none of its calls. A
+//! connection that was idle for five seconds is closed, so that none remains to a deleted pod. If a connection turns out to have
+//! ended before the call was sent, another one is used; a call that may have been carried out is repeated only if it changes nothing.
 //!
-//! A connection that nobody takes is tried again for a while (`patience`): a Service names a pod that ends a little longer than
-//! the pod takes connections, and Temporal gives an upload up at the first refusal.
+//! A refused connection is retried for a while (`patience`): a Service lists a terminating pod a little longer than the pod
+//! accepts connections, and Temporal aborts an upload at the first refusal.
 //!
-//! There is no limit to how long an answer may take: Temporal itself gives up after an hour.
+//! Answers have no time limit: Temporal itself gives up after an hour.
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,7 +33,7 @@ use http_body_util::BodyExt as _;
 use hyper_util::{
     client::legacy::{
         Client, Error,
-        connect::{Connect, HttpConnector},
+        connect::{Connect, Connected, HttpConnector, capture_connection},
     },
     rt::{TokioExecutor, TokioTimer},
 };
@@ -47,11 +51,13 @@ use crate::{
 
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(5);
-/// When silence on a connection begins to be asked about: nobody closes the connections of a machine that lost its power.
+/// How many calls a connection carries on average before another one takes its place.
+pub(crate) const CALLS: u64 = 16;
+/// When keepalive probes start on a silent connection: a machine that lost its power does not close its connections.
 const SILENCE: Duration = Duration::from_secs(30);
-/// What of an answer is read ahead of its client, at most.
+/// How much of an answer is read ahead of its client.
 const BUFFER: usize = 32 * 1024;
-/// For how long an answer says that the next one will come, too.
+/// For how long an answer proves that the upstream works.
 const LATELY: Duration = Duration::from_secs(10);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
@@ -61,9 +67,11 @@ pub(crate) struct Upstream {
     pub(crate) product: Product,
     authority: Authority,
     client: Client<Retry<Patience, HttpConnector>, Body>,
-    /// For whoever asks whether somebody is there: over a connection of its own, and without waiting for one.
+    /// For readiness checks: with a separate connection, and without retries.
     impatient: Client<HttpConnector, Body>,
     answered: Arc<Mutex<Option<Instant>>>,
+    /// How many calls were answered.
+    calls: Arc<AtomicU64>,
 }
 
 impl Upstream {
@@ -78,14 +86,14 @@ impl Upstream {
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).http1_max_buf_size(BUFFER);
         let client = builder.build(Retry::new(Patience::default(), connector.clone()));
         let impatient = builder.pool_max_idle_per_host(0).build(connector);
-        Self { product, authority, client, impatient, answered: Arc::default() }
+        Self { product, authority, client, impatient, answered: Arc::default(), calls: Arc::default() }
     }
 
-    /// Passes a call on as it is, but for what is about the client's connection.
+    /// Passes a call on unchanged, except for the headers of the client's connection.
     ///
     /// # Errors
     ///
-    /// There is no answer.
+    /// No answer arrived.
     pub(crate) async fn pass(&self, request: Request<Body>) -> Result<Answer, Failure> {
         let changes_nothing = request.method().is_safe() && request.body().is_end_stream();
         if changes_nothing { self.ask(request.map(drop)).await } else { self.send(request).await }
@@ -95,7 +103,7 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// There is no answer.
+    /// No answer arrived.
     pub(crate) async fn send(&self, request: Request<Body>) -> Result<Answer, Failure> {
         self.send_by(&self.client, request).await
     }
@@ -106,21 +114,26 @@ impl Upstream {
     {
         *request.uri_mut() = self.address(request.uri().path_and_query());
         keep_end_to_end(request.headers_mut());
-        // The one is set anew, and the other is the bridge's to answer: it does when it begins to read the body.
+        // `Host` is set again, and the bridge itself answers `Expect`, when it begins to read the body.
         request.headers_mut().remove(HOST);
         request.headers_mut().remove(EXPECT);
+        let used = capture_connection(&mut request);
         let mut answer = client.request(request).await.map_err(|error| self.failure(&error))?;
+        if self.calls.fetch_add(1, Ordering::Relaxed) % CALLS == CALLS - 1 {
+            // It is closed after this answer.
+            used.connection_metadata().iter().for_each(Connected::poison);
+        }
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         keep_end_to_end(answer.headers_mut());
         Ok(answer.map(|body| body.map_err(BoxError::from).boxed_unsync()))
     }
 
-    /// Sends a call that changes nothing and has no body; once more if the connection ended before an answer, as one
-    /// does that was idle for too long.
+    /// Sends a call that changes nothing and has no body; once more if the connection ended before an answer, as after a long
+    /// idle time.
     ///
     /// # Errors
     ///
-    /// There is no answer.
+    /// No answer arrived.
     pub(crate) async fn ask(&self, request: Request<()>) -> Result<Answer, Failure> {
         let empty = |()| full(Bytes::new());
         match self.send(request.clone().map(empty)).await {
@@ -129,11 +142,11 @@ impl Upstream {
         }
     }
 
-    /// Whether it answers: it did lately, or does now.
+    /// Whether it answers: it did recently, or does now.
     ///
     /// # Errors
     ///
-    /// It does not; what it does instead.
+    /// It does not; the failure.
     pub(crate) async fn answers(&self) -> Result<(), String> {
         let last = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|last| last.elapsed() < LATELY) {
@@ -185,7 +198,7 @@ impl Upstream {
     }
 }
 
-/// Whether an answer is one that has something to translate.
+/// Whether an answer has a body to translate.
 pub(crate) fn is_ok(answer: &Answer) -> bool {
     answer.status() == StatusCode::OK
 }

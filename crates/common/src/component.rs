@@ -1,213 +1,203 @@
-//! What a controller has to say for itself: everything else is the [driver](crate::driver)'s.
+//! The trait that a controller implements: everything else is done by the [driver](crate::driver).
 //!
 //! ```text
-//!            observe            desire, actions, progress, facts            apply, act, verify
-//!   cluster ─────────▶ Observed ────────────────────────────────▶ intents ───────────────────▶ cluster
-//!            reads              pure: no client, no clock, no dice            writes
+//!            observe              decide              apply, act, verify
+//!   cluster ─────────▶ Observed ─────────▶ Decision ─────────────────────▶ cluster, product
+//!             reads                pure                     writes
 //! ```
 //!
 //! Reads are at the front, writes at the end, and everything worth arguing about is in the middle, where a fixture and an
 //! assertion are enough for a test.
 
-use std::{fmt::Display, future::Future, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, future::Future, time::Duration};
 
-use k8s_openapi::{NamespaceResourceScope, api::rbac::v1::PolicyRule};
-use kube::{Resource, api::ApiResource, core::object::HasStatus};
-use serde::{Serialize, de::DeserializeOwned};
+use kube::core::object::HasStatus;
+use prometheus_client::registry::Registry;
 
 use crate::{
-    api::{Rollout, Status},
-    claim::Configuration,
-    condition::{Reason, Statement},
+    api::{Kind, Rollout},
+    condition::{Reason, Statement, reason},
     manifest::Manifest,
     readiness::Program,
+    watches::Watches,
     world::World,
 };
 
-/// A custom resource that a component can own.
-pub trait Kind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + HasStatus<Status: Status + Serialize + PartialEq + Clone + Send + Sync>
-    + Serialize
-    + DeserializeOwned
-    + Clone
-    + std::fmt::Debug
-    + Send
-    + Sync
-    + 'static
-{
-}
+pub use crate::memo::Memos;
 
-impl<K> Kind for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + HasStatus<Status: Status + Serialize + PartialEq + Clone + Send + Sync>
-        + Serialize
-        + DeserializeOwned
-        + Clone
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + 'static
-{
-}
-
-/// One concern of the stack: a kind, and what makes it true.
+/// One concern of the stack: a kind, and the code that reconciles it.
+///
+/// A pass calls the functions in this order; see the [driver](crate::driver) for what it does between them.
 pub trait Component: Send + Sync + 'static {
     /// The custom resource that it owns.
     type Kind: Kind;
-    /// What a pass knows of the world: plain data, gathered by [`observe`](Self::observe).
+    /// The observed state that a pass works with: plain data, gathered by [`observe`](Self::observe).
     type Observed: Send + Sync;
-    /// Something that the product itself must be told, as data. `Display` is for logs and messages, so it shows no secret.
+    /// One write to the product, as data. `Display` is for logs and messages, so it shows no secret.
     type Action: Display + Send + Sync;
+    /// How the product is used in order to verify it, as data.
+    type Probe: Send + Sync;
     /// Why observing or acting failed.
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// The component's name: its label value, field manager, event reporter and Lease.
     const NAME: &'static str;
+    /// Its containers for messages, with the field that sets their resources.
+    const PROGRAMS: &'static [Program] = &[];
 
-    /// The kinds of its children, and what it does with them.
-    fn children() -> Vec<Child>;
+    /// Whether something remains outside of the object's children when it is deleted, which [`leave`](Self::leave) removes.
+    const REMAINS: bool = false;
 
-    /// The ConfigMaps and Secrets of users that are watched by name.
-    fn sources() -> Sources {
-        Sources::default()
-    }
+    /// What the controller watches, and how it uses each kind. Permissions follow from it.
+    fn watches() -> Watches<Self::Kind>;
 
-    /// Which of the users' sources an object reads. The one of the default name counts for one object of a namespace:
-    /// [`World::claim`] says whether it is this one.
-    fn configuration(_object: &Self::Kind) -> Configuration<'_> {
-        Configuration::Default
-    }
+    /// Adds the component's own metrics to the registry of the process, with the prefix that all metrics of the project have.
+    fn register(&self, _registry: &mut Registry) {}
 
-    /// The kinds of other components that this one refers to in its namespace. They and all bindings are watched, and news of
-    /// one go to all objects of its namespace. A kind that the cluster does not have is picked up when it appears.
-    fn neighbours() -> Vec<ApiResource> {
-        Vec::new()
-    }
-
-    /// Its containers, as messages name them: with the field that sets what they may use.
-    fn programs() -> &'static [Program] {
-        &[]
-    }
-
-    /// Permissions beyond those that follow from the kind, its children and its sources.
-    fn further_rules() -> Vec<PolicyRule> {
-        Vec::new()
-    }
-
-    /// Gathers what the pass needs to know. Reads only.
+    /// Gathers the observed state. Reads only, and concludes nothing.
     fn observe(
         &self,
         object: &Self::Kind,
         world: &World<'_>,
     ) -> impl Future<Output = Result<Self::Observed, Self::Error>> + Send;
 
-    /// The bill of materials, in the order of applying.
-    fn desire(&self, object: &Self::Kind, observed: &Self::Observed) -> Vec<Manifest>;
+    /// Everything that follows from the observed state: pure, with no client, no clock and no randomness.
+    fn decide(&self, object: &Self::Kind, observed: &Self::Observed) -> Decision<Self>;
 
-    /// What the product itself must be told, in order.
-    fn actions(&self, _object: &Self::Kind, _observed: &Self::Observed) -> Vec<Self::Action> {
-        Vec::new()
-    }
+    /// Carries out one write to the product. The action has everything that it needs; `memos` remembers what the next passes should
+    /// know of it.
+    fn act(&self, action: &Self::Action, memos: &Memos) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Whether there is anything to wait for, or to ask of the user.
-    fn progress(&self, object: &Self::Kind, observed: &Self::Observed) -> Progress;
+    /// Uses the product as its users do. Called when nothing is left to do, and every few minutes after; `memos` as for
+    /// [`act`](Self::act).
+    ///
+    /// It must leave nothing behind that grows with the number of calls.
+    fn verify(&self, probe: &Self::Probe, memos: &Memos) -> impl Future<Output = Verdict> + Send;
 
-    /// The component's own part of the status: fields, and conditions beside Ready, Reconciling and Stalled.
-    fn facts(&self, object: &Self::Kind, observed: &Self::Observed) -> Facts<<Self::Kind as HasStatus>::Status>;
-
-    /// Whether a pod may be restarted now.
-    fn restart_gate(&self, _object: &Self::Kind, _observed: &Self::Observed) -> Gate {
-        Gate::Open
-    }
-
-    /// When pods are restarted for a newer controller's sake.
-    fn rollout(&self, _object: &Self::Kind) -> Rollout {
-        Rollout::default()
-    }
-
-    /// The command that copies the data of a pod out of it, for a message to the user whose volume is about to be lost.
-    fn copy_out(&self, _object: &Self::Kind, _pod: &str) -> Option<String> {
-        None
-    }
-
-    /// How soon to look again, although the object is Ready or was looked at often: for something that no watch shows.
-    fn look_again(&self, _object: &Self::Kind, _observed: &Self::Observed) -> Option<Duration> {
-        None
-    }
-
-    /// Whether an action is a part of the product's ordinary life, such as trying something again: it puts no Ready in doubt.
-    fn is_upkeep(&self, _action: &Self::Action) -> bool {
-        false
-    }
-
-    /// Tells the product one thing.
-    fn act(
-        &self,
-        _object: &Self::Kind,
-        _observed: &Self::Observed,
-        _action: &Self::Action,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+    /// Removes what remains of an object that is being deleted. After a few failures the object goes without it.
+    fn leave(&self, _object: &Self::Kind, _world: &World<'_>) -> impl Future<Output = Result<(), Self::Error>> + Send {
         std::future::ready(Ok(()))
     }
+}
 
-    /// Uses the thing as its users would. Called when nothing is left to do, and every few minutes after.
-    ///
-    /// It leaves nothing behind that grows with how often it is called. While the object is paused, it is not called at all: see
-    /// [`inspect`](Self::inspect).
-    fn verify(&self, object: &Self::Kind, observed: &Self::Observed) -> impl Future<Output = Verdict> + Send;
+/// The status type of a component's kind.
+pub type StatusOf<C> = <<C as Component>::Kind as HasStatus>::Status;
 
-    /// Looks at the thing without writing anything to the product: what takes the place of [`verify`](Self::verify) while the
-    /// object is paused. `None`: without writing nothing can be said, and the verdict from before stands.
-    fn inspect(
-        &self,
-        _object: &Self::Kind,
-        _observed: &Self::Observed,
-    ) -> impl Future<Output = Option<Verdict>> + Send {
-        std::future::ready(None)
+/// What a pass concludes from the observed state.
+pub struct Decision<C: Component + ?Sized> {
+    /// Fields of the status; the driver adds the conditions.
+    pub status: StatusOf<C>,
+    /// Conditions other than Ready, Reconciling and Stalled, which the driver sets.
+    pub conditions: Vec<Statement>,
+    /// The command that copies the data out of each pod that has data, for users whose volume is about to be lost.
+    pub copy_commands: BTreeMap<String, String>,
+    /// The intent of the pass, or the reason why nothing is applied until the user acts.
+    pub intent: Result<Intent<C>, Stalled>,
+}
+
+impl<C: Component + ?Sized> Decision<C> {
+    /// A decision about an object without data to copy out.
+    pub fn new(status: StatusOf<C>, conditions: Vec<Statement>, intent: Result<Intent<C>, Stalled>) -> Self {
+        Self { status, conditions, copy_commands: BTreeMap::new(), intent }
     }
 }
 
-/// How far a component has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Nothing to wait for.
-    Settled,
-    /// Something is expected to come by itself.
-    Waiting {
-        /// Why.
-        reason: Reason,
-        /// For what, and what the user can do if it does not come.
-        message: String,
-    },
-    /// The user must act first. Nothing is applied meanwhile, so that nothing is lost.
-    Stalled {
-        /// Why.
-        reason: Reason,
-        /// Which field or object, what is wrong with it, and the remedy.
-        message: String,
-    },
+/// What a pass carries out.
+pub struct Intent<C: Component + ?Sized> {
+    /// The desired objects, in the order in which they are applied.
+    pub manifests: Vec<Manifest>,
+    /// Writes to the product, in order. They put Ready in doubt.
+    pub actions: Vec<C::Action>,
+    /// Writes of ordinary operation, such as a retry: they do not put Ready in doubt.
+    pub upkeep: Vec<C::Action>,
+    /// What the object waits for.
+    pub waiting: Option<Waiting>,
+    /// Whether a pod may be restarted now.
+    pub restart: Gate,
+    /// When pods are restarted because only the controller is newer.
+    pub rollout: Rollout,
+    /// How soon to run the next pass even if nothing is watched to change: for state that no watch shows.
+    pub look_again: Option<Duration>,
+    /// How to verify the product when nothing is left to do; with `None` nothing is verified, and the object is not Ready.
+    pub probe: Option<C::Probe>,
+    /// The probe while the object is paused, which writes nothing. `None`: the latest verdict stands.
+    pub inspection: Option<C::Probe>,
 }
 
-/// What using the component showed.
+impl<C: Component + ?Sized> Default for Intent<C> {
+    fn default() -> Self {
+        Self {
+            manifests: Vec::new(),
+            actions: Vec::new(),
+            upkeep: Vec::new(),
+            waiting: None,
+            restart: Gate::Open,
+            rollout: Rollout::default(),
+            look_again: None,
+            probe: None,
+            inspection: None,
+        }
+    }
+}
+
+/// A state that an object waits for, and that is expected without action by the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The reason.
+    pub reason: Reason,
+    /// What is awaited, and what the user can do if it does not happen.
+    pub message: String,
+}
+
+/// The reason why an object cannot continue until the user acts. Nothing is applied meanwhile, so that nothing is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stalled {
+    /// The reason.
+    pub reason: Reason,
+    /// Which field or object, what is wrong with it, and the remedy.
+    pub message: String,
+}
+
+impl Waiting {
+    /// Waiting for this reason.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+impl Stalled {
+    /// Stalled for this reason.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
+    /// Stalled by what is wrong with the spec, if anything is.
+    pub fn if_invalid(wrong: Option<String>) -> Result<(), Self> {
+        wrong.map_or(Ok(()), |message| Err(Self::new(reason::INVALID_SPEC, message)))
+    }
+}
+
+/// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It works; the message says what was tried.
+    /// It works; the message describes what was verified.
     Verified(String),
-    /// It does not, and may by itself: it is tried again soon.
+    /// It does not work, but may recover without the user: retried soon.
     Failed {
-        /// Why.
+        /// The reason.
         reason: Reason,
         /// What was tried, what came back, and what the user can do.
         message: String,
     },
-    /// It does not, and will not before the user has acted.
+    /// It does not work, and the user must act.
     Stalled {
-        /// Why.
+        /// The reason.
         reason: Reason,
         /// What was tried, what came back, and the remedy.
         message: String,
     },
+    /// The probe found no evidence; the latest verdict about the same state stands.
+    Unknown,
 }
 
 /// Whether something may be done now.
@@ -215,135 +205,6 @@ pub enum Verdict {
 pub enum Gate {
     /// Yes.
     Open,
-    /// Not yet; the text says for what it waits.
+    /// Not yet; the text names what it waits for.
     Closed(String),
-}
-
-/// The component's own part of the status.
-#[derive(Clone, Debug)]
-pub struct Facts<S> {
-    /// Fields of the status; the driver adds the conditions.
-    pub status: S,
-    /// Conditions beside those that the driver states.
-    pub statements: Vec<Statement>,
-}
-
-/// ConfigMaps and Secrets of users that are watched by name, in every namespace that the controller is responsible for.
-/// Those with the label `temporal-stack.dev/config=true` are watched too.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sources {
-    /// Names of ConfigMaps.
-    pub config_maps: &'static [&'static str],
-    /// Names of Secrets.
-    pub secrets: &'static [&'static str],
-}
-
-impl Sources {
-    /// Kind and name of the source that an object reads which names none: the first.
-    pub fn default_source(&self) -> Option<(&'static str, &'static str)> {
-        let map = self.config_maps.first().map(|name| ("ConfigMap", *name));
-        map.or_else(|| self.secrets.first().map(|name| ("Secret", *name)))
-    }
-}
-
-/// A kind of child, and what the controller does with it.
-#[derive(Clone, Debug)]
-pub struct Child {
-    /// The kind.
-    pub resource: ApiResource,
-    relation: Relation,
-    is_deleted: bool,
-    is_labelled: bool,
-}
-
-/// Who makes objects of a kind, and what the controller does with them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relation {
-    /// Made, kept and pruned by the controller.
-    Kept,
-    /// Made by others; their fields are adjusted.
-    Adjusted,
-    /// Pods of the controller's workloads: read, and deleted one at a time to restart them.
-    Restarted,
-    /// Made by others, and only looked at.
-    Watched,
-}
-
-impl Child {
-    /// Made, kept and pruned by the controller.
-    pub fn kept<K: Resource<DynamicType = ()>>() -> Self {
-        Self::new::<K>(Relation::Kept)
-    }
-
-    /// Made by others; its fields are adjusted.
-    pub fn adjusted<K: Resource<DynamicType = ()>>() -> Self {
-        Self::new::<K>(Relation::Adjusted)
-    }
-
-    /// Pods of the controller's workloads: read, and deleted one at a time to restart them.
-    pub fn restarted<K: Resource<DynamicType = ()>>() -> Self {
-        Self::new::<K>(Relation::Restarted)
-    }
-
-    /// Made by others, and only looked at.
-    pub fn watched<K: Resource<DynamicType = ()>>() -> Self {
-        Self::new::<K>(Relation::Watched)
-    }
-
-    fn new<K: Resource<DynamicType = ()>>(relation: Relation) -> Self {
-        Self { resource: ApiResource::erase::<K>(&()), relation, is_deleted: false, is_labelled: false }
-    }
-
-    /// Deleted, too, when the time has come.
-    #[must_use]
-    pub fn and_deleted(mut self) -> Self {
-        self.is_deleted = true;
-        self
-    }
-
-    /// Labelled, too, by [`Manifest::labels`].
-    #[must_use]
-    pub fn and_labelled(mut self) -> Self {
-        self.is_labelled = true;
-        self
-    }
-
-    /// Whether the controller makes objects of this kind, and so may prune them.
-    pub fn is_kept(&self) -> bool {
-        self.relation == Relation::Kept
-    }
-
-    /// The verbs beside `list` and `watch` that the controller needs.
-    pub fn verbs(&self) -> Vec<&'static str> {
-        let mut verbs = match self.relation {
-            Relation::Kept => vec!["create", "delete", "get", "patch"],
-            Relation::Adjusted => vec!["get", "patch"],
-            Relation::Restarted => vec!["delete"],
-            Relation::Watched => Vec::new(),
-        };
-        verbs.extend(self.is_deleted.then_some("delete"));
-        verbs.extend(self.is_labelled.then_some("patch"));
-        verbs.sort_unstable();
-        verbs.dedup();
-        verbs
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
-
-    use super::*;
-
-    #[test]
-    fn a_further_deed_takes_no_verb_away() {
-        let kept = Child::kept::<Secret>();
-        let more = kept.clone().and_deleted().and_labelled();
-        assert!(more.is_kept());
-        assert_eq!((kept.verbs(), more.verbs()), (vec!["create", "delete", "get", "patch"], kept.verbs()));
-        let claims = Child::adjusted::<PersistentVolumeClaim>().and_deleted();
-        assert_eq!((claims.is_kept(), claims.verbs()), (false, vec!["delete", "get", "patch"]));
-        let pods = Child::restarted::<Pod>().and_labelled();
-        assert_eq!((pods.is_kept(), pods.verbs()), (false, vec!["delete", "patch"]));
-    }
 }

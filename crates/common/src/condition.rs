@@ -1,8 +1,8 @@
-//! Conditions: how a component says what it is about, by the rules of [kstatus].
+//! Conditions: how a component reports its state, by the rules of [kstatus].
 //!
-//! * `Ready` is always there. `True` is earned by use, for the generation that it names.
-//! * `Reconciling` and `Stalled` are there only while they are `True`, as kstatus wants it.
-//! * Every condition has a [`Reason`] from the closed list of its component, and a message that says what to do next.
+//! * `Ready` always exists. It becomes `True` when the product has been used successfully, for the generation that it names.
+//! * `Reconciling` and `Stalled` exist only while they are `True`, as kstatus requires.
+//! * Every condition has a [`Reason`] from the closed list of its component, and a message that names the remedy.
 //! * Messages have no measured numbers and no times, so that a condition changes only when something has happened;
 //!   `lastTransitionTime` changes only with the status.
 //!
@@ -15,27 +15,28 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use crate::failure::bounded;
+use crate::failure::{LONGEST, bounded};
 
-/// The component does what it is for.
+/// The component works.
 pub const READY: &str = "Ready";
-/// The controller is at work on the current generation, or waits for something that is expected to come.
+/// The controller is working on the current generation, or waits for something that is expected to happen.
 pub const RECONCILING: &str = "Reconciling";
-/// The user must act before the controller can go on.
+/// The user must act before the controller can continue.
 pub const STALLED: &str = "Stalled";
-/// What became of the user's configuration.
+/// Whether the user's configuration is used as written.
 pub const CONFIG_HONOURED: &str = "ConfigHonoured";
-/// A restart would bring something new, and waits for the user's word.
+/// A restart would apply a newer template, and waits for the user's request.
 pub const RESTART_PENDING: &str = "RestartPending";
-/// The volumes are the ones that the object was Ready with; stated where one is not.
-pub const VOLUMES_KEPT: &str = "VolumesKept";
+/// A requested rotation of a login waits until applications no longer use the next login.
+pub const ROTATION_PENDING: &str = "RotationPending";
+/// The volumes are those with which the object was Ready; set when one was replaced.
+pub(crate) const VOLUMES_KEPT: &str = "VolumesKept";
+/// A pod has set data aside on its volume instead of using them; set until the pod restarts.
+pub const DATA_SET_ASIDE: &str = "DataSetAside";
 /// The user has paused the object.
 pub const PAUSED: &str = "Paused";
 
-/// How many characters a message may have: some of it may be from elsewhere, and the API server takes none of more than 32,768 bytes.
-const LONGEST: usize = 4096;
-
-/// Why a condition has its status: one word in `CamelCase`, part of the API.
+/// The reason of a condition: one word in `CamelCase`, part of the API.
 ///
 /// Reasons are constants only, so the list of a component is closed and can be read in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,63 +64,75 @@ impl fmt::Display for Reason {
 pub mod reason {
     use super::Reason;
 
-    /// The controller has used the component, and it worked.
+    /// The controller has used the product successfully.
     pub const VERIFIED: Reason = Reason::new("Verified");
-    /// The last pass changed something; what it led to is awaited.
+    /// The last pass changed something, and the controller waits for the changes to take effect.
     pub const APPLYING: Reason = Reason::new("Applying");
-    /// Pods, volumes or other children are not there yet, or not at their newest revision.
+    /// Pods, volumes or other children do not exist yet, or are not at their newest revision.
     pub const CHILDREN_NOT_READY: Reason = Reason::new("ChildrenNotReady");
-    /// The controller used the component, and it did not work.
+    /// The controller used the product, and it did not work.
     pub const VERIFICATION_FAILED: Reason = Reason::new("VerificationFailed");
-    /// A Service leads nowhere: no ready pod has the labels that it selects.
-    pub const NO_ENDPOINTS: Reason = Reason::new("NoEndpoints");
-    /// A pass failed; it is tried again, less and less often.
-    pub const RECONCILE_ERROR: Reason = Reason::new("ReconcileError");
+    /// A Service has no endpoints: no ready pod has the labels that it selects.
+    pub(crate) const NO_ENDPOINTS: Reason = Reason::new("NoEndpoints");
+    /// A pass failed; it is retried with backoff.
+    pub(crate) const RECONCILE_ERROR: Reason = Reason::new("ReconcileError");
     /// The controller has a bug: a pass panicked. It is retried with backoff; other objects are not affected.
-    pub const INTERNAL_ERROR: Reason = Reason::new("InternalError");
+    pub(crate) const INTERNAL_ERROR: Reason = Reason::new("InternalError");
     /// A pass took too long and was cancelled; it is retried with backoff.
-    pub const DEADLINE_EXCEEDED: Reason = Reason::new("DeadlineExceeded");
-    /// The API server, its admission or a quota refuses a child; the message has its words.
+    pub(crate) const DEADLINE_EXCEEDED: Reason = Reason::new("DeadlineExceeded");
+    /// The API server, an admission webhook or a quota refuses a child; the message quotes the answer.
     pub const CHILD_REFUSED: Reason = Reason::new("ChildRefused");
-    /// The spec asks for something that cannot be.
+    /// The spec asks for something impossible.
     pub const INVALID_SPEC: Reason = Reason::new("InvalidSpec");
     /// The object does not parse.
-    pub const UNPARSABLE: Reason = Reason::new("Unparsable");
-    /// An object of a name that is needed belongs to somebody else.
-    pub const NAME_TAKEN: Reason = Reason::new("NameTaken");
+    pub(crate) const UNPARSABLE: Reason = Reason::new("Unparsable");
+    /// An object with a name that the controller needs belongs to another owner.
+    pub(crate) const NAME_TAKEN: Reason = Reason::new("NameTaken");
     /// The object is paused, and changes are held back.
     pub const PAUSED: Reason = Reason::new("Paused");
-    /// The configuration was taken as it is written.
+    /// The configuration is used as written.
     pub const AS_WRITTEN: Reason = Reason::new("AsWritten");
-    /// The configuration was taken with the changes that the message lists.
+    /// The configuration is used with the changes that the message lists.
     pub const ADAPTED: Reason = Reason::new("Adapted");
     /// A part of the configuration was refused; the user must act.
     pub const REFUSED: Reason = Reason::new("Refused");
     /// Pods or workloads keep a template that an older controller wrote.
-    pub const NEWER_TEMPLATE: Reason = Reason::new("NewerTemplate");
+    pub(crate) const NEWER_TEMPLATE: Reason = Reason::new("NewerTemplate");
     /// A volume claim is being deleted while a pod uses it.
-    pub const VOLUME_BEING_DELETED: Reason = Reason::new("VolumeBeingDeleted");
-    /// A volume claim was deleted and made again.
-    pub const VOLUME_REPLACED: Reason = Reason::new("VolumeReplaced");
-    /// A volume is smaller in the spec than it is.
-    pub const VOLUME_CANNOT_SHRINK: Reason = Reason::new("VolumeCannotShrink");
-    /// A volume is to grow, and its class does not allow that.
-    pub const VOLUME_CANNOT_GROW: Reason = Reason::new("VolumeCannotGrow");
+    pub(crate) const VOLUME_BEING_DELETED: Reason = Reason::new("VolumeBeingDeleted");
+    /// A volume claim was deleted and recreated.
+    pub(crate) const VOLUME_REPLACED: Reason = Reason::new("VolumeReplaced");
+    /// A pod has set aside data that it found on its volume.
+    pub(crate) const SET_ASIDE: Reason = Reason::new("SetAside");
+    /// The spec asks for a smaller volume than the existing one.
+    pub(crate) const VOLUME_CANNOT_SHRINK: Reason = Reason::new("VolumeCannotShrink");
+    /// The spec asks for a larger volume, but its StorageClass does not allow expansion.
+    pub(crate) const VOLUME_CANNOT_GROW: Reason = Reason::new("VolumeCannotGrow");
     /// No StorageClass is named, and the cluster has no default.
-    pub const NO_STORAGE_CLASS: Reason = Reason::new("NoStorageClass");
-    /// The StorageClass that is named is not there.
+    pub(crate) const NO_STORAGE_CLASS: Reason = Reason::new("NoStorageClass");
+    /// The StorageClass in the spec does not exist.
     pub const STORAGE_CLASS_MISSING: Reason = Reason::new("StorageClassMissing");
-    /// The product does not know the controller's administrator.
+    /// The product refuses the controller's administrator.
     pub const ADMINISTRATOR_REFUSED: Reason = Reason::new("AdministratorRefused");
-    /// All pods end before the first may start with another shared secret.
+    /// The broker gives no answer.
+    pub const BROKER_UNREACHABLE: Reason = Reason::new("BrokerUnreachable");
+    /// The policy of a mesh refuses the controller.
+    pub const REFUSED_BY_MESH: Reason = Reason::new("RefusedByMesh");
+    /// The state is as expected; the message describes it.
+    pub const AS_EXPECTED: Reason = Reason::new("AsExpected");
+    /// A credential in use is a published example.
+    pub(crate) const PUBLISHED_CREDENTIAL: Reason = Reason::new("PublishedCredential");
+    /// Applications are still connected with the next login.
+    pub(crate) const OLD_LOGIN_IN_USE: Reason = Reason::new("OldLoginInUse");
+    /// All pods stop before the first starts with another shared secret.
     pub const FULL_RESTART: Reason = Reason::new("FullRestart");
-    /// What the application needs is being made.
+    /// The application's resources, such as its database or login, are being created.
     pub const PREPARING: Reason = Reason::new("Preparing");
     /// The login of the binding is refused.
     pub const LOGIN_REFUSED: Reason = Reason::new("LoginRefused");
-    /// A Secret that is named is not there.
+    /// A Secret that the spec names does not exist.
     pub const SECRET_MISSING: Reason = Reason::new("SecretMissing");
-    /// A Secret that is named lacks a key, or a key has no usable value.
+    /// A Secret that the spec names lacks a key, or a key has no usable value.
     pub const SECRET_INCOMPLETE: Reason = Reason::new("SecretIncomplete");
 }
 
@@ -145,19 +158,30 @@ impl Statement {
         Self { kind, holds: false, is_known: true, reason, message: message.into() }
     }
 
-    /// States that it is not known whether `kind` is `True`: there is no evidence, or it is too old.
+    /// States that `kind` is `Unknown`: there is no evidence, or it is too old.
     pub fn unknown(kind: &'static str, reason: Reason, message: impl Into<String>) -> Self {
         Self { kind, holds: false, is_known: false, reason, message: message.into() }
     }
 
-    /// The condition `ConfigHonoured` with one more thing that was not taken as it is written.
+    /// The condition `ConfigHonoured` by what was refused and adapted, a sentence each. `before` is what the message begins with where
+    /// there is something to list, `as_written` the message where there is nothing.
+    pub fn honoured(before: &str, refused: &[String], adapted: &[String], as_written: String) -> Self {
+        let list = || format!("{before}{}", [refused, adapted].concat().join("; "));
+        match (refused, adapted) {
+            ([], []) => Self::holds(CONFIG_HONOURED, reason::AS_WRITTEN, as_written),
+            ([], _) => Self::holds(CONFIG_HONOURED, reason::ADAPTED, list()),
+            _ => Self::fails(CONFIG_HONOURED, reason::REFUSED, list()),
+        }
+    }
+
+    /// The condition `ConfigHonoured` with one more remark about a setting that is not used as written.
     #[must_use]
     pub fn adapted(self, remark: &str) -> Self {
         let reason = if self.holds { reason::ADAPTED } else { self.reason };
         Self { reason, message: format!("{remark}; {}", self.message), ..self }
     }
 
-    /// The same with something that was refused.
+    /// The same with a setting that was refused.
     #[must_use]
     pub fn refused(self, what: &str) -> Self {
         Self { holds: false, reason: reason::REFUSED, message: format!("{what}; {}", self.message), ..self }
@@ -169,7 +193,7 @@ impl Statement {
     }
 }
 
-/// Gives statements their times: the one before where the status has not changed, `now` where it has.
+/// Gives statements their times: the previous time if the status has not changed, else `now`.
 pub fn dated(
     statements: Vec<Statement>,
     before: &[Condition],
@@ -205,7 +229,7 @@ pub fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition
     conditions.iter().find(|condition| condition.type_ == kind)
 }
 
-/// Whether the conditions say Ready, and about this generation.
+/// Whether the conditions report Ready for this generation.
 pub fn is_ready(conditions: &[Condition], generation: Option<i64>) -> bool {
     find(conditions, READY).is_some_and(|ready| ready.status == "True" && ready.observed_generation == generation)
 }
@@ -219,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transition_time_survives_a_new_reason() {
+    fn transition_time_survives_a_new_reason() {
         let first = dated(vec![Statement::fails(READY, reason::APPLYING, "a")], &[], Some(1), at(1));
         let second = dated(vec![Statement::fails(READY, reason::CHILDREN_NOT_READY, "b")], &first, Some(2), at(2));
         assert_eq!(second[0].last_transition_time, Time(at(1)));
@@ -227,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn a_new_status_has_a_new_time() {
+    fn changed_status_gets_a_new_time() {
         let first = dated(vec![Statement::fails(READY, reason::APPLYING, "a")], &[], Some(1), at(1));
         let second = dated(vec![Statement::holds(READY, reason::VERIFIED, "b")], &first, Some(1), at(2));
         assert_eq!(second[0].last_transition_time, Time(at(2)));
     }
 
     #[test]
-    fn a_message_is_printable_and_bounded_whatever_it_repeats() {
+    fn message_is_printable_and_bounded() {
         let message = format!("a\n\u{1b}[2J{}", "ü".repeat(40_000));
         let said = dated(vec![Statement::unknown("Known", reason::APPLYING, message)], &[], None, at(1));
         assert_eq!(said[0].status, "Unknown");

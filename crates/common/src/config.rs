@@ -1,40 +1,44 @@
-//! What becomes of the user's configuration, key by key.
+//! How the user's configuration is used, key by key.
 //!
 //! Each component has a table of [`Key`]s. For each key that a user has written, the first rule that fits wins:
 //!
-//! 1. dangerous or impossible: replaced by a safe value, or refused, and said;
-//! 2. named so that the product ignores it: translated to the name that works;
-//! 3. managed: set by the controller, and said when the user's value differs;
+//! 1. dangerous or impossible: replaced by a safe value, or refused, and reported;
+//! 2. a name that the product ignores: translated to the correct name;
+//! 3. managed: set by the controller, and reported if the user's value differs;
 //! 4. honoured: passed on as it is;
-//! 5. anything else: not passed, and named with the nearest valid name.
+//! 5. anything else: not passed, and reported with the nearest valid name.
 //!
-//! The result is plain data: the values to use, and a condition `ConfigHonoured` that lists what was not taken as written.
-//! Messages name keys and never show values, because a value may be a password.
+//! The result is plain data: the values to use, and a condition `ConfigHonoured` that lists the settings that are not used as
+//! written. Messages name keys and never show values, because a value may be a password.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    condition::{CONFIG_HONOURED, Statement, reason},
+    condition::Statement,
     given,
+    message::{as_written, counted},
 };
 
-/// What becomes of the value of one key.
+/// How many unknown keys are reported by name, each with the nearest valid name: a ConfigMap can have a hundred thousand keys,
+/// and the search takes time from other objects.
+const NAMED: usize = 20;
+
+/// How the value of one key is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ruling {
     /// Passed on as it is.
     Honoured,
     /// Passed on as it is, with something that the user should know.
     Remarked(String),
-    /// This value is used instead; the text says why.
+    /// This value is used instead; the text gives the reason.
     Replaced(String, String),
-    /// Not used; the text says why, and what the user must do.
+    /// Not used; the text gives the reason and the remedy.
     Refused(String),
-    /// The controller decides it. `None`: the user's value says the same; `Some`: it says something else, and the text says
-    /// what holds instead.
+    /// Set by the controller. `None`: the user's value is the same; `Some`: it differs, and the text describes the value in use.
     Managed(Option<String>),
-    /// The product ignores this name; it is read as if it stood under the other one.
+    /// The product ignores this name; the value is read as if it had the other name.
     Renamed(&'static str),
-    /// Of no use here; the text says where it belongs.
+    /// Not used here; the text names the place where it belongs.
     Elsewhere(&'static str),
 }
 
@@ -43,18 +47,18 @@ pub enum Ruling {
 pub struct Key {
     /// Its name in the ConfigMap.
     pub name: &'static str,
-    /// What becomes of a value.
+    /// The rule for its value.
     pub rule: fn(&str) -> Ruling,
 }
 
-/// What was read from the user's configuration.
+/// The result of reading the user's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// The values to use, by the name that works.
+    /// The values to use, by their correct names.
     pub values: BTreeMap<&'static str, String>,
-    /// What was not taken as written, a sentence each.
+    /// Settings that are not used as written, a sentence each.
     pub adapted: Vec<String>,
-    /// What was refused, a sentence each.
+    /// Settings that were refused, a sentence each.
     pub refused: Vec<String>,
 }
 
@@ -64,24 +68,16 @@ impl Reading {
         self.values.get(key).map(String::as_str)
     }
 
-    /// The condition `ConfigHonoured`; `source` says where the configuration stands.
+    /// The condition `ConfigHonoured`; `source` is where the configuration was found.
     pub fn statement(&self, source: &str) -> Statement {
-        let list = |texts: &[String]| texts.join("; ");
-        if !self.refused.is_empty() {
-            let message = format!("{source}: {}", list(&[&self.refused[..], &self.adapted[..]].concat()));
-            return Statement::fails(CONFIG_HONOURED, reason::REFUSED, message);
-        }
-        if !self.adapted.is_empty() {
-            let message = format!("{source}: {}", list(&self.adapted));
-            return Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message);
-        }
-        Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, format!("{source} was taken as it is written"))
+        Statement::honoured(&format!("{source}: "), &self.refused, &self.adapted, as_written(source))
     }
 }
 
 /// Reads the user's configuration by a component's table.
 pub fn read(written: &BTreeMap<String, String>, table: &[Key]) -> Reading {
     let mut reading = Reading::default();
+    let mut unknown: usize = 0;
     for (name, value) in written {
         if let Some(key) = table.iter().find(|key| key.name == name) {
             match given::clean(value) {
@@ -91,10 +87,17 @@ pub fn read(written: &BTreeMap<String, String>, table: &[Key]) -> Reading {
                 }
                 Err(wrong) => reading.refused.push(format!("{name} {wrong}")),
             }
-        } else {
+        } else if unknown < NAMED {
+            unknown += 1;
             let nearest = nearest(name, table).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-            reading.adapted.push(format!("{name} is not a key of this component and is not used{nearest}"));
+            reading.adapted.push(format!("{name} is not a known key and is ignored{nearest}"));
+        } else {
+            unknown += 1;
         }
+    }
+    let more = unknown.saturating_sub(NAMED);
+    if more > 0 {
+        reading.adapted.push(format!("unknown and ignored: {}", counted(more, "more key")));
     }
     reading
 }
@@ -117,7 +120,7 @@ impl Reading {
             Ruling::Managed(None) => {}
             Ruling::Managed(Some(instead)) => self.adapted.push(format!("{written_as} {instead}")),
             Ruling::Renamed(to) => {
-                self.adapted.push(format!("{written_as} is read as {to}, the name that works"));
+                self.adapted.push(format!("{written_as} is read as {to}, the name that the product reads"));
                 if let Some(key) = table.iter().find(|key| key.name == to) {
                     self.take(key, written_as, value, table);
                 }
@@ -127,7 +130,7 @@ impl Reading {
     }
 }
 
-/// The valid name that is most like an unknown one, if any is at all: one that says where it belongs before all others.
+/// The valid name nearest to an unknown one, if any is similar; a name that ends with the unknown one comes first.
 fn nearest<'a>(name: &str, table: &'a [Key]) -> Option<&'a str> {
     let whole = format!("_{}", name.to_uppercase());
     if let Some(key) = table.iter().find(|key| name.contains('_') && key.name.to_uppercase().ends_with(&whole)) {
@@ -166,39 +169,42 @@ mod tests {
     }
 
     #[test]
-    fn a_dangerous_value_is_replaced_and_said() {
+    fn dangerous_value_is_replaced_and_reported() {
         let reading = read_one("SECRET", "");
         assert_eq!(reading.get("SECRET"), Some("made"));
         assert_eq!(reading.adapted, ["SECRET is empty; a generated one is used"]);
     }
 
     #[test]
-    fn a_name_that_does_not_work_is_translated_and_its_value_judged() {
+    fn ignored_name_is_translated_and_its_value_judged() {
         let reading = read_one("OLD_SECRET", "");
         assert_eq!(reading.get("SECRET"), Some("made"));
         assert_eq!(
             reading.adapted,
-            ["OLD_SECRET is read as SECRET, the name that works", "OLD_SECRET is empty; a generated one is used"]
+            [
+                "OLD_SECRET is read as SECRET, the name that the product reads",
+                "OLD_SECRET is empty; a generated one is used"
+            ]
         );
     }
 
     #[test]
-    fn a_managed_value_is_mentioned_only_when_it_differs() {
+    fn managed_value_is_reported_only_when_it_differs() {
         assert_eq!(read_one("PORT", "1"), Reading::default());
         assert_eq!(read_one("PORT", "2").adapted, ["PORT is decided here: 1"]);
     }
 
     #[test]
-    fn a_line_break_at_the_end_of_a_value_is_left_out_and_said() {
+    fn trailing_line_break_is_removed_and_reported() {
         let reading = read_one("PEERNAME", "a\n");
         assert_eq!(reading.get("PEERNAME"), Some("a"));
-        assert_eq!(reading.adapted, ["PEERNAME ends with a line break, which is left out"]);
+        assert_eq!(reading.adapted, ["PEERNAME ends with a line break, which is removed"]);
         // What is left is judged, not what was written.
         assert_eq!(read_one("SECRET", "\n").get("SECRET"), Some("made"));
     }
 
     #[test]
-    fn a_value_with_a_line_break_or_nul_within_is_refused() {
+    fn inner_line_break_or_nul_is_refused() {
         for value in ["a\nb", "a\0b", "\u{fffd}"] {
             let reading = read_one("PEERNAME", value);
             assert!(reading.values.is_empty() && reading.refused[0].starts_with("PEERNAME "), "{reading:?}");
@@ -206,18 +212,24 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_key_may_be_written_small() {
+    fn nearest_key_is_found_in_any_case() {
         const SMALL: &[Key] = &[Key { name: "erlang-cookie", rule: |_| Ruling::Honoured }];
         assert_eq!(nearest("erlang_cookie", SMALL), Some("erlang-cookie"));
     }
 
     #[test]
-    fn an_unknown_key_is_named_with_the_nearest_valid_one() {
+    fn many_unknown_keys_are_counted_and_the_known_one_is_taken() {
+        let mut written: BTreeMap<String, String> = (0..50_000).map(|n| (format!("K{n}"), String::new())).collect();
+        written.insert("PEERNAME".to_owned(), "a".to_owned());
+        let reading = read(&written, TABLE);
+        assert_eq!((reading.get("PEERNAME"), reading.adapted.len()), (Some("a"), NAMED + 1));
+        assert!(reading.adapted.last().unwrap().ends_with(": 49980 more keys"), "{:?}", reading.adapted.last());
+    }
+
+    #[test]
+    fn unknown_key_is_named_with_the_nearest_valid_one() {
         let reading = read_one("PEER_NAME", "x");
-        assert_eq!(
-            reading.adapted,
-            ["PEER_NAME is not a key of this component and is not used; did you mean PEERNAME?"]
-        );
+        assert_eq!(reading.adapted, ["PEER_NAME is not a known key and is ignored; did you mean PEERNAME?"]);
         assert!(reading.values.is_empty());
     }
 }

@@ -8,45 +8,55 @@
 //!
 //! # Guarantees
 //!
-//! * **Ready is earned after the change.** A pass that wrote or acted takes a Ready back, and is followed by another; only one
-//!   that found nothing to do, all children at their own observed generation, and a verdict about this very state, reports Ready.
-//! * **Nothing is sent when nothing changed.** A child is written only when the intent's hash or a value that was intended is
-//!   missing from it; the status only when it says something else.
-//! * **Only what is ours is touched.** Objects are made by POST, so one that is already there is never applied over; it is
-//!   ours by owner UID, or as data by its labels. Anything else of that name is `NameTaken`. Of what others make for a child of
-//!   ours (pods), labels that the component asks for are set, and nothing else.
-//! * **Data outlive the object**, and are never pruned. Deletes carry UID and resource version. Data are deleted only when this very
-//!   object of the API was recorded as ours: one that was restored under the name of what we made is left alone.
-//! * **A volume that is going stops everything**: while a claim is being deleted under a running pod, nothing is applied and no pod is
-//!   restarted, and the condition says how to keep the data. A volume that was replaced is reported until the user accepts it.
-//! * **Ours by owner, not by label**: a pod is a member when its owner references lead to the object, and nothing else is seen.
-//! * **One pod at a time** is restarted, when all others are ready and the component's gate is open; never for a newer
-//!   controller's sake unless the user said so.
-//! * **First looks come first.** While objects wait for their first pass, the look at what the first pass of another has made
-//!   waits for them, half a minute at the most: everybody's children, then everybody's status.
-//! * **Waiting is a value.** Only failures back off: 2ⁿ seconds up to five minutes, for each object by itself.
-//! * **One bad object harms no other**: one that does not parse is reported in its status, and so are a pass that panics and one
-//!   that takes too long; both end, and are retried with backoff. Slow passes never take all places.
+//! * **Ready is earned after the change.** A pass that wrote or acted withdraws Ready, and is followed by another; only a pass
+//!   that found nothing to do, all children at their own observed generation, and a verdict about exactly this state, reports
+//!   Ready.
+//! * **Nothing is sent when nothing changed.** A child is written only if it lacks the intent's hash or an intended value; the
+//!   status only if it differs.
+//! * **Only what is ours is touched.** Objects are created by POST, so an existing one is never applied over; an object is ours
+//!   by owner UID, or as data by its labels. Anything else of that name is `NameTaken`. On objects that other controllers create
+//!   for a child of ours (pods), only the labels that the component asks for are set.
+//! * **Data outlive the object**, and are never pruned. Deletes carry UID and resource version. Data are deleted only if exactly
+//!   this API object was recorded as ours: an object that was restored under its name is left alone.
+//! * **A volume that is being deleted stops everything**: while a claim is being deleted under a running pod, nothing is applied
+//!   and no pod is restarted, and the condition explains how to keep the data. A volume that was replaced is reported until the
+//!   user accepts it.
+//! * **Ours by owner, not by label**: a pod is a member if its owner references lead to the object, and all other pods are ignored.
+//! * **One pod at a time** is restarted, when all others are ready and the component's gate is open; never because of a newer
+//!   controller alone unless the user asked for it.
+//! * **First passes come first.** While objects wait for their first pass, the second pass of others waits for them, for at most
+//!   half a minute: first the children of all objects are created, then the statuses are written.
+//! * **A finalizer only where something remains** outside of the object's children, and it never holds the object for long: after a
+//!   few failures the object goes, and an event says what may remain.
+//! * **Waiting is a value.** Only failures back off: 2ⁿ seconds up to five minutes, per object.
+//! * **One bad object harms no other**: an object that does not parse is reported in its status, and so are a pass that panics
+//!   and one that takes too long; both end, and are retried with backoff. Slow passes never take all slots.
 //!
 //! # Assumptions
 //!
-//! All children carry the three labels that the driver stamps, and pods get them through their template. Somebody who takes
-//! the labels off a child hides it; it is then found again by name, and has them back if it is ours.
+//! All children carry the three labels that the driver stamps, and pods get them through their template. A child whose labels
+//! were removed is hidden; it is found again by name, and gets the labels back if it is ours.
 
 mod basis;
+mod carry_out;
 mod error;
 mod events;
+mod farewell;
 mod hold;
 mod intent;
 mod keep;
 mod memory;
 mod metrics;
+mod observing;
 mod pass;
-mod places;
+mod passes;
 mod plan;
 mod report;
 mod restart;
+mod restarting;
 mod rules;
+mod slots;
+mod verify;
 mod volumes;
 mod warmth;
 mod watches;
@@ -76,41 +86,45 @@ pub use rules::{lease_rules, rule, rules};
 use self::{
     memory::{Memories, Memory, backoff, jittered},
     metrics::Passed,
-    pass::{Next, Passes},
-    places::{CONCURRENCY, DEADLINE, Overran, Places},
+    passes::{NextPass, Passes},
+    slots::{CONCURRENCY, DEADLINE, Overran, Slots},
     warmth::Warmth,
     watches::Watches,
-};
-pub use crate::readiness::{
-    deployed as deployment_lacks, is_ready as pod_is_ready, stateful_set as stateful_set_lacks, trouble as pod_trouble,
 };
 use crate::{
     component::Component,
     condition::{Reason, reason},
+    failure::chain,
     panics::{Panicked, caught},
     process::{Leadership, Process},
+    quota::on_behalf_of,
 };
 
 /// How long the report of a failure may take.
 const REPORTING: Duration = Duration::from_secs(60);
-/// How long an object whose last pass was slow waits for a long place.
+/// The minimum age of a shared read that a failed pass discards.
+const DOUBTED: Duration = Duration::from_secs(10);
+/// How long an object waits while its namespace runs as many passes as it may.
+const BUSY: Duration = Duration::from_millis(500);
+/// How long an object whose last pass was slow waits for a long slot.
 const CROWDED: Duration = Duration::from_secs(5);
-/// How long a second look waits for each first look of another, and how long and how often at the most.
+/// How long a second pass waits for each pending first pass, and how long and how often at most.
 const YIELD: Duration = Duration::from_millis(20);
 const LONGEST_YIELD: Duration = Duration::from_secs(1);
 const YIELDS: u32 = 30;
 
-/// The driver cannot go on, and the process must begin again.
+/// The driver cannot continue, and the process must restart.
 #[derive(Debug, thiserror::Error)]
-#[error("a watch ended by itself; report this as a bug")]
-pub struct Ended(#[source] Option<tokio::task::JoinError>);
+#[error("a watch ended unexpectedly; report this as a bug")]
+pub struct WatchEnded(#[source] Option<tokio::task::JoinError>);
 
-/// Runs a component until the process is to end: the closure that [`crate::process::run`] asks for.
+/// Runs a component until the process shuts down: the closure that [`crate::process::run`] asks for.
 ///
 /// # Errors
 ///
-/// A watch has ended: what it fills would never change again, and the controller would be blind and seem alive.
-pub async fn run<C: Component>(component: C, process: Process) -> Result<(), Ended> {
+/// A watch has ended: its cache would never change again, and the controller would seem alive without seeing changes.
+pub async fn run<C: Component>(component: C, process: Process) -> Result<(), WatchEnded> {
+    process.metrics.register(|registry| component.register(registry));
     let (mut watches, caches, mut news) = Watches::start::<C>(&process);
     let driver = Arc::new(Driver {
         passes: Passes::new(component, process.client.clone(), &caches),
@@ -118,23 +132,23 @@ pub async fn run<C: Component>(component: C, process: Process) -> Result<(), End
         warmth: caches.warmth.clone(),
         objects: caches.objects.clone(),
         passed: process.metrics.register(Passed::register),
-        places: Places::default(),
+        slots: Slots::default(),
     });
     tokio::select! {
         () = caches.warmth.ready() => process.ready.set(),
         () = process.shutdown() => return Ok(()),
-        error = watches.ended() => return Err(Ended(error)),
+        error = watches.ended() => return Err(WatchEnded(error)),
     }
     tracing::info!("the caches are warm");
     let leadership = tokio::select! {
         leadership = process.leadership() => leadership,
-        error = watches.ended() => return Err(Ended(error)),
+        error = watches.ended() => return Err(WatchEnded(error)),
     };
     if leadership == Leadership::Ended {
         return Ok(());
     }
     tracing::info!("leading");
-    // From here on news are passed on; all that is there already is news to this leader.
+    // From here on events are passed on; all existing objects are new to this leader.
     caches.leading.store(true, Ordering::SeqCst);
     let all: Vec<_> = caches.objects.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect();
     let queue = futures::stream::iter(all)
@@ -154,7 +168,7 @@ pub async fn run<C: Component>(component: C, process: Process) -> Result<(), End
     .for_each(|_| std::future::ready(()));
     tokio::select! {
         () = passes => {}
-        error = watches.ended() => return Err(Ended(error)),
+        error = watches.ended() => return Err(WatchEnded(error)),
     }
     tracing::info!("all passes have ended");
     Ok(())
@@ -166,12 +180,12 @@ struct Driver<C: Component> {
     warmth: Warmth,
     objects: Store<DeserializeGuard<C::Kind>>,
     passed: Passed,
-    places: Places,
+    slots: Slots,
 }
 
-/// A pass that came to no end of its own.
+/// A pass that failed.
 struct Failed {
-    /// As the metrics count it.
+    /// The result in the metrics.
     result: &'static str,
     reason: Reason,
     message: String,
@@ -183,8 +197,9 @@ impl<C: Component> Driver<C> {
         driver: Arc<Self>,
     ) -> BoxFuture<'static, Result<Action, Infallible>> {
         async move {
-            // A pass has bounds of its own. These are for what is around it, above all the report of its failure.
-            let failed = match timeout(DEADLINE + REPORTING, caught(driver.one(&guarded))).await {
+            // A pass has its own deadline. This one includes the report of its failure. The futures of a pass are boxed, here and
+            // below: each is polled on the stack of a thread, and without optimisation they would exhaust it.
+            let failed = match timeout(DEADLINE + REPORTING, caught(Box::pin(driver.run_pass(&guarded)))).await {
                 Ok(Ok(action)) => return Ok(action),
                 Ok(Err(panicked)) => {
                     driver.passed.count("panicked");
@@ -202,12 +217,12 @@ impl<C: Component> Driver<C> {
         .boxed()
     }
 
-    async fn one(&self, guarded: &DeserializeGuard<C::Kind>) -> Action {
+    async fn run_pass(&self, guarded: &DeserializeGuard<C::Kind>) -> Action {
         if !self.warmth.serves(guarded.meta().namespace.as_deref().unwrap_or_default()) {
-            // Its children are not known. Its watches call when they have listed.
+            // Its children are not known yet. The watches trigger a pass when they have listed them.
             return Action::await_change();
         }
-        let memory = self.memories.of(guarded.meta().uid.as_deref().unwrap_or_default());
+        let memory = self.memories.get_or_create(guarded.meta().uid.as_deref().unwrap_or_default());
         let object = match &guarded.0 {
             Ok(object) => object,
             Err(invalid) => {
@@ -215,7 +230,8 @@ impl<C: Component> Driver<C> {
                 let (namespace, object) = (guarded.namespace(), guarded.name_any());
                 tracing::warn!(object, ?namespace, error = %invalid.error, "an object does not parse");
                 if let Err(error) = self.passes.reporter.report_unparsable::<C::Kind>(invalid, &memory).await {
-                    tracing::warn!(%error, "could not say so in its status");
+                    let error = chain(&error);
+                    tracing::warn!(error, "could not report in the status that the object does not parse");
                     return Action::requeue(backoff(3));
                 }
                 return Action::await_change();
@@ -225,21 +241,24 @@ impl<C: Component> Driver<C> {
             return Action::requeue(time);
         }
         let namespace = object.namespace().unwrap_or_default();
+        let Some(_running) = self.slots.enter(&namespace) else { return Action::requeue(jittered(BUSY)) };
         let was_slow = memory.with(|state| state.slow);
-        let long = if was_slow { self.places.take(&namespace) } else { None };
+        let long = if was_slow { self.slots.take(&namespace) } else { None };
         if was_slow && long.is_none() {
             return Action::requeue(jittered(CROWDED));
         }
-        let pass = caught(self.passes.pass(object, &memory));
-        let (ended, slow) = self.places.run(&namespace, long, pass).await;
+        let pass = caught(on_behalf_of(&namespace, Box::pin(self.passes.pass(object, &memory))));
+        let begun = Instant::now();
+        let (ended, slow) = self.slots.run(&namespace, long, pass).await;
+        self.passed.time(begun.elapsed());
         memory.with(|state| state.slow = slow);
         let failed = match ended {
             Ok(Ok(Ok(next))) => {
-                self.passed.count(if next == Next::Again { "changed" } else { "unchanged" });
+                self.passed.count(if next == NextPass::Again { "changed" } else { "unchanged" });
                 return match next {
-                    Next::Again => Action::requeue(Duration::ZERO),
-                    Next::After(time) => Action::requeue(time),
-                    Next::Never => Action::await_change(),
+                    NextPass::Again => Action::requeue(Duration::ZERO),
+                    NextPass::After(time) => Action::requeue(time),
+                    NextPass::Never => Action::await_change(),
                 };
             }
             Ok(Ok(Err(error))) => Failed {
@@ -253,22 +272,23 @@ impl<C: Component> Driver<C> {
         self.failed(object, &memory, failed).await
     }
 
-    /// Reports a failure, and says when to try again.
+    /// Reports a failure, and returns when to retry.
     async fn failed(&self, object: &C::Kind, memory: &Memory, failed: Failed) -> Action {
         let Failed { result, reason, message } = failed;
         self.passed.count(result);
         let (wait, failures) = memory.with(|state| (state.back_off(Instant::now()), state.failures));
         memory.reads.forget();
-        self.passes.cluster.doubt(Duration::ZERO).await;
+        // Failures of one object must not make all others read again each time.
+        self.passes.cluster.doubt(DOUBTED).await;
         tracing::warn!(object = %object.name_any(), namespace = ?object.namespace(), failures, "{message}");
         if let Err(error) = self.passes.reporter.report_failure(object, memory, reason, &message).await {
-            tracing::warn!(%error, "could not write the status");
+            tracing::warn!(error = chain(&error), "could not write the status");
         }
         Action::requeue(wait)
     }
 
-    /// How long to wait with an object of which only what its first pass has made is left to look at, while others wait for
-    /// theirs. The queue itself has no order among those that are due.
+    /// How long an object after its first pass waits while others wait for their first. The queue itself does not order the
+    /// objects that are due.
     fn others_come_first(&self, object: &C::Kind, memory: &Memory) -> Option<Duration> {
         let waiting = self.objects.len().saturating_sub(self.memories.len());
         let is_second = object.status().is_none()
@@ -299,13 +319,13 @@ fn deadline_exceeded(overran: Overran, memory: &Memory) -> Failed {
     let stage = memory.with(|state| state.stage);
     let cause = match overran {
         Overran::Deadline => format!("not finished within {} s", DEADLINE.as_secs()),
-        Overran::Crowded => "slow while too many other passes are slow".to_owned(),
+        Overran::Crowded => "too many passes are slow at the same time".to_owned(),
     };
     Failed {
         result: "overran",
         reason: reason::DEADLINE_EXCEEDED,
         message: format!(
-            "pass cancelled in stage `{stage}`: {cause}; check that what this object refers to answers in time; retried with backoff"
+            "pass cancelled in stage `{stage}`: {cause}; check that every server this object refers to responds in time; retried with backoff"
         ),
     }
 }

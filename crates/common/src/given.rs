@@ -1,122 +1,34 @@
-//! What users have written: text of ConfigMaps and Secrets, and the Secrets of servers that run elsewhere.
+//! Input of users: text of ConfigMaps and Secrets, and the Secrets that describe external servers.
 //!
-//! * **Text is cleaned once, here.** `echo` ends it with a line break, editors begin it with a byte order mark: both are left
-//!   out, and reported. What no host, login or password can have within (line breaks, NUL, bytes that are not UTF-8) is refused.
-//! * **Common spellings of a key are read** ([`SPELLINGS`]), because other operators, charts and clouds write these Secrets.
-//!   The first of these that has a value wins: the key itself, its other spellings in the order of the list, the `uri`.
-//!   A value that loses and differs is reported.
-//! * **Everything that is wrong is reported at once**, with the keys that were found. Values never are.
+//! * **Text is cleaned once, here.** `echo` appends a line break, editors prepend a byte order mark: both are removed and
+//!   reported. Characters that no host, login or password can contain (line breaks, NUL, bytes that are not UTF-8) are refused.
+//! * **Common spellings of a key are read** (`SPELLINGS`), because other operators, charts and clouds write these Secrets. The
+//!   first of these with a value is used: the key itself, its other spellings in the order of the list, the `uri`. Another value
+//!   that differs is reported.
+//! * **All errors are reported at once**, with the keys that were found. Values are never reported.
 
 use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
+mod spellings;
+mod text;
+
+pub use text::{Text, clean};
+
+use self::spellings::SPELLINGS;
 use crate::{
     address,
-    component::Progress,
+    component::Stalled,
     condition::{CONFIG_HONOURED, Statement, reason},
+    message::as_written,
 };
-
-/// Other spellings of a key, without capitals and separators: `db-name`, `DB_NAME` and `dbName` are one.
-const SPELLINGS: &[(&str, &[&str])] = &[
-    ("host", &["hostname", "server", "pghost", "dbhost", "databasehost", "postgreshost", "rabbitmqhost"]),
-    ("port", &["pgport", "dbport", "databaseport", "postgresport", "rabbitmqport"]),
-    (
-        "username",
-        &[
-            "user",
-            "login",
-            "pguser",
-            "dbuser",
-            "dbusername",
-            "databaseuser",
-            "databaseusername",
-            "postgresuser",
-            "postgresusername",
-            "rabbitmquser",
-            "rabbitmqusername",
-            "rabbitmqdefaultuser",
-            "defaultuser",
-        ],
-    ),
-    (
-        "password",
-        &[
-            "pass",
-            "pgpassword",
-            "dbpassword",
-            "databasepassword",
-            "postgrespassword",
-            "rabbitmqpassword",
-            "rabbitmqdefaultpass",
-            "defaultpass",
-        ],
-    ),
-    ("database", &["dbname", "db", "databasename", "pgdatabase", "postgresdb", "postgresdatabase"]),
-    ("virtual-host", &["vhost", "rabbitmqvhost", "rabbitmqdefaultvhost"]),
-    (
-        "uri",
-        &[
-            "url",
-            "connectionstring",
-            "connectionuri",
-            "connectionurl",
-            "databaseuri",
-            "databaseurl",
-            "postgresuri",
-            "postgresurl",
-            "amqpuri",
-            "amqpurl",
-            "rabbitmquri",
-            "rabbitmqurl",
-        ],
-    ),
-    ("email", &["mail"]),
-];
 
 /// How many keys of a Secret a message lists.
 const LISTED: usize = 10;
-/// What a text has that replaces bytes which are not UTF-8.
-const NOT_UTF_8: char = '\u{fffd}';
-/// What editors put before a text.
-const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// A text as it is used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text<'a> {
-    /// Without what is left out.
-    pub text: &'a str,
-    /// What the user should know of it.
-    pub remark: Option<&'static str>,
-}
-
-/// Cleans a text that a user has written; `Err` is what is wrong with it and what to do.
-pub fn clean(written: &str) -> Result<Text<'_>, &'static str> {
-    let text = written.strip_prefix(BYTE_ORDER_MARK).unwrap_or(written);
-    let has_mark = text.len() < written.len();
-    let whole = text;
-    let text = text.trim_end_matches(['\n', '\r']);
-    if text.contains(NOT_UTF_8) {
-        return Err("is not UTF-8 text; write it as UTF-8");
-    }
-    if text.contains(['\n', '\r']) {
-        return Err("has a line break within; write it on one line");
-    }
-    let is_invisible =
-        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | BYTE_ORDER_MARK);
-    if text.contains(is_invisible) {
-        return Err("has a control or invisible character within; remove it");
-    }
-    let remark = match (has_mark, text.len() < whole.len()) {
-        (true, _) => Some("begins with a byte order mark, which is left out"),
-        (_, true) => Some("ends with a line break, which is left out"),
-        _ if text.trim().len() < text.len() => {
-            Some("begins or ends with a space, which is kept; remove it if it is a mistake")
-        }
-        _ => None,
-    };
-    Ok(Text { text, remark })
-}
+/// How many spellings of one key are read: a Secret has one or two, but may have tens of thousands, whose remarks would be compared
+/// with each other.
+const MOST_SPELLINGS: usize = 8;
 
 /// The values of a Secret as text; [`clean`] refuses those that are not UTF-8.
 pub fn texts(secret: &Secret) -> BTreeMap<String, String> {
@@ -124,18 +36,18 @@ pub fn texts(secret: &Secret) -> BTreeMap<String, String> {
     data.map(|(key, value)| (key.clone(), String::from_utf8_lossy(&value.0).into_owned())).collect()
 }
 
-/// The values of a ConfigMap as text, with those that `kubectl` takes for binary because of their encoding.
+/// The values of a ConfigMap as text, including those that `kubectl` stores as binary because of their encoding.
 pub fn texts_of_map(map: ConfigMap) -> BTreeMap<String, String> {
     let binary = map.binary_data.into_iter().flatten();
     let binary = binary.map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()));
     binary.chain(map.data.into_iter().flatten()).collect()
 }
 
-/// A Secret that a user has made and named in the spec, while it is being read.
+/// A Secret that the user named in the spec, while it is being read.
 pub struct Given<'a> {
     name: &'a str,
     texts: BTreeMap<String, String>,
-    /// What the `uri` says, by the key of each part.
+    /// The parts of the `uri`, by key.
     uri: BTreeMap<&'static str, String>,
     missing: Vec<&'static str>,
     wrong: Vec<String>,
@@ -148,16 +60,16 @@ impl fmt::Debug for Given<'_> {
     }
 }
 
-/// What came of a Secret that a user has made.
+/// The result of reading a user's Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome<T> {
-    /// What it says; else what is wrong with it.
-    pub read: Result<T, Progress>,
-    /// What was not taken as it is written, a sentence each.
+    /// Its content, or the error.
+    pub read: Result<T, Stalled>,
+    /// Values that are not used as written, a sentence each.
     pub remarks: Vec<String>,
 }
 
-/// Reads the Secret `name`, which the spec names in `field`. `keys` says how to make it. `take` takes what it needs.
+/// Reads the Secret `name`, which the spec names in `field`. `keys` lists its keys for messages. `take` reads the values.
 pub fn read<T>(
     field: &str,
     name: &str,
@@ -166,11 +78,8 @@ pub fn read<T>(
     take: impl FnOnce(&mut Given<'_>) -> Option<T>,
 ) -> Outcome<T> {
     let Some(secret) = secret else {
-        let message = format!("{field}: there is no Secret/{name}; make it with {keys}");
-        return Outcome {
-            read: Err(Progress::Stalled { reason: reason::SECRET_MISSING, message }),
-            remarks: Vec::new(),
-        };
+        let message = format!("{field}: Secret/{name} does not exist; create it with {keys}");
+        return Outcome { read: Err(Stalled { reason: reason::SECRET_MISSING, message }), remarks: Vec::new() };
     };
     let mut given = Given {
         name,
@@ -184,42 +93,38 @@ pub fn read<T>(
     let read = match (taken, given.problems()) {
         (Some(taken), None) => Ok(taken),
         (_, problems) => {
-            let problems = problems.unwrap_or_else(|| format!("it is incomplete; make it with {keys}"));
+            let problems = problems.unwrap_or_else(|| format!("incomplete; create it with {keys}"));
             let message = format!("Secret/{name}, named in {field}: {problems}");
-            Err(Progress::Stalled { reason: reason::SECRET_INCOMPLETE, message })
+            Err(Stalled { reason: reason::SECRET_INCOMPLETE, message })
         }
     };
     Outcome { read, remarks: given.remarks }
 }
 
 impl<T> Outcome<T> {
-    /// What it says, what is wrong with it, and the condition `ConfigHonoured` of an object whose provider it describes. `unused`
-    /// names what the user has configured and a server that runs elsewhere cannot be told.
-    pub fn into_parts(self, secret: &str, unused: &[&str]) -> (Option<T>, Option<Progress>, Statement) {
+    /// Its content or the error, and the condition `ConfigHonoured` of an object whose provider it describes. `unused` lists the
+    /// settings of the user that do not apply to an external server.
+    pub fn into_result(self, secret: &str, unused: &[String]) -> (Result<T, Stalled>, Statement) {
         let mut remarks = self.remarks;
         if !unused.is_empty() {
-            remarks.push(format!("not used, because Secret/{secret} describes the server: {}", unused.join(", ")));
+            remarks.push(format!("ignored, because Secret/{secret} describes the server: {}", unused.join(", ")));
         }
         match self.read {
             Err(obstacle) => {
                 let message = format!("Secret/{secret} cannot be used; see the condition Stalled");
-                (None, Some(obstacle), Statement::fails(CONFIG_HONOURED, reason::REFUSED, message))
-            }
-            Ok(read) if remarks.is_empty() => {
-                let message = format!("Secret/{secret} was taken as it is written");
-                (Some(read), None, Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, message))
+                (Err(obstacle), Statement::fails(CONFIG_HONOURED, reason::REFUSED, message))
             }
             Ok(read) => {
-                let message = format!("Secret/{secret}: {}", remarks.join("; "));
-                (Some(read), None, Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message))
+                let source = format!("Secret/{secret}");
+                (Ok(read), Statement::honoured(&format!("{source}: "), &[], &remarks, as_written(&source)))
             }
         }
     }
 }
 
 impl Given<'_> {
-    /// Reads the `uri`, if there is one; its parts stand in for keys that are absent. `parse` splits it into parts, by the key of
-    /// each, or says what is wrong; it must not repeat the text, which has the password. `true` if it could be read.
+    /// Reads the `uri`, if it exists; its parts replace absent keys. `parse` splits it into parts, by key, or returns the error,
+    /// which must not repeat the text, because it contains the password. `true` if it could be read.
     pub fn uri(
         &mut self,
         parse: impl FnOnce(&str) -> Result<BTreeMap<&'static str, String>, String>,
@@ -237,12 +142,12 @@ impl Given<'_> {
         if let (Some(written), Some(of_uri)) = (&written, of_uri)
             && !(written == of_uri || (key == "host" && written.eq_ignore_ascii_case(of_uri)))
         {
-            self.remarks.push(format!("the uri has another {key} than the key {key}, which is used"));
+            self.remarks.push(format!("the {key} in the uri differs from the key {key} and is ignored"));
         }
         written.or_else(|| of_uri.cloned())
     }
 
-    /// A key that must be there.
+    /// A required key.
     pub fn required(&mut self, key: &'static str) -> Option<String> {
         let wrong = self.wrong.len();
         let found = self.optional(key);
@@ -252,7 +157,7 @@ impl Given<'_> {
         found
     }
 
-    /// A host name or address that must be there. An address of IPv6 may stand in brackets.
+    /// A required host name or address. An IPv6 address may have brackets.
     pub fn host(&mut self, key: &'static str) -> Option<String> {
         let found = self.required(key)?;
         match address::host(&found) {
@@ -264,16 +169,16 @@ impl Given<'_> {
         }
     }
 
-    /// A port, or the usual one.
+    /// A port, or the default one.
     pub fn port(&mut self, key: &'static str, usual: u16) -> u16 {
         let Some(text) = self.optional(key) else { return usual };
         text.trim().parse().ok().filter(|port| *port > 0).unwrap_or_else(|| {
-            self.wrong(key, "is no port number; set it to 1 to 65535");
+            self.wrong(key, "is not a port number; set 1 to 65535");
             usual
         })
     }
 
-    /// A key under exactly this name, which the user has chosen.
+    /// A key of exactly this name, which the user has chosen.
     pub fn exactly(&mut self, key: &str) -> Option<String> {
         let text = self.text(key);
         if text.is_none() && self.wrong.is_empty() {
@@ -283,7 +188,7 @@ impl Given<'_> {
         text
     }
 
-    /// A key under exactly this name, which a program reads by itself: nothing can be left out of its value.
+    /// A key of exactly this name, which a program reads itself: its value cannot be cleaned.
     pub fn verbatim(&mut self, key: &'static str) -> Option<String> {
         let written = self.texts.get(key).filter(|written| !written.is_empty()).cloned();
         let Some(written) = written else {
@@ -293,7 +198,7 @@ impl Given<'_> {
         match clean(&written) {
             Ok(cleaned) if cleaned.text == written => Some(written),
             Ok(_) => {
-                self.wrong(key, "ends with a line break or begins with a byte order mark; write it without");
+                self.wrong(key, "ends with a line break or begins with a byte order mark; remove it");
                 None
             }
             Err(wrong) => {
@@ -303,17 +208,33 @@ impl Given<'_> {
         }
     }
 
-    /// Notes what is wrong with a key, and what to do.
+    /// A certificate authority in PEM, which may have several lines; absent if the key is. At most `most` bytes.
+    pub fn document(&mut self, key: &'static str, most: usize) -> Option<String> {
+        let written = self.texts.get(key).map(|written| written.trim().to_owned())?;
+        if written.is_empty() {
+            return None;
+        }
+        if written.len() > most || !written.contains("-----BEGIN CERTIFICATE-----") {
+            self.wrong(
+                key,
+                "is not a certificate in PEM of usual length; write the authority that has signed the server's",
+            );
+            return None;
+        }
+        Some(written)
+    }
+
+    /// Records the error in a key, with the remedy.
     pub fn wrong(&mut self, key: &str, wrong: &str) {
         self.wrong.push(format!("the key {key} {wrong}"));
     }
 
-    /// Notes what the user should know.
+    /// Records a remark.
     pub fn remark(&mut self, remark: String) {
         self.remarks.push(remark);
     }
 
-    /// The value of a key by its own name, else by another spelling.
+    /// The value of a key by its exact name, else by another spelling.
     fn written(&mut self, key: &'static str) -> Option<String> {
         let others = SPELLINGS.iter().find(|(name, _)| *name == key).map_or(&[] as &[&str], |(_, others)| others);
         let own = plain(key);
@@ -325,6 +246,7 @@ impl Given<'_> {
         let mut spelt: Vec<(usize, String)> =
             self.texts.keys().filter_map(|name| Some((rank(name)?, name.clone()))).collect();
         spelt.sort();
+        spelt.truncate(MOST_SPELLINGS);
         let mut taken: Option<(String, String)> = None;
         for (_, name) in spelt {
             let before = self.wrong.len();
@@ -342,7 +264,7 @@ impl Given<'_> {
                     taken = Some((name, text));
                 }
                 Some((winner, value)) if *value != text && key != "uri" => {
-                    self.remarks.push(format!("{winner} and {name} differ, and {winner} is used"));
+                    self.remarks.push(format!("{name} differs from {winner} and is ignored"));
                 }
                 Some(_) => {}
             }
@@ -350,7 +272,7 @@ impl Given<'_> {
         taken.map(|(_, text)| text)
     }
 
-    /// The value of a key of exactly this name, cleaned; what is wrong with it is noted.
+    /// The value of a key of exactly this name, cleaned; an error is recorded.
     fn text(&mut self, name: &str) -> Option<String> {
         let written = self.texts.get(name)?;
         match clean(written) {
@@ -358,7 +280,7 @@ impl Given<'_> {
                 let text = (!text.is_empty()).then(|| text.to_owned());
                 if let (Some(remark), Some(_)) = (remark, &text) {
                     let remark = format!("the key {name} {remark}");
-                    // A key may be asked for twice.
+                    // A key may be read twice.
                     if !self.remarks.contains(&remark) {
                         self.remarks.push(remark);
                     }

@@ -1,30 +1,42 @@
-//! What every controller of the Temporal Kubernetes Stack is made of, and what anyone else can make one of.
+//! The library for controllers of the Temporal Kubernetes Stack, and for any other.
 //!
 //! ```text
-//!   api         the kinds, and the names that all agree on
-//!   component   the trait: what a controller has to say for itself          ── you write this
-//!   manifest    one object that a component wants, and how it is made
-//!   condition   how a component says what it is about
-//!   binding     how others get to use it
+//!   api         the kinds, and the names that all of them share
+//!   component   the trait that a controller implements                      ── you write this
+//!   watches     what a controller watches, and how a change reaches its objects
+//!   manifest    one desired object, and how it is created
+//!   condition   how a component reports its state
+//!   binding     how applications connect to it
 //!   login       the application's login, and how it is rotated
 //!   shared      the secret that all pods share, and how it is exchanged
 //!   workload    what all pods have in common
 //!   network     who may connect to them
+//!   names       the names of children that all components have
+//!   part        the parts of Temporal, by the roles of its pods
+//!   provider    the location of the product: run by the controller, or described by a Secret
 //!   dns         how long their names may be
-//!   published   credentials that an example publishes
+//!   metadata    metadata that clients write and that need not parse
+//!   object      objects as JSON, bounded while they are parsed
+//!   published   credentials that are published in examples
 //!   volume      the volumes for their data
+//!   tally       amounts by namespace, for limits
+//!   quota       budgets of which one namespace may have a part only
 //!   number      numbers in names, labels and annotations, bounded where they are read
 //!   neighbour   other components that one refers to
-//!   config      what becomes of the user's configuration, key by key
-//!   given       text and Secrets that users have written
-//!   claim       for which object a source of a default name counts
-//!   panics      panics that cost only what they happened in
+//!   surroundings objects of others, reduced to what is read
+//!   hand        single fields of objects of others
+//!   config      how the user's configuration is used, key by key
+//!   given       text and Secrets of users
+//!   default_source  the object that may use a source with the default name
+//!   panics      containment of panics
 //!   address     hosts that users name, and connections to them
 //!   http        the client of the products' HTTP APIs
-//!   sql         connections to PostgreSQL servers
-//!   relay       connections that libraries make themselves, held
-//!   world       what a pass may read
-//!   driver      the reconcile function, once for all
+//!   s3          the client of object storage
+//!   sql         connections to PostgreSQL, with the feature `sql`
+//!   amqp        connections to RabbitMQ, with the feature `amqp`
+//!   world       the reads of a pass
+//!   memo        what a component remembers of an object between passes
+//!   driver      the only reconcile function
 //!   process     arguments, log, client, admin port, Lease, drain            ── main calls this
 //!   testkit     an API server in memory and more, with the feature `test-kit`
 //! ```
@@ -33,39 +45,59 @@
 //! [`process::run`]. `examples/greeting.rs` is a whole one in under a hundred lines.
 
 pub mod address;
+#[cfg(feature = "amqp")]
+pub mod amqp;
 pub mod api;
 pub mod binding;
 pub mod cache;
-pub mod claim;
+mod class;
 pub mod component;
 pub mod condition;
 pub mod config;
+pub mod default_source;
 pub mod dns;
 pub mod driver;
 pub mod failure;
 pub mod given;
+pub mod greeting;
+pub mod hand;
 pub mod http;
 pub mod login;
 pub mod manifest;
+mod memo;
+pub mod mesh;
 pub mod message;
+mod metadata;
+pub mod names;
 pub mod neighbour;
 pub mod network;
 pub mod number;
-pub mod panics;
+mod object;
+mod panics;
+pub mod part;
+pub mod port;
 pub mod process;
+pub mod provider;
 pub mod published;
+pub mod quota;
 pub mod readiness;
-pub mod relay;
+#[cfg(feature = "amqp")]
+mod relay;
+pub mod s3;
 mod seen;
 pub mod shared;
+#[cfg(feature = "sql")]
 pub mod sql;
+pub mod surroundings;
+mod tally;
 #[cfg(any(test, feature = "test-kit"))]
 pub mod testkit;
 pub mod volume;
+pub mod watches;
 pub mod workload;
 pub mod world;
 
-/// The version of the program that this stands in: its package's, or the one that `TEMPORAL_STACK_VERSION` gave the build.
+/// The version of the calling program: that of its package, or `TEMPORAL_STACK_VERSION` at build time.
 #[macro_export]
 macro_rules! version {
     () => {

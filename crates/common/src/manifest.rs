@@ -1,7 +1,7 @@
-//! A manifest: one object that a component wants in the cluster, and how it is to be made.
+//! A manifest: one object that a component wants in the cluster, and how it is created.
 //!
-//! Components return manifests from pure code; the driver stamps them with labels, owner and intent hash, compares them with
-//! what is there, and writes what is missing. Nothing here has a client.
+//! Components return manifests from pure code; the driver stamps them with labels, owner and intent hash, compares them with the
+//! existing objects, and writes the difference. Nothing here has a client.
 
 mod contains;
 mod owned;
@@ -9,29 +9,31 @@ mod quantity;
 
 use std::{collections::BTreeMap, fmt};
 
-use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::{
+    ByteString, NamespaceResourceScope, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{Resource, api::ApiResource};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use contains::{Difference, difference};
-pub use owned::disowned;
+pub(crate) use owned::disowned;
 pub use quantity::{bytes, compare as compare_quantities, is_whole as is_whole_quantity};
 
 use crate::api::DeletionPolicy;
 
-/// A value that the driver draws when it makes a Secret once. `Debug` shows the key.
+/// A random value that the driver draws when it creates a Secret. `Debug` shows the key.
 #[derive(Clone, Copy)]
 pub enum Draw {
-    /// Of this key: 32 letters and digits, about 190 bits.
+    /// For this key: 32 letters and digits, about 190 bits.
     Letters(&'static str),
-    /// Of this key: 32 random bytes, written as the product wants to read them. The function draws nothing itself.
+    /// For this key: 32 random bytes, encoded for the product. The function draws nothing itself.
     Bytes(&'static str, fn(&[u8; 32]) -> String),
 }
 
 impl Draw {
-    /// The key of the Secret's data that it is the value of.
+    /// The key in the Secret's data.
     pub fn key(&self) -> &'static str {
         match self {
             Self::Letters(key) | Self::Bytes(key, _) => key,
@@ -45,48 +47,48 @@ impl fmt::Debug for Draw {
     }
 }
 
-/// How an object comes to be what its manifest says.
+/// How an object is created and kept as its manifest describes.
 #[derive(Clone, Debug)]
-pub enum Making {
+pub enum Mode {
     /// Applied server-side, the complete intent each time: a field that is no longer in the manifest disappears.
     Applied,
-    /// Made by POST and never applied over: passwords, keys, identities. The driver draws values, so pure code needs no
-    /// randomness. Later passes only keep its ownership right.
+    /// Created by POST and never applied over: passwords, keys, identities. The driver draws values, so pure code needs no
+    /// randomness. Later passes only correct its ownership.
     Once {
-        /// What is drawn.
+        /// The values to draw.
         drawn: Vec<Draw>,
     },
-    /// Made by another controller, such as the volume claims of a `StatefulSet`: it is adjusted when it is there.
+    /// Created by another controller, such as the volume claims of a `StatefulSet`: it is adjusted if it exists.
     Existing,
-    /// Made by another controller for a child of ours, such as the pods of a `StatefulSet`: it has these labels when it is
-    /// there, and is nowise ours.
+    /// Created by another controller for a child of ours, such as the pods of a `StatefulSet`: only these labels are set if it
+    /// exists.
     Labelled,
-    /// It must not be there.
+    /// It must not exist.
     Absent,
 }
 
-/// How long an object stays.
+/// How long an object lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// It goes with its custom resource, by garbage collection.
+    /// It is deleted with its custom resource, by garbage collection.
     WithOwner,
-    /// It is data: it goes or stays as the policy says, and is never pruned.
+    /// It is data: the policy decides whether it outlives its custom resource, and it is never pruned.
     Data(DeletionPolicy),
 }
 
-/// One object that a component wants, and how it is to be made. `Debug` shows no content, which may be a password.
+/// One desired object, and how it is created. `Debug` shows no content, which may be a password.
 #[derive(Clone)]
 pub struct Manifest {
     /// The object's kind.
     pub resource: ApiResource,
-    /// The object itself, without what the driver stamps on it.
+    /// The object itself, without the metadata that the driver adds.
     pub object: Value,
-    /// How it is made.
-    pub making: Making,
-    /// How long it stays.
+    /// How it is created.
+    pub mode: Mode,
+    /// How long it lives.
     pub lifetime: Lifetime,
-    /// JSON pointers to fields that the API server refuses to change: when one differs, the object is deleted, its
-    /// dependents orphaned, and it is made again.
+    /// JSON pointers to immutable fields: if one differs, the object is deleted, its dependents are orphaned, and it is
+    /// recreated.
     pub immutable: &'static [&'static str],
     /// The workloads, as `Kind/name`, whose pods read it when they start.
     pub read_by: Vec<String>,
@@ -96,15 +98,15 @@ impl fmt::Debug for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manifest")
             .field("reference", &self.reference())
-            .field("making", &self.making)
+            .field("mode", &self.mode)
             .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()
     }
 }
 
 impl Manifest {
-    /// An object that is applied, and goes with its owner. An object that does not serialise becomes `null`, which the
-    /// driver reports; the types of k8s-openapi always do.
+    /// An object that is applied, and deleted with its owner. An object that does not serialise becomes `null`, which the driver
+    /// reports; the types of k8s-openapi always serialise.
     pub fn new<K>(object: &K) -> Self
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
@@ -112,15 +114,15 @@ impl Manifest {
         Self {
             resource: ApiResource::erase::<K>(&()),
             object: serde_json::to_value(object).unwrap_or_default(),
-            making: Making::Applied,
+            mode: Mode::Applied,
             lifetime: Lifetime::WithOwner,
             immutable: &[],
             read_by: Vec::new(),
         }
     }
 
-    /// An object of that name which must not be there. Data are deleted where they are recorded as the object's; with a
-    /// [lifetime](Self::data) of data, only the very ones that were recorded, and not what was restored under their name.
+    /// An object of that name that must not exist. Data are deleted if they are recorded as the object's; with a
+    /// [lifetime](Self::data) of data, only exactly the recorded objects, and not those restored under their names.
     pub fn absent<K>(name: &str) -> Self
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -128,16 +130,16 @@ impl Manifest {
         Self {
             resource: ApiResource::erase::<K>(&()),
             object: serde_json::json!({ "metadata": { "name": name } }),
-            making: Making::Absent,
+            mode: Mode::Absent,
             lifetime: Lifetime::WithOwner,
             immutable: &[],
             read_by: Vec::new(),
         }
     }
 
-    /// Labels for an object of that name which another controller makes for a child of ours: a pod of a `StatefulSet`. It is
-    /// found by the labels that its template gives it; while it is absent, or its controller is no child, nothing is done. What
-    /// it had of an earlier manifest goes with the next label that is set: to take one back, give it another value.
+    /// Labels for an object of that name that another controller creates for a child of ours: a pod of a `StatefulSet`. It is
+    /// found by the labels of its template; while it is absent, or its controller is no child, nothing is done. Labels of an
+    /// earlier manifest disappear with the next label that is set: to remove one, give it another value.
     pub fn labels<K>(name: &str, labels: BTreeMap<String, String>) -> Self
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -145,43 +147,43 @@ impl Manifest {
         Self {
             resource: ApiResource::erase::<K>(&()),
             object: serde_json::json!({ "metadata": { "name": name, "labels": Value::from_iter(labels) } }),
-            making: Making::Labelled,
+            mode: Mode::Labelled,
             lifetime: Lifetime::WithOwner,
             immutable: &[],
             read_by: Vec::new(),
         }
     }
 
-    /// Made by POST and never applied over, with these values drawn.
+    /// Created by POST and never applied over, with these random values.
     #[must_use]
     pub fn once(mut self, drawn: &[Draw]) -> Self {
-        self.making = Making::Once { drawn: drawn.to_vec() };
+        self.mode = Mode::Once { drawn: drawn.to_vec() };
         self
     }
 
-    /// Made by another controller; adjusted when it is there.
+    /// Created by another controller; adjusted if it exists.
     #[must_use]
     pub fn existing(mut self) -> Self {
-        self.making = Making::Existing;
+        self.mode = Mode::Existing;
         self
     }
 
-    /// Data, which go or stay as the policy says.
+    /// Data, whose lifetime the policy decides.
     #[must_use]
     pub fn data(mut self, policy: DeletionPolicy) -> Self {
         self.lifetime = Lifetime::Data(policy);
         self
     }
 
-    /// Made again, with its dependents orphaned, when one of these fields differs.
+    /// Recreated, with its dependents orphaned, if one of these fields differs.
     #[must_use]
     pub fn remade_on(mut self, pointers: &'static [&'static str]) -> Self {
         self.immutable = pointers;
         self
     }
 
-    /// Read by the pods of these workloads when they start: while all of these keep their template, it keeps its data, so that
-    /// no pod starts with half of a change that waits.
+    /// Read by the pods of these workloads when they start: while all of them keep their template, it keeps its data, so that no
+    /// pod starts with half of a deferred change.
     #[must_use]
     pub fn read_by(mut self, workloads: impl IntoIterator<Item = String>) -> Self {
         self.read_by = workloads.into_iter().collect();
@@ -193,9 +195,21 @@ impl Manifest {
         self.object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// `Kind/name`, as messages name it.
+    /// `Kind/name`, for messages.
     pub fn reference(&self) -> String {
         format!("{}/{}", self.resource.kind, self.name())
+    }
+}
+
+/// A Secret with these keys; random values are added when it is created.
+pub fn secret(name: String, keys: &[(&str, &str)]) -> Secret {
+    let data: BTreeMap<_, _> =
+        keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+    Secret {
+        metadata: ObjectMeta { name: Some(name), ..ObjectMeta::default() },
+        type_: Some("Opaque".to_owned()),
+        data: (!data.is_empty()).then_some(data),
+        ..Secret::default()
     }
 }
 

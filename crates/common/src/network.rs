@@ -2,21 +2,30 @@
 //!
 //! | audience | may connect | for |
 //! |---|---|---|
-//! | [`Audience::Members`] | the component's own pods | what nodes say to each other, and whoever is let in is obeyed |
+//! | [`Audience::Members`] | the component's own pods | traffic between nodes, which trust every peer |
 //! | [`Audience::Internal`] | its own pods and its controller | management |
-//! | [`Audience::Clients`] | what `spec.access.clients` says, its own pods, and the controllers that use it | applications |
-//! | [`Audience::Metrics`] | what `spec.access.metrics` says | monitoring, and nothing else is opened by it |
-//! | [`Audience::Everybody`] | everybody | what the user has published |
+//! | [`Audience::Clients`] | the peers in `spec.access.clients`, its own pods, and the controllers that use it | applications |
+//! | [`Audience::Operators`] | the peers in `spec.access.operators` | administration with the product's own tools; it opens no other port |
+//! | [`Audience::Metrics`] | the peers in `spec.access.metrics` | monitoring; it opens no other port |
+//! | [`Audience::Everybody`] | everyone | ports that the user has published |
 //!
-//! A port that is not listed is closed. What pods connect to is not restricted, and a kubelet's probes always pass.
+//! A port that is not listed is closed. Outgoing connections are not restricted, and the kubelet's probes always pass.
 //!
 //! # In a mesh
 //!
-//! Linkerd brings every connection between meshed pods to the proxy's port 4143, whatever port was called. It is open to members,
-//! controllers and listed clients, and to everybody only where no port is for some alone. Nothing listens there without a mesh.
-//! Within one, its own policies say who may use which port.
+//! Linkerd directs every connection between meshed pods to the proxy's port 4143, whatever the original port. So it is open to
+//! those who may connect to some port: members, controllers, listed clients and operators. It is open always: without a proxy nothing
+//! listens there, and a policy that followed the proxies would be late whenever a pod starts with its first one.
+//!
+//! As it leads to all ports, it is open to everyone only if no port is restricted. If some are, everyone with a login is limited
+//! to the pods of the namespace, whose authors could read the component's Secrets anyway; clients in other namespaces must be
+//! listed. Monitoring is left out, because it would reach more than metrics: it must collect them from outside of the mesh. It
+//! may also collect those of the proxy, on port 4191, and so may the controller of the mesh. In a mesh, its own policies decide who
+//! may use which port.
 
-use std::{collections::BTreeMap, net::IpAddr};
+mod peers;
+
+use std::collections::BTreeMap;
 
 use clap::builder::NonEmptyStringValueParser;
 use k8s_openapi::{
@@ -29,12 +38,22 @@ use k8s_openapi::{
     },
 };
 
-use crate::api::{Access, label};
+pub use peers::{wrong_with_access, wrong_with_peers};
 
-/// Where the proxies of a mesh take connections from each other.
-const MESH: Port = tcp(4143, Audience::Clients);
+use crate::{
+    api::{Access, label},
+    port,
+};
 
-/// Where the controllers run; flattened into the defaults of each controller.
+/// The port on which mesh proxies accept connections from each other.
+const MESH: Port = tcp(port::MESH.number, Audience::Clients);
+/// The port on which mesh proxies have their metrics.
+const MESH_METRICS: Port = tcp(port::MESH_METRICS.number, Audience::Metrics);
+
+/// The component whose controller reads what proxies report.
+const MESH_CONTROLLER: &str = "mesh";
+
+/// The namespace of the controllers; flattened into the defaults of each controller.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Home {
@@ -46,7 +65,7 @@ pub struct Home {
         default_value = "temporal-stack-system",
         value_parser = NonEmptyStringValueParser::new()
     )]
-    pub controller_namespace: String,
+    controller_namespace: String,
 }
 
 impl Default for Home {
@@ -56,6 +75,11 @@ impl Default for Home {
 }
 
 impl Home {
+    /// Its name.
+    pub fn namespace(&self) -> &str {
+        &self.controller_namespace
+    }
+
     /// The pods of the controller of this component.
     pub fn controller(&self, component: &str) -> NetworkPolicyPeer {
         NetworkPolicyPeer {
@@ -75,9 +99,11 @@ pub enum Audience {
     Internal,
     /// Its own pods, the controllers that use it, and its clients.
     Clients,
-    /// Those who collect metrics.
+    /// People who administer the product with its own tools.
+    Operators,
+    /// Monitoring.
     Metrics,
-    /// Everybody.
+    /// Everyone.
     Everybody,
 }
 
@@ -102,20 +128,13 @@ pub const fn udp(number: u16, audience: Audience) -> Port {
 /// The clients of a component.
 #[derive(Clone, Copy, Debug)]
 pub enum Clients<'a> {
-    /// Everybody who can log in.
+    /// Everyone who can log in.
     Everybody,
-    /// These; none where there are none.
+    /// Only these; if empty, no one.
     Only(&'a [NetworkPolicyPeer]),
 }
 
-impl<'a> Clients<'a> {
-    /// Those of a component that asks for a password: everybody, unless the user has listed them.
-    pub fn listed_or_everybody(listed: Option<&'a Vec<NetworkPolicyPeer>>) -> Self {
-        listed.map_or(Self::Everybody, |listed| Self::Only(listed))
-    }
-}
-
-/// What a policy is made from, beside the ports.
+/// The inputs of a policy, besides the ports.
 #[derive(Debug)]
 pub struct Policy<'a> {
     /// Its name.
@@ -126,15 +145,38 @@ pub struct Policy<'a> {
     pub members: BTreeMap<String, String>,
     /// The controllers that connect to the pods, by component: its own first, then those of components that refer to it.
     pub controllers: &'a [&'a str],
-    /// Where they run.
+    /// The namespace of the controllers.
     pub home: &'a Home,
     /// Who may connect as a client.
     pub clients: Clients<'a>,
+    /// Who may administer the product.
+    pub operators: &'a [NetworkPolicyPeer],
     /// Who may collect metrics.
     pub metrics: &'a [NetworkPolicyPeer],
 }
 
-impl Policy<'_> {
+impl<'a> Policy<'a> {
+    /// A policy of all pods of a component that asks for a password: `access` says who may connect as a client, which is everybody
+    /// unless the user has listed them.
+    pub fn new(
+        name: &str,
+        pods: BTreeMap<String, String>,
+        controllers: &'a [&'a str],
+        home: &'a Home,
+        access: &'a Access,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            members: pods.clone(),
+            pods,
+            controllers,
+            home,
+            clients: access.clients.as_ref().map_or(Clients::Everybody, |listed| Clients::Only(listed)),
+            operators: &access.operators,
+            metrics: &access.metrics,
+        }
+    }
+
     /// The policy that opens these ports, each to its audience, and closes all others.
     pub fn opening(self, ports: &[Port]) -> NetworkPolicy {
         let mut audiences: Vec<Audience> = Vec::new();
@@ -146,7 +188,10 @@ impl Policy<'_> {
         let of = |audience| ports.iter().filter(move |port| port.audience == audience);
         let rule = |audience: &Audience| Some(rule(of(*audience), self.sources(*audience)?));
         let mut rules: Vec<_> = audiences.iter().filter_map(rule).collect();
-        rules.extend(self.mesh(&audiences).map(|sources| self::rule([&MESH], sources)));
+        rules.extend(self.mesh(ports).map(|sources| self::rule([&MESH], sources)));
+        // The controller of the mesh asks each proxy, whether or not there is one.
+        let watching = std::iter::once(self.home.controller(MESH_CONTROLLER)).chain(self.metrics.iter().cloned());
+        rules.push(self::rule([&MESH_METRICS], Sources::Only(watching.collect())));
         NetworkPolicy {
             metadata: ObjectMeta { name: Some(self.name), ..ObjectMeta::default() },
             spec: Some(NetworkPolicySpec {
@@ -158,7 +203,7 @@ impl Policy<'_> {
         }
     }
 
-    /// Those of an audience; `None` for nobody.
+    /// The peers of an audience; `None` for no one.
     fn sources(&self, audience: Audience) -> Option<Sources> {
         let members = || NetworkPolicyPeer {
             pod_selector: Some(LabelSelector { match_labels: Some(self.members.clone()), ..LabelSelector::default() }),
@@ -172,27 +217,30 @@ impl Policy<'_> {
             (Audience::Clients, Clients::Only(clients)) => {
                 std::iter::once(members()).chain(controllers()).chain(clients.iter().cloned()).collect()
             }
+            (Audience::Operators, _) => self.operators.to_vec(),
             (Audience::Metrics, _) => self.metrics.to_vec(),
         };
-        // A rule with an empty list would let everybody in.
+        // A rule with an empty list would admit everyone.
         (!only.is_empty()).then_some(Sources::Only(only))
     }
 
-    /// Those who may use the port that all others can be reached by. Those for whom one port is open among several that are not are
-    /// none of them: they would reach the rest.
-    fn mesh(&self, audiences: &[Audience]) -> Option<Sources> {
+    /// The peers that may use the port of the mesh, by which all ports can be reached.
+    fn mesh(&self, ports: &[Port]) -> Option<Sources> {
         let mut peers: Vec<NetworkPolicyPeer> = Vec::new();
         let mut is_open = None;
-        for audience in audiences.iter().filter(|audience| **audience != Audience::Metrics) {
-            match self.sources(*audience) {
+        for port in ports.iter().filter(|port| port.audience != Audience::Metrics) {
+            match self.sources(port.audience) {
                 Some(Sources::Everybody) => {
                     is_open = is_open.or(Some(true));
-                    if *audience == Audience::Clients {
+                    if port.audience == Audience::Clients {
                         peers.extend(self.controllers.iter().map(|component| self.home.controller(component)));
+                        peers.push(whole_namespace());
                     }
                 }
                 Some(Sources::Only(only)) => {
-                    is_open = Some(false);
+                    if !self.is_public(port, ports) {
+                        is_open = Some(false);
+                    }
                     peers.extend(only);
                 }
                 None => {}
@@ -208,6 +256,12 @@ impl Policy<'_> {
             }
         }
         Some(Sources::Only(different))
+    }
+
+    /// Whether everyone may connect to the port, as another audience of it.
+    fn is_public(&self, port: &Port, ports: &[Port]) -> bool {
+        let is_same = |other: &&Port| (other.number, other.protocol) == (port.number, port.protocol);
+        ports.iter().filter(is_same).any(|other| matches!(self.sources(other.audience), Some(Sources::Everybody)))
     }
 }
 
@@ -230,71 +284,16 @@ fn rule<'a>(ports: impl IntoIterator<Item = &'a Port>, sources: Sources) -> Netw
     NetworkPolicyIngressRule { ports: Some(ports.collect()), from }
 }
 
+/// All pods of the policy's namespace.
+fn whole_namespace() -> NetworkPolicyPeer {
+    NetworkPolicyPeer { pod_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() }
+}
+
 fn labelled(key: &str, value: &str) -> LabelSelector {
     LabelSelector {
         match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
         ..LabelSelector::default()
     }
-}
-
-/// What is wrong with `spec.access`, if anything.
-pub fn wrong_with_access(access: &Access) -> Option<String> {
-    let clients = ("spec.access.clients", access.clients.as_deref().unwrap_or_default());
-    wrong_with_peers([clients, ("spec.access.metrics", &access.metrics)])
-}
-
-/// What is wrong with the peers that a user has listed, if anything: the API server would refuse the policy at each pass.
-pub fn wrong_with_peers<'a>(lists: impl IntoIterator<Item = (&'a str, &'a [NetworkPolicyPeer])>) -> Option<String> {
-    lists.into_iter().find_map(|(field, peers)| {
-        let (index, wrong) =
-            peers.iter().enumerate().find_map(|(index, peer)| Some((index, wrong_with_peer(peer)?)))?;
-        Some(format!("{field}[{index}] {wrong}"))
-    })
-}
-
-fn wrong_with_peer(peer: &NetworkPolicyPeer) -> Option<String> {
-    let selectors = [&peer.namespace_selector, &peer.pod_selector];
-    let has_selector = selectors.iter().any(|selector| selector.is_some());
-    match &peer.ip_block {
-        None if !has_selector => {
-            Some("is empty: it selects nothing; set podSelector, namespaceSelector or ipBlock".to_owned())
-        }
-        None => selectors.into_iter().flatten().find_map(wrong_with_selector),
-        Some(_) if has_selector => {
-            Some("has ipBlock beside a selector: a peer has one of them; write two peers".to_owned())
-        }
-        Some(block) => {
-            std::iter::once(&block.cidr).chain(block.except.iter().flatten()).find(|cidr| !is_cidr(cidr)).map(|cidr| {
-                format!("has the ipBlock {cidr:?}, which is no range of addresses; write it as 10.0.0.0/8 or fd00::/8")
-            })
-        }
-    }
-}
-
-fn wrong_with_selector(selector: &LabelSelector) -> Option<String> {
-    selector.match_expressions.iter().flatten().find_map(|expression| {
-        let has_values = expression.values.as_ref().is_some_and(|values| !values.is_empty());
-        match (expression.operator.as_str(), has_values) {
-            ("In" | "NotIn", true) | ("Exists" | "DoesNotExist", false) => None,
-            ("In" | "NotIn", false) => {
-                Some(format!("has the operator {} without values; add them", expression.operator))
-            }
-            ("Exists" | "DoesNotExist", true) => {
-                Some(format!("has the operator {} with values; remove them", expression.operator))
-            }
-            (other, _) => Some(format!("has the unknown operator {other:?}; use In, NotIn, Exists or DoesNotExist")),
-        }
-    })
-}
-
-fn is_cidr(text: &str) -> bool {
-    let Some((address, prefix)) = text.split_once('/') else { return false };
-    let most = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    prefix.parse::<u8>().is_ok_and(|prefix| prefix <= most)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Numbers in names, labels and annotations, bounded where they are read.
 //!
-//! Whoever may write to a namespace chooses them: a pod may be called `x-2000000000`, and a Secret may have 4294967295 in its label. So
-//! no other place parses one, and no loop runs over more than the component allows.
+//! Anyone who may write to a namespace chooses them: a pod may be called `x-2000000000`, and a Secret may have 4294967295 in its
+//! label. So numbers are parsed only here, and no loop runs over more than the component allows.
 
-/// The most places that a row of Secrets has. A real one grows by one with each request of the user's.
+/// The longest series of Secrets. A real series grows by one with each request of the user.
 const MOST: u32 = 1_000_000;
 
-/// A place in a row of Secrets: 1 to a million, as decimal digits. `None` for anything else.
-pub fn place(text: &str) -> Option<u32> {
+/// A place in a series of Secrets: 1 to a million, as decimal digits. `None` for anything else.
+pub fn series_number(text: &str) -> Option<u32> {
     decimal(text).filter(|number| (1..=MOST).contains(number))
 }
 
@@ -17,7 +17,7 @@ pub fn ordinal(pod: &str, set: &str, most: i32) -> Option<i32> {
     i32::try_from(decimal(text)?).ok().filter(|ordinal| *ordinal < most)
 }
 
-/// How many pods a set may be taken to have: what anybody may scale it to, within what the component allows.
+/// The number of pods of a set, within the bounds that the component allows: anyone may scale the set.
 pub fn replicas(text: i32, most: i32) -> i32 {
     text.clamp(0, most.max(0))
 }
@@ -33,15 +33,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_bounded_and_canonical() {
-        assert_eq!((place("1"), place("1000000")), (Some(1), Some(1_000_000)));
+    fn place_is_bounded_and_canonical() {
+        assert_eq!((series_number("1"), series_number("1000000")), (Some(1), Some(1_000_000)));
         for wrong in ["0", "1000001", "4294967295", "4294967296", "-1", "+1", "01", "", " 1", "x"] {
-            assert_eq!(place(wrong), None, "{wrong:?}");
+            assert_eq!(series_number(wrong), None, "{wrong:?}");
         }
     }
 
     #[test]
-    fn an_ordinal_is_below_what_a_set_may_have() {
+    fn ordinal_above_the_maximum_or_malformed_is_none() {
         assert_eq!(ordinal("t-ipfscluster-31", "t-ipfscluster", 32), Some(31));
         for wrong in [
             "t-ipfscluster-32",
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_are_within_what_a_component_allows() {
+    fn replicas_beyond_the_allowed_range_are_clamped() {
         assert_eq!((replicas(2000, 32), replicas(-1, 32), replicas(3, 32)), (32, 0, 3));
     }
 }

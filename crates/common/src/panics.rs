@@ -1,8 +1,8 @@
-//! Panics that cost only what they happened in.
+//! Containment of panics.
 //!
-//! A controller serves namespaces that do not trust each other, so a panic over one object must not end the process for all.
-//! What may panic over somebody's input runs inside [`caught`] or [`catch`]. A panic there is not printed: the caller logs it
-//! with its location. The message of a panic is dropped, because it may quote what was being read, and that may be a password.
+//! A controller serves namespaces that do not trust each other, so a panic over one object must not end the process for all. Code
+//! that may panic because of a tenant's input runs inside [`caught`] or [`catch`]. A panic there is not printed: the caller logs
+//! it with its location. The message of a panic is dropped, because it may quote input, such as a password.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,9 +18,9 @@ const _: () = assert!(cfg!(panic = "unwind"), "controllers must be built with pa
 /// A panic that was caught.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("panic at {location}")]
-pub struct Panicked {
+pub(crate) struct Panicked {
     /// File, line and column.
-    pub location: String,
+    pub(crate) location: String,
 }
 
 thread_local! {
@@ -32,8 +32,8 @@ thread_local! {
 ///
 /// # Errors
 ///
-/// It panicked.
-pub async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
+/// `work` panicked.
+pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
     let mut work = pin!(work);
     std::future::poll_fn(|context| match catch(|| work.as_mut().poll(context)) {
         Ok(polled) => polled.map(Ok),
@@ -46,17 +46,17 @@ pub async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
 ///
 /// # Errors
 ///
-/// It panicked.
-pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+/// `work` panicked.
+pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     install();
     let before = CATCHING.replace(true);
-    // What `work` leaves half done is thrown away, or behind a lock whose holders expect as much.
+    // State that `work` leaves half done is dropped, or behind a lock whose users expect it.
     let done = panic::catch_unwind(AssertUnwindSafe(work));
     CATCHING.set(before);
-    done.map_err(|_| Panicked { location: LOCATION.take().unwrap_or_else(|| "an unknown place".to_owned()) })
+    done.map_err(|_| Panicked { location: LOCATION.take().unwrap_or_else(|| "an unknown location".to_owned()) })
 }
 
-/// Notes where a panic that is being caught has happened; all others go to the hook that was there before.
+/// Records the location of a panic that is being caught; all others go to the previous hook.
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_an_error_with_its_location() {
+    fn panic_is_an_error_with_its_location() {
         let panicked = catch(|| panic!("a secret")).map(|()| 0).unwrap_err();
         assert!(panicked.location.contains("panics.rs:"), "{panicked}");
         assert!(!format!("{panicked} {panicked:?}").contains("secret"));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_after_an_await_is_caught() {
+    async fn panic_after_an_await_is_caught() {
         let panicked = caught(async {
             tokio::task::yield_now().await;
             panic!("late");

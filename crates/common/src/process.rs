@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  run(name, version, args, controller)
-//!   │ log, signals, client (counted), /live /ready /metrics
+//!   │ log, signals, client (counted), /livez /readyz /metrics
 //!   ▼
 //!  controller(process) ── warms its caches ── ready.set() ── leadership().await ── passes ── shutdown() ── drains ── returns
 //!                                                  │               ▲                             ▲                     │
@@ -11,37 +11,40 @@
 //!
 //! # Contract
 //!
-//! The controller begins to watch at once, standby or not; says [`Ready::set`] when its caches are warm; changes nothing
-//! before [`Process::leadership`] has resolved to [`Leadership::Held`]; starts no pass after [`Process::shutdown`] has
+//! The controller begins to watch at once, standby or not; calls [`Ready::set`] when its caches are warm; changes nothing
+//! before `Process::leadership` has resolved to `Leadership::Held`; starts no pass after [`Process::shutdown`] has
 //! resolved, and returns when those that run have ended. All its work is inside its future, or awaited by it: what it
 //! spawns and forgets is not waited for.
 //!
 //! # Guarantees
 //!
-//! * The Lease is asked for when the caches are warm, held until the controller has returned, and only then released, so
-//!   that a standby takes over at once and finds nobody at work.
+//! * The Lease is claimed when the caches are warm, held until the controller has returned, and only then released, so that a
+//!   standby takes over at once, and no other instance is working.
 //! * A lost Lease drops the controller's future at once, without a drain, and `run` returns an error.
-//! * A drain that takes longer than `--drain-timeout` is cut off; the Lease is then left to expire, since what was cut off
-//!   may still be on its way.
+//! * A drain that takes longer than `--drain-timeout` is cut off; the Lease is then left to expire, because requests that were
+//!   cut off may still take effect.
 //! * A second signal ends `run` at once, with an error, the Lease left to expire.
 //! * Nothing here ends the process: `main` returns what `run` returns.
 //!
 //! # Caveats
 //!
-//! A future that blocks its thread delays signals and the drain; after a minute of it `/live` fails. The renewal of the Lease is a
+//! A future that blocks its thread delays signals and the drain; after a minute `/livez` fails. The renewal of the Lease is a
 //! task of its own and goes on.
 
 use kube::Client;
 use tower::BoxError;
 
+pub(crate) use self::phase::Leadership;
 pub use self::{
     admin::Ready,
     args::{Args, LeaseMode, Scope},
     client::{Requests, install_crypto},
     listen::{listen, listen_each},
+    main::{Executable, block_on, command, controller, main},
     metrics::Metrics,
-    phase::{Control, Leadership},
+    phase::Control,
     scrape::Scrape,
+    serve::serve,
     supervise::signals,
 };
 use self::{
@@ -57,24 +60,26 @@ pub mod client;
 pub mod lease;
 mod listen;
 pub mod log;
+mod main;
 mod metrics;
 mod phase;
 mod scrape;
+mod serve;
 mod supervise;
 
-/// Why a process could not begin, or had to end.
+/// Why a process could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `--log-level` does not parse.
-    #[error("--log-level `{filter}` is no filter: write for example `info` or `info,kube=debug`")]
+    #[error("--log-level `{filter}` is not a filter; write for example `info` or `info,kube=debug`")]
     LogFilter {
-        /// What was given.
+        /// The value that was given.
         filter: String,
-        /// What is wrong with it.
+        /// The error in it.
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
-    /// Somebody else installed a logger.
+    /// Another logger is installed already.
     #[error("cannot install the logger")]
     LogInstall(#[source] tracing_subscriber::util::TryInitError),
     /// The kernel refused a signal handler.
@@ -86,32 +91,32 @@ pub enum Error {
     /// The kubeconfig's credentials or certificates are not usable.
     #[error("cannot make a Kubernetes client")]
     Client(#[source] kube::Error),
-    /// The admin port is taken or not ours.
+    /// The address of the admin port is in use or not available.
     #[error("cannot listen on --admin-addr {address}")]
     Admin {
-        /// What was given.
+        /// The value that was given.
         address: std::net::SocketAddr,
-        /// Why it cannot be had.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
     /// Another process leads, or might.
     #[error("the lease is lost")]
     LeaseLost(#[source] lease::Lost),
-    /// The controller gave up.
+    /// The controller failed.
     #[error("the controller failed")]
     Controller(#[source] BoxError),
     /// Passes did not end in time.
     #[error(
-        "passes were cut off {0:?} after the signal to end: the lease is left to expire; raise --drain-timeout if that is normal"
+        "passes were cancelled {0:?} after the termination signal, and the lease was left to expire; raise --drain-timeout if passes may take longer"
     )]
     Drain(std::time::Duration),
     /// A second signal came before the passes had ended.
-    #[error("ended at once by a second signal")]
+    #[error("stopped immediately by a second signal")]
     Aborted,
 }
 
-/// What a controller is given to work with; all clones are the same process.
+/// The context of a controller; all clones are the same process.
 #[derive(Clone)]
 pub struct Process {
     /// The controller's name: its field manager, event reporter and Lease.
@@ -120,17 +125,17 @@ pub struct Process {
     pub client: Client,
     /// Which namespaces to serve.
     pub scope: Scope,
-    /// What `client` has sent.
+    /// The requests that `client` has sent.
     pub requests: Requests,
-    /// Where to register more metrics.
+    /// The registry for more metrics.
     pub metrics: Metrics,
-    /// Where to say that the caches are warm.
+    /// The handle that reports that the caches are warm.
     pub ready: Ready,
     phases: Phases,
 }
 
 impl Process {
-    /// A process on standby, and the handle that lets it lead and end.
+    /// A process on standby, and the handle that makes it lead and end.
     pub fn new(name: &'static str, client: Client, scope: Scope, requests: Requests) -> (Self, Control) {
         let (control, phases) = Control::new();
         let metrics = Metrics::new();
@@ -139,22 +144,22 @@ impl Process {
         (process, control)
     }
 
-    /// Resolves when this process leads, or is to end without having led.
-    pub fn leadership(&self) -> impl Future<Output = Leadership> + Send + use<> {
+    /// Resolves when this process leads, or must end without having led.
+    pub(crate) fn leadership(&self) -> impl Future<Output = Leadership> + Send + use<> {
         self.phases.clone().leadership()
     }
 
-    /// Resolves when the work is to end: no pass starts any more, those that run go on to their end.
+    /// Resolves when the work must end: no further pass starts, and running passes complete.
     pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<> {
         self.phases.clone().shutdown()
     }
 }
 
-/// Runs the controller `name`, whose program is of that `version`, until it returns, is told to end, or loses its Lease.
+/// Runs the controller `name`, whose program is of that `version`, until it returns, receives a signal, or loses its Lease.
 ///
 /// # Errors
 ///
-/// Each variant of [`Error`] says when; an end that a signal asked for and that stayed within the drain timeout is none.
+/// See the variants of [`Error`]; an end by a signal within the drain timeout is no error.
 pub async fn run<F, E>(
     name: &'static str,
     version: &'static str,
@@ -184,7 +189,7 @@ where
         drain_timeout: args.drain_timeout,
     };
     tracing::info!(name, version, scope = ?process.scope, "starting");
-    // Boxed, because everything that a controller does is in it.
+    // Boxed, because the future of a controller is large.
     let controller = Box::pin(controller(process));
     let controller = async { controller.await.map_err(Into::into) };
     tokio::select! {

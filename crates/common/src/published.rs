@@ -1,23 +1,19 @@
-//! Credentials that an example publishes. They work, and everybody can look them up: whoever uses one is told, with the
-//! commands that replace it.
+//! Credentials that are published in examples. They work, but everyone can look them up, so a condition reports them, with the
+//! commands that replace them.
 
-use crate::condition::{Reason, Statement};
+use crate::condition::{Statement, reason};
 
-/// Whether the credentials in use are known to nobody else.
+/// Whether the credentials in use are private.
 pub const CREDENTIALS_PRIVATE: &str = "CredentialsPrivate";
-/// A credential in use is a published example.
-pub const PUBLISHED_CREDENTIAL: Reason = Reason::new("PublishedCredential");
-/// No credential in use is a published example.
-pub const AS_EXPECTED: Reason = Reason::new("AsExpected");
 
-/// Values that stand in public places.
+/// Published values.
 const VALUES: &[&str] = &[
     // The example configuration of the stack.
     "c-is-for-cookie-thats-good-enough-for-me",
     "password123",
     // Temporal's own test environment.
     "suchStrongKeyMuchProtectVerySafe",
-    // What products are delivered with.
+    // Default credentials of products.
     "guest",
     "minioadmin",
     "minio123",
@@ -29,8 +25,8 @@ const VALUES: &[&str] = &[
 
 /// A credential that is in use. `Debug` shows no value.
 pub struct Credential<'a> {
-    /// What it is, and where it stands, for instance `the key erlang-cookie of Secret/rabbitmq-config`.
-    pub place: String,
+    /// Its name and place, for instance `the key erlang-cookie of Secret/rabbitmq-config`.
+    pub name: String,
     /// Its value.
     pub value: &'a str,
     /// The commands that replace it, with the namespace and names of this object.
@@ -39,12 +35,12 @@ pub struct Credential<'a> {
 
 impl std::fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credential").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Credential").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// Whether a value stands in a public place.
-pub fn is_published(value: &str) -> bool {
+/// Whether a value is published.
+fn is_published(value: &str) -> bool {
     VALUES.contains(&value.trim())
 }
 
@@ -55,14 +51,18 @@ pub fn statement<'a>(credentials: impl IntoIterator<Item = Credential<'a>>) -> S
         .map(|credential| {
             format!(
                 "{} is a published example value, which anyone can look up; replace it: {}",
-                credential.place, credential.remedy
+                credential.name, credential.remedy
             )
         })
         .collect();
     if lines.is_empty() {
-        return Statement::holds(CREDENTIALS_PRIVATE, AS_EXPECTED, "no credential in use is a published example value");
+        return Statement::holds(
+            CREDENTIALS_PRIVATE,
+            reason::AS_EXPECTED,
+            "no credential in use is a published example value",
+        );
     }
-    Statement::fails(CREDENTIALS_PRIVATE, PUBLISHED_CREDENTIAL, lines.join("; "))
+    Statement::fails(CREDENTIALS_PRIVATE, reason::PUBLISHED_CREDENTIAL, lines.join("; "))
 }
 
 #[cfg(test)]
@@ -70,24 +70,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_published_value_is_named_with_its_remedy_and_not_shown() {
+    fn published_value_is_named_with_its_remedy_and_not_shown() {
         let credential =
-            |value| Credential { place: "the key k of Secret/s".to_owned(), value, remedy: "do".to_owned() };
-        let told = format!("{:?}", statement([credential("password123\n"), credential("drawn")]));
-        assert!(told.contains("the key k of Secret/s is a published example value") && told.contains("replace it: do"));
-        assert!(told.contains("PublishedCredential") && !told.contains("password123"), "{told}");
-        let told = format!("{:?}", statement([credential("drawn")]));
-        assert!(told.contains("holds: true") && told.contains("AsExpected"), "{told}");
+            |value| Credential { name: "the key k of Secret/s".to_owned(), value, remedy: "do".to_owned() };
+        let message = format!("{:?}", statement([credential("password123\n"), credential("drawn")]));
+        assert!(
+            message.contains("the key k of Secret/s is a published example value")
+                && message.contains("replace it: do")
+        );
+        assert!(message.contains("PublishedCredential") && !message.contains("password123"), "{message}");
+        let message = format!("{:?}", statement([credential("drawn")]));
+        assert!(message.contains("holds: true") && message.contains("AsExpected"), "{message}");
     }
 
-    /// What the seed has as secrets, word for word.
+    /// The secrets in `deploy/stack/configuration`, word for word.
     #[test]
-    fn every_credential_of_the_seed_is_known() {
+    fn every_credential_of_the_example_is_known() {
         for file in [
-            include_str!("../../../deploy/stack/seed/postgres-config.yaml"),
-            include_str!("../../../deploy/stack/seed/rabbitmq-config.yaml"),
-            include_str!("../../../deploy/stack/seed/temporal-config.yaml"),
-            include_str!("../../../deploy/stack/seed/ipfs-cluster-config.yaml"),
+            include_str!("../../../deploy/stack/configuration/postgres-config.yaml"),
+            include_str!("../../../deploy/stack/configuration/rabbitmq-config.yaml"),
+            include_str!("../../../deploy/stack/configuration/temporal-config.yaml"),
+            include_str!("../../../deploy/stack/configuration/ipfs-cluster-config.yaml"),
         ] {
             let lines = file.lines().filter_map(|line| line.trim().split_once(':'));
             let secret = |key: &str| {

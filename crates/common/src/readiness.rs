@@ -1,46 +1,49 @@
-//! Whether the children have become what was applied, and the cause where they have not.
+//! Whether the children are ready as applied, and the cause if they are not.
 //!
 //! ```text
 //!   children ──▶ lacking: what each workload and volume claim lacks ──┬─▶ its pods: scheduler, kubelet, runtime, the program
 //!                                                                    ├─▶ its own status: ReplicaFailure, a failed resize
-//!                                                                    └─▶ its events, read only where it has too few pods
+//!                                                                    ├─▶ its events, read only where it has too few pods
+//!                                                                    └─▶ its claims: why they are not bound, or do not grow
 //! ```
 //!
-//! The words are those of whoever refused or failed; what is added is where, and the field or object that ends it.
+//! Messages quote the component that refused or failed, and add the place, and the field or object that resolves it.
 
+mod cause;
+pub(crate) mod claim;
 mod pod;
 pub(crate) mod refusal;
-
-use std::cmp::Ordering;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Pod, PodTemplateSpec, Service},
+    core::v1::{PersistentVolumeClaim, Pod, PodCondition, PodTemplateSpec, Service},
 };
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::Value;
 
-pub use pod::trouble;
+use self::cause::{Asked, of_pods, refused};
+pub(crate) use pod::pod_problem;
 
 use crate::{
-    cache::Children,
-    manifest::{Making, Manifest, compare_quantities},
-    message::{kubectl, shortened},
+    cache::{Children, controller},
+    manifest::{Manifest, Mode},
+    message::{counted, shortened},
     world::World,
 };
 
-/// How many children a message names.
+/// The most children that a message names.
 const LISTED: usize = 3;
 
-/// A container that a component makes, as messages need it.
+/// A container of a component, for messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
     /// The name of the container.
     pub container: &'static str,
     /// The field of the spec that sets its compute resources, if one does: `spec.provider.postgres.resources`.
     pub resources: Option<&'static str>,
-    /// Less memory than this does not suffice to start, if that is known: `64Mi`.
+    /// The minimum memory that it needs to start, if known: `64Mi`.
     pub minimum: Option<&'static str>,
 }
 
@@ -56,79 +59,54 @@ pub(crate) fn field(programs: &[Program], container: &str) -> Option<&'static st
     programs.iter().find(|program| program.container == container)?.resources
 }
 
-/// What a child lacks.
-#[derive(Debug, PartialEq, Eq)]
+/// A child that is not ready.
+#[derive(Debug, PartialEq)]
 struct Lack {
     /// `Kind/name`.
     reference: String,
-    /// What is missing of it.
+    /// What it lacks.
     missing: String,
-    /// Why, where its status or its pods show it.
+    /// The cause, if its status or its pods show it.
     cause: Option<String>,
-    /// Whose events may have the cause otherwise.
-    events_of: Option<EventsOf>,
-}
-
-/// An object whose events are read, by its UID.
-#[derive(Debug, PartialEq, Eq)]
-enum EventsOf {
-    /// A workload that has too few pods.
-    Workload(String),
-    /// The pod of that name, whose containers are being made.
-    Pod(String, String),
+    /// The object that may have the cause otherwise.
+    asked: Option<Asked>,
 }
 
 impl Lack {
-    fn of(manifest: &Manifest, missing: String) -> Self {
-        Self { reference: manifest.reference(), missing, cause: None, events_of: None }
+    fn new(manifest: &Manifest, missing: String) -> Self {
+        Self { reference: manifest.reference(), missing, cause: None, asked: None }
     }
 }
 
-/// What is still missing, with its cause, or `None` when all children are at their own observed generation and have what they
-/// should have.
+/// The children that are not ready, with the cause, or `None` if all are at their own observed generation and complete.
 pub(crate) async fn missing(manifests: &[Manifest], world: &World<'_>, programs: &[Program]) -> Option<String> {
     let lacks = lacking(manifests, world.children, programs);
-    let mut told = Vec::new();
+    let mut causes = Vec::new();
     for lack in lacks.iter().take(LISTED) {
         let mut text = format!("{}: {}", lack.reference, lack.missing);
-        let cause = match (&lack.cause, &lack.events_of) {
-            (Some(cause), _) => Some(cause.clone()),
-            (None, Some(EventsOf::Pod(name, uid))) => {
-                let words = world.warning(uid).await;
-                words.map(|words| format!("Pod/{name} does not start: {}", shortened(&words, refusal::LONGEST)))
-            }
-            (None, Some(EventsOf::Workload(uid))) => {
-                let manifest = manifests.iter().find(|manifest| manifest.reference() == lack.reference);
-                let template = manifest.and_then(|manifest| template(&manifest.object));
-                refused(uid, template.as_ref(), world, programs).await
-            }
-            (None, None) => None,
+        let template = || {
+            let manifest = manifests.iter().find(|manifest| manifest.reference() == lack.reference);
+            manifest.and_then(|manifest| template(&manifest.object))
         };
+        let cause = match &lack.asked {
+            Some(asked) => asked.cause(lack.cause.as_deref(), template, world, programs).await,
+            None => None,
+        };
+        let cause = cause.or_else(|| lack.cause.clone());
         text.extend(cause.map(|cause| format!("; {cause}")));
-        told.push(text);
+        causes.push(text);
     }
     let more = lacks.len().saturating_sub(LISTED);
     if more > 0 {
-        told.push(format!("{more} more are not ready"));
+        causes.push(format!("{more} more not ready"));
     }
-    (!told.is_empty()).then(|| told.join(". "))
+    (!causes.is_empty()).then(|| causes.join(". "))
 }
 
-/// Why a workload could not make a pod or claim, in the words of whoever refused it, if it was refused last.
-async fn refused(
-    uid: &str,
-    template: Option<&PodTemplateSpec>,
-    world: &World<'_>,
-    programs: &[Program],
-) -> Option<String> {
-    let words = world.failed_create(uid).await?;
-    Some(refusal::of_pod(&words, template, world.namespace, programs))
-}
-
-/// What keeps the pod of a Job from its work, or the Job from making one.
+/// Why the pod of a Job is not running, or why the Job cannot create one.
 pub async fn job_trouble(job: &Job, world: &World<'_>, programs: &[Program]) -> Option<String> {
     let pods: Vec<Pod> = world.children.all::<Pod>().into_iter().filter(|pod| is_owned_by(pod, job)).collect();
-    if let Some(trouble) = pods.iter().find_map(|pod| trouble(pod, programs)) {
+    if let Some(trouble) = pods.iter().find_map(|pod| pod_problem(pod, programs)) {
         return Some(trouble);
     }
     let status = job.status.as_ref();
@@ -150,53 +128,41 @@ pub async fn job_trouble(job: &Job, world: &World<'_>, programs: &[Program]) -> 
 
 fn lacking(manifests: &[Manifest], children: &Children, programs: &[Program]) -> Vec<Lack> {
     let pods = children.all::<Pod>();
-    let wanted = manifests.iter().filter(|manifest| !matches!(manifest.making, Making::Absent | Making::Labelled));
+    let wanted = manifests.iter().filter(|manifest| !matches!(manifest.mode, Mode::Absent | Mode::Labelled));
     let lack = |manifest: &Manifest| match manifest.resource.kind.as_str() {
         "StatefulSet" => {
             let set: StatefulSet = children.find(manifest.name())?;
-            let mut lack = Lack::of(manifest, stateful_set(&set)?);
-            let own = pods.iter().filter(|pod| is_owned_by(pod, &set));
-            lack.cause = own.clone().find_map(|pod| trouble(pod, programs));
-            // One that is starting is nobody's refusal.
+            let mut lack = Lack::new(manifest, stateful_set(&set)?);
+            let own = children.pods_of(manifest.name(), i32::MAX);
+            // A pod that is starting was not refused.
             let made = set.status.as_ref().map_or(0, |status| status.replicas);
             let is_short = is_taken_up(&set) && made < replicas(&set);
-            let of_set = set.metadata.uid.clone().filter(|_| is_short).map(EventsOf::Workload);
-            lack.events_of = own.clone().find_map(being_made).or(of_set);
+            let of_set = set.metadata.uid.clone().filter(|_| is_short).map(Asked::Workload);
+            (lack.cause, lack.asked) = of_pods(&own.iter().collect::<Vec<_>>(), children, programs);
+            lack.asked = lack.asked.or(of_set);
             Some(lack)
         }
         "Deployment" => {
             let deployment: Deployment = children.find(manifest.name())?;
-            let mut lack = Lack::of(manifest, deployed(&deployment)?);
+            let mut lack = Lack::new(manifest, deployed(&deployment)?);
             let template = deployment.spec.as_ref().map(|spec| &spec.template);
             let namespace = deployment.namespace().unwrap_or_default();
             let own = pods.iter().filter(|pod| is_selected_by(pod, &deployment));
-            lack.cause = replica_failure(&deployment)
-                .map(|words| refusal::of_pod(&words, template, &namespace, programs))
-                .or_else(|| own.clone().find_map(|pod| trouble(pod, programs)));
-            lack.events_of = own.clone().find_map(being_made);
+            let refused = replica_failure(&deployment);
+            let refused = refused.map(|words| refusal::of_pod(&words, template, &namespace, programs));
+            (lack.cause, lack.asked) =
+                if refused.is_some() { (refused, None) } else { of_pods(&own.collect::<Vec<_>>(), children, programs) };
             Some(lack)
         }
         "PersistentVolumeClaim" => {
             let live: PersistentVolumeClaim = children.find(manifest.name())?;
-            Some(Lack::of(manifest, claim(&live, &manifest.object)?))
+            let mut lack = Lack::new(manifest, claim::ungrown(&live, &manifest.object)?);
+            lack.asked = (!claim::is_pending(&live)).then(|| Asked::Ungrown(Box::new(live)));
+            Some(lack)
         }
         _ => None,
     };
     wanted.filter_map(lack).collect()
-}
-
-/// A pod whose containers are being made by its kubelet, which reports only by events what it waits for: a Secret that is
-/// missing, a volume that cannot be mounted.
-fn being_made(pod: &Pod) -> Option<EventsOf> {
-    let status = pod.status.as_ref()?;
-    let mut containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
-    let is_waiting = containers.all(|container| {
-        let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
-        waiting
-            .is_some_and(|waiting| matches!(waiting.reason.as_deref(), Some("ContainerCreating" | "PodInitializing")))
-    });
-    let has_some = status.container_statuses.as_ref().is_some_and(|containers| !containers.is_empty());
-    (is_waiting && has_some).then(|| Some(EventsOf::Pod(pod.name_any(), pod.uid()?)))?
 }
 
 fn template(manifest: &Value) -> Option<PodTemplateSpec> {
@@ -204,8 +170,8 @@ fn template(manifest: &Value) -> Option<PodTemplateSpec> {
 }
 
 fn is_owned_by(pod: &Pod, owner: &impl ResourceExt) -> bool {
-    let uid = owner.uid();
-    uid.is_some() && pod.owner_references().iter().any(|reference| Some(&reference.uid) == uid.as_ref())
+    let uid = owner.meta().uid.as_deref();
+    uid.is_some() && controller(&pod.metadata) == uid
 }
 
 fn is_selected_by(pod: &Pod, deployment: &Deployment) -> bool {
@@ -217,12 +183,12 @@ fn is_taken_up(set: &StatefulSet) -> bool {
     set.status.as_ref().and_then(|status| status.observed_generation) == set.metadata.generation
 }
 
-/// Names a Service that leads nowhere although the pods are ready: somebody has edited the labels of the pods, say. Clients find
-/// nobody, whatever the pods' own addresses answer.
+/// Names a Service without endpoints although the pods are ready, for instance because the labels of the pods were edited.
+/// Clients find no server, even if the pods answer at their own addresses.
 pub(crate) fn unserved(manifests: &[Manifest], children: &Children) -> Option<String> {
     let services = manifests
         .iter()
-        .filter(|manifest| manifest.resource.kind == "Service" && matches!(manifest.making, Making::Applied));
+        .filter(|manifest| manifest.resource.kind == "Service" && matches!(manifest.mode, Mode::Applied));
     let mut services = services.filter_map(|manifest| children.find::<Service>(manifest.name())).peekable();
     services.peek()?;
     let pods = children.all::<Pod>();
@@ -242,37 +208,39 @@ pub(crate) fn unserved(manifests: &[Manifest], children: &Children) -> Option<St
     })
 }
 
-/// What a set lacks: pods, or that its newest template has been taken up.
+/// What a set lacks: pods, or pods of its newest template.
 pub fn stateful_set(set: &StatefulSet) -> Option<String> {
     if !is_taken_up(set) {
-        return Some("its newest revision has not been taken up yet".to_owned());
+        return Some("newest revision not observed yet".to_owned());
     }
     ready(set.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0), replicas(set))
 }
 
-/// How many pods a set should have.
+/// The number of pods that a set should have.
 pub(crate) fn replicas(set: &StatefulSet) -> i32 {
     set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }
 
-/// What a Deployment lacks: pods, or that its newest template has been taken up.
+/// What a Deployment lacks: pods, or pods of its newest template.
 pub fn deployed(deployment: &Deployment) -> Option<String> {
     let status = deployment.status.clone().unwrap_or_default();
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     if status.observed_generation != deployment.metadata.generation {
-        return Some("its newest revision has not been taken up yet".to_owned());
+        return Some("newest revision not observed yet".to_owned());
     }
     let updated = status.updated_replicas.unwrap_or(0);
-    // Those of an older template may be ready for those of the newest.
+    // Ready pods may be of an older template.
     let older = status.replicas.unwrap_or(0).saturating_sub(updated);
     if older > 0 {
-        let pods = if older == 1 { "pod" } else { "pods" };
-        return Some(format!("{older} {pods} of its former template left, {updated} of {wanted} of the newest made"));
+        return Some(format!(
+            "rolling out: {updated} of {wanted} pods updated, {} of the previous template left",
+            counted(older, "pod")
+        ));
     }
     ready(updated.min(status.ready_replicas.unwrap_or(0)), wanted)
 }
 
-/// Why a Deployment could not make a pod.
+/// Why a Deployment could not create a pod.
 fn replica_failure(deployment: &Deployment) -> Option<String> {
     let conditions = deployment.status.as_ref()?.conditions.iter().flatten();
     let mut failures = conditions.filter(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True");
@@ -283,39 +251,23 @@ fn ready(ready: i32, wanted: i32) -> Option<String> {
     (ready < wanted).then(|| format!("{ready} of {wanted} pods ready"))
 }
 
-/// What a claim lacks of the size in its manifest. A request that the API server does not take back is no lack.
-fn claim(claim: &PersistentVolumeClaim, manifest: &Value) -> Option<String> {
-    let status = claim.status.as_ref()?;
-    if status.phase.as_deref() == Some("Lost") {
-        return Some("its volume is lost; restore the volume, or delete the claim to start empty".to_owned());
-    }
-    let has = status.capacity.as_ref()?.get("storage")?;
-    let wants = manifest.pointer("/spec/resources/requests/storage")?.as_str()?;
-    if compare_quantities(&has.0, wants)? != Ordering::Less {
-        return None;
-    }
-    let said = status.conditions.iter().flatten().filter(|condition| condition.status == "True");
-    let said: Vec<String> = said
-        .map(|condition| match condition.type_.as_str() {
-            "FileSystemResizePending" => "its file system grows when the pod is deleted and made again".to_owned(),
-            other => {
-                format!("{other} {}", shortened(condition.message.as_deref().unwrap_or_default(), refusal::LONGEST))
-            }
-        })
-        .collect();
-    let said = if said.is_empty() { "waits for its driver".to_owned() } else { said.join(", ") };
-    let describe = kubectl(&claim.namespace().unwrap_or_default(), &format!("describe pvc {}", claim.name_any()));
-    Some(format!("the volume has {} of {wants}: {said}; see {describe}", has.0))
-}
-
 /// Whether the pod reports that it is ready, and is not being deleted.
 pub fn is_ready(pod: &Pod) -> bool {
-    let ready = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    pod.metadata.deletion_timestamp.is_none()
-        && ready.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    pod.metadata.deletion_timestamp.is_none() && ready_condition(pod).is_some()
 }
 
-/// Whether the pod has ended for good, as that of a job does, or one that was evicted: it will not be ready any more.
+/// For how many seconds a pod has been ready; `None` if it is not. A time in the future counts as now.
+pub fn ready_seconds(pod: &Pod) -> Option<u64> {
+    let since = ready_condition(pod)?.last_transition_time.as_ref()?.0;
+    Some(Timestamp::now().duration_since(since).as_secs().try_into().unwrap_or(0))
+}
+
+fn ready_condition(pod: &Pod) -> Option<&PodCondition> {
+    let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.find(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Whether the pod has ended, as that of a finished Job or an evicted pod has: it will not become ready again.
 pub(crate) fn is_done(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))

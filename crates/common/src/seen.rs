@@ -1,7 +1,7 @@
-//! What the watches have seen of the users' ConfigMaps and Secrets: which ones exist, and in which version.
+//! Names and versions of the users' ConfigMaps and Secrets, as the watches have seen them.
 //!
-//! Anybody may give such an object the label that has it watched, so what is in it is not kept here: it is read by name by the
-//! pass that refers to it. What is kept of each is a name and a version, and of at most so many in a namespace.
+//! Anyone may set the label for which an object is watched, so contents are not kept here: the pass that refers to an object
+//! reads it by name. Only names and versions are kept, and only of a limited number of objects per namespace.
 
 use std::{
     collections::HashMap,
@@ -10,20 +10,20 @@ use std::{
 
 use kube::{Resource, runtime::watcher::Event};
 
-/// Objects of one namespace beyond this number are not kept; one that is referred to is then read at the resync at the latest.
+/// The most objects that are kept per namespace; others that are referred to are read at the resync at the latest.
 const MOST: usize = 1000;
 
 type Versions = HashMap<Box<str>, HashMap<Box<str>, Box<str>>>;
 
-/// What one watch has seen.
+/// The objects that one watch has seen.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SeenVersions {
     versions: RwLock<Versions>,
-    /// What a watch that has begun again has listed so far.
+    /// The objects that a restarted watch has listed so far.
     listed: RwLock<Versions>,
 }
 
-impl Seen {
+impl SeenVersions {
     /// The resource version of an object that exists.
     pub(crate) fn version(&self, namespace: &str, name: &str) -> Option<Box<str>> {
         let versions = self.versions.read().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +37,7 @@ impl Seen {
         match event {
             Event::Init => *listed = Versions::new(),
             Event::InitApply(object) => put(&mut listed, object),
-            // What it did not list has gone.
+            // Objects that were not listed have been deleted.
             Event::InitDone => *versions = std::mem::take(&mut *listed),
             Event::Apply(object) => put(&mut versions, object),
             Event::Delete(object) => remove(&mut versions, object),
@@ -85,8 +85,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_new_list_lacks_is_gone() {
-        let seen = Seen::default();
+    fn object_missing_from_a_new_list_is_removed() {
+        let seen = SeenVersions::default();
         seen.take(&Event::Apply(map("a", "5")));
         seen.take::<ConfigMap>(&Event::Init);
         seen.take(&Event::InitApply(map("b", "3")));
@@ -99,8 +99,8 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_has_a_share_of_its_own() {
-        let seen = Seen::default();
+    fn namespaces_have_separate_limits() {
+        let seen = SeenVersions::default();
         for number in 0..MOST + 10 {
             seen.take(&Event::Apply(map(&number.to_string(), "1")));
         }

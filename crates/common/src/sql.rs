@@ -1,7 +1,8 @@
-//! Connections to PostgreSQL servers, of which somebody else may run some.
+//! Sessions with PostgreSQL servers, including those of tenants; with the feature `sql`.
 //!
-//! The client library keeps whole messages in memory, and reserves as much as a message says that it will have: up to two
-//! gigabytes. So lengths are looked at before the library sees them, and all that a session may read has a limit.
+//! The client library keeps whole messages in memory, and reserves the announced length of a message: up to two gigabytes. So
+//! lengths are checked before the library sees them, and the total of a session has a limit. A server also chooses how long the
+//! proof of a password is computed, so that happens outside of the threads that run passes.
 
 use std::{
     io,
@@ -11,33 +12,84 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    io::{AsyncRead, Join, ReadBuf, join},
+    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
+    runtime::Handle,
+    task::spawn_blocking,
+    time::timeout,
+};
+use tokio_postgres::{Client, Config, NoTls, tls::NoTlsStream};
+
+use crate::{
+    address::{self, Endpoint},
+    mesh,
 };
 
-use crate::address;
-
-/// The longest message, in bytes: answers to a controller's questions have some kilobytes, and an error some hundred bytes.
+/// The longest message, in bytes: answers to a controller's queries have a few kilobytes, and errors a few hundred bytes.
 const MESSAGE: u32 = 256 << 10;
 /// All messages of one session, in bytes.
 const SESSION: u64 = 4 << 20;
 /// The type of a message, and its length, which counts itself.
 const HEAD: usize = 5;
 
-/// Connects to a server within this time.
-pub async fn connect(host: &str, port: u16, within: Duration) -> io::Result<Bounded> {
-    Ok(Bounded::new(address::connect(host, port, within).await?))
+/// A stream that fails when a message, or the session, is too long.
+type Stream = Join<Bounded<OwnedReadHalf>, OwnedWriteHalf>;
+/// The connection of a session, which must run while its client is used.
+pub type Connection = tokio_postgres::Connection<Stream, NoTlsStream>;
+
+/// Why no session was opened.
+#[derive(Debug)]
+pub enum Failure {
+    /// No server answers at the address.
+    Unreachable(io::Error),
+    /// The connection was accepted, and closed without an answer: see [`crate::mesh`].
+    Closed,
+    /// The server takes too long.
+    Slow,
+    /// The server refuses.
+    Refused(tokio_postgres::Error),
 }
 
-/// A connection that fails when a message, or all of them, are too long.
+/// Opens a session within this time.
+pub async fn open(endpoint: &Endpoint, config: Config, within: Duration) -> Result<(Client, Connection), Failure> {
+    let opening = async {
+        let stream = connect(endpoint, within).await.map_err(Failure::Unreachable)?;
+        let opened = on_own_thread(within, async move { config.connect_raw(stream, NoTls).await }).await;
+        opened.ok_or(Failure::Slow)?.map_err(|error| {
+            let is_closed = error.is_closed() || mesh::is_closed(&error);
+            if is_closed { Failure::Closed } else { Failure::Refused(error) }
+        })
+    };
+    timeout(within, opening).await.map_err(|_| Failure::Slow)?
+}
+
+/// Connects to a server within this time.
+async fn connect(endpoint: &Endpoint, within: Duration) -> io::Result<Stream> {
+    let stream = address::connect(endpoint.valid_host()?, endpoint.port, within).await?;
+    let (read, write) = stream.into_split();
+    Ok(join(Bounded::new(read), write))
+}
+
+/// Runs the opening of a session on a thread of its own, within this time; `None` if it takes longer. The library computes up to 100,000
+/// iterations for a server that demands them, which takes a tenth of a second, without a pause for other tasks.
+async fn on_own_thread<T: Send + 'static>(
+    within: Duration,
+    opening: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let runtime = Handle::current();
+    let opened = spawn_blocking(move || runtime.block_on(async { timeout(within, opening).await.ok() }));
+    opened.await.ok().flatten()
+}
+
+/// What is read from a server.
 #[derive(Debug)]
-pub struct Bounded<S = TcpStream> {
+pub struct Bounded<S> {
     stream: S,
-    /// What has come of the head of the next message.
+    /// The received part of the next message's head.
     head: Vec<u8>,
-    /// What is still to come of a message.
+    /// The bytes of a message that have not arrived yet.
     body: u32,
-    /// What has come in all.
+    /// The total number of bytes received.
     came: u64,
 }
 
@@ -46,7 +98,7 @@ impl<S> Bounded<S> {
         Self { stream, head: Vec::with_capacity(HEAD), body: 0, came: 0 }
     }
 
-    /// Follows the messages through what has come.
+    /// Follows the messages in the received bytes.
     fn follow(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         self.came = self.came.saturating_add(bytes.len() as u64);
         if self.came > SESSION {
@@ -79,7 +131,7 @@ impl<S> Bounded<S> {
 
 fn too_long(what: &str, limit: u64) -> io::Error {
     let message =
-        format!("{what} of more than {limit} bytes, which no PostgreSQL sends to a controller; check the address");
+        format!("{what} of more than {limit} bytes, more than PostgreSQL sends to a controller; check the address");
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
@@ -99,20 +151,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
@@ -129,25 +167,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_of_a_usual_length_pass() {
+    async fn messages_of_usual_length_pass() {
         let messages = [message(4, 0), message(100_004, 100_000), message(5, 1)].concat();
         assert_eq!(read(&messages).await.unwrap(), messages.len());
     }
 
     #[tokio::test]
-    async fn a_message_of_two_gigabytes_is_refused_at_its_head() {
+    async fn message_of_two_gigabytes_is_refused_at_its_head() {
         let failure = read(&[message(6, 2), message(0x7fff_ffff, 0)].concat()).await.unwrap_err();
         assert!(failure.to_string().starts_with("a message of more than"), "{failure}");
     }
 
     #[tokio::test]
-    async fn a_flood_of_short_messages_is_refused() {
+    async fn flood_of_short_messages_is_refused() {
         let flood = message(104, 100).repeat(50_000);
         assert!(read(&flood).await.unwrap_err().to_string().starts_with("a session of more than"));
     }
 
+    #[tokio::test]
+    async fn long_proof_delays_no_other_task() {
+        let (goes_on, waits) = std::sync::mpsc::channel();
+        let long = Duration::from_secs(30);
+        let opening = on_own_thread(long, async move { waits.recv_timeout(long).is_ok() });
+        let (opened, sent) = tokio::join!(opening, async move { goes_on.send(()) });
+        assert_eq!((opened, sent), (Some(true), Ok(())));
+        assert_eq!(on_own_thread(Duration::from_millis(1), std::future::pending::<()>()).await, None);
+    }
+
     #[test]
-    fn a_head_may_come_in_pieces() {
+    fn split_message_head_is_read() {
         let mut bounded = Bounded::new(());
         for byte in message(0x7fff_ffff, 0).split_last().unwrap().1 {
             bounded.follow(&[*byte]).unwrap();

@@ -1,28 +1,35 @@
-//! What tests of controllers need: an API server in memory, and bills of materials as text. Feature `test-kit`.
+//! The test kit for controllers: an API server in memory, and bills of materials as text. Feature `test-kit`.
 //!
 //! # The API server
 //!
-//! It is as much of an API server as a controller can notice: versions, generations, UIDs, conflicts, watches, field
-//! ownership, preconditions, finalizers. It knows no kinds, so any resource can be kept in it, and nothing is
-//! defaulted or validated. Every request of the controller is recorded, and can be made to fail.
+//! It has the parts of an API server that a controller can notice: versions, generations, UIDs, conflicts, watches, field
+//! ownership, preconditions, finalizers. It knows no kinds, so any resource can be kept in it, and nothing is defaulted or
+//! validated. Every request of the controller is recorded, and can be made to fail.
 //!
-//! # What is simpler than in a real one
+//! # Simplifications
 //!
 //! * Fields are owned as JSON pointers; lists are owned and replaced as a whole.
-//! * What deletions leave behind is collected when the test says so: [`FakeApi::collect_garbage`].
+//! * Garbage is collected when the test requests it: [`FakeApi::collect_garbage`].
 //! * Old versions are forgotten only by [`FakeApi::restore`], pages are endless, namespaces need not exist, bookmarks are not sent.
 //! * What a server makes of an object (defaults, canonical quantities) is up to the test: [`FakeApi::admit`].
 
-// Test code: a test that uses it wrongly is to fail.
+// Test code: a test that uses it wrongly must fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
 mod bill;
+mod cached;
+mod children;
 mod fields;
 pub mod limits;
+mod log_buffer;
+mod object;
+mod ports;
+mod proxy;
 pub mod reach;
 mod sandbox;
 mod server;
 mod store;
+mod texts;
 
 use std::{
     convert::Infallible,
@@ -38,8 +45,18 @@ use tokio::{sync::watch, time::timeout};
 use tower::service_fn;
 
 use self::store::{Selector, Store};
-pub use self::{bill::bill, sandbox::Sandbox};
-use crate::process::client::Verb;
+pub use self::{
+    bill::bill,
+    cached::cached,
+    children::{children, print_children, requests},
+    log_buffer::LogBuffer,
+    object::object,
+    ports::mistaken_ports,
+    proxy::refusing_proxy,
+    sandbox::Sandbox,
+    texts::{distinct, texts, verdict_text},
+};
+use crate::process::client::{Verb, bounded};
 
 /// How long a test waits before it fails. Under paused time this costs nothing.
 const HANG: Duration = Duration::from_secs(3600);
@@ -55,7 +72,7 @@ pub struct FakeApi {
 #[derive(Default)]
 struct State {
     store: Store,
-    /// Counts restores: watches that began before one are of a history that is no more.
+    /// Counts restores: watches from before a restore belong to a lost history.
     epoch: u64,
     calls: Vec<Recorded>,
     faults: Vec<Fault>,
@@ -67,12 +84,12 @@ struct State {
 
 type Admission = fn(&mut Value);
 
-/// All that was stored at one time.
+/// The stored objects at one time.
 #[derive(Clone)]
 pub struct Snapshot(Store);
 /// A request that is refused.
 struct Fault {
-    /// Any verb that writes, where there is none.
+    /// `None`: any verb that writes.
     verb: Option<Verb>,
     resource: String,
     code: u16,
@@ -82,15 +99,15 @@ struct Fault {
 /// A request of the controller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// What was asked.
+    /// The verb.
     pub verb: Verb,
-    /// The plural resource, with the subresource where there is one: `secrets`, `pods/status`.
+    /// The plural resource, with the subresource if any: `secrets`, `pods/status`.
     pub resource: String,
-    /// The namespace; empty where the request is about all of them.
+    /// The namespace; empty for requests about all of them.
     pub namespace: String,
     /// The object's name; empty for collections.
     pub name: String,
-    /// What was sent, or null.
+    /// The body, or null.
     pub body: Value,
 }
 
@@ -98,6 +115,16 @@ pub struct Recorded {
 impl fmt::Display for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}/{}", self.verb, self.resource, self.name)
+    }
+}
+
+impl Recorded {
+    /// The call, and the conditions that it wrote.
+    fn with_conditions(&self) -> String {
+        match self.body.pointer("/status/conditions") {
+            Some(conditions) => format!("{self}: {conditions}"),
+            None => self.to_string(),
+        }
     }
 }
 
@@ -118,7 +145,7 @@ impl FakeApi {
         self.client_of(true)
     }
 
-    /// A client of everybody else: users, other controllers, the kubelet. Its requests are not recorded and do not fail.
+    /// A client of all others: users, other controllers, the kubelet. Its requests are not recorded and do not fail.
     pub fn others(&self) -> Client {
         self.client_of(false)
     }
@@ -127,7 +154,7 @@ impl FakeApi {
         let api = self.clone();
         let service = service_fn(move |request: Request<Body>| {
             let api = api.clone();
-            async move { Ok::<_, Infallible>(api.answer(controller, request).await) }
+            async move { Ok::<_, Infallible>(bounded(api.answer(controller, request).await)) }
         });
         Client::new(service, "default")
     }
@@ -156,17 +183,17 @@ impl FakeApi {
         self.change(|state| state.refused.push((resource.to_owned(), namespace.to_owned(), code)));
     }
 
-    /// Nothing is refused any more.
+    /// Ends all refusals.
     pub fn permit_all(&self) {
         self.change(|state| state.refused.clear());
     }
 
-    /// What is stored now.
+    /// The stored objects now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(self.state().store.clone())
     }
 
-    /// Goes back to what was stored then, versions included, as the restore of a backup does. Watches end as expired.
+    /// Restores a snapshot, including versions, as the restore of a backup does. Watches end as expired.
     pub fn restore(&self, snapshot: &Snapshot) {
         self.change(|state| {
             state.store = snapshot.0.clone();
@@ -174,27 +201,27 @@ impl FakeApi {
         });
     }
 
-    /// From now on watches of the resource tell nothing: they fall behind.
+    /// From now on watches of the resource send no events: they fall behind.
     pub fn hold_watches(&self, resource: &str) {
         self.change(|state| state.held.push(resource.to_owned()));
     }
 
-    /// All watches tell what they have held back, and go on.
+    /// All watches send the events that they have held back, and continue.
     pub fn release_watches(&self) {
         self.change(|state| state.held.clear());
     }
 
-    /// From now on nothing can be made in the namespace.
+    /// From now on nothing can be created in the namespace.
     pub fn terminate(&self, namespace: &str) {
         self.change(|state| state.terminating.push(namespace.to_owned()));
     }
 
-    /// From now on `change` is made to objects of the resource before they are stored, whoever writes them.
+    /// From now on `change` is made to objects of the resource before they are stored, whichever client writes them.
     pub fn admit(&self, resource: &str, change: Admission) {
         self.change(|state| state.admissions.push((resource.to_owned(), change)));
     }
 
-    /// Deletes all objects whose owners have gone, and what these owned.
+    /// Deletes all objects whose owners are deleted, and the objects that they own.
     pub fn collect_garbage(&self) {
         self.change(|state| state.store.collect_garbage());
     }
@@ -222,7 +249,7 @@ impl FakeApi {
         self.calls().into_iter().filter(writes).map(|call| call.to_string()).collect()
     }
 
-    /// Waits until `found` finds what it looks for; it is asked again after each request.
+    /// Waits until `found` returns a value; it is called again after each request.
     ///
     /// # Panics
     ///
@@ -240,7 +267,7 @@ impl FakeApi {
         if let Ok(found) = timeout(HANG, search).await {
             return found;
         }
-        let calls: Vec<_> = self.calls().iter().rev().take(20).map(ToString::to_string).collect();
+        let calls: Vec<_> = self.calls().iter().rev().take(20).map(Recorded::with_conditions).collect();
         panic!("waited in vain: {what}; the newest requests, newest first: {calls:#?}");
     }
 

@@ -1,12 +1,11 @@
-//! Volumes for data: whether the one that is wanted can be had, decided before anything is made so that nothing hangs
-//! unexplained, and the claims for it.
+//! Volumes for data: whether the requested volume is possible, decided before anything is created so that nothing hangs without
+//! an explanation, and the claims for it.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use k8s_openapi::{
     api::{
         core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements},
-        rbac::v1::PolicyRule,
         storage::v1::StorageClass,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -16,22 +15,22 @@ use serde_json::Value;
 
 use crate::{
     api::{Storage, annotation, label},
-    component::Progress,
+    class::{Class, DEFAULT_CLASS, names},
+    component::Stalled,
     condition::reason,
-    driver::rule,
     manifest::{bytes, compare_quantities},
     message::kubectl,
     workload::DATA,
-    world::World,
+    world::{ReadError, World},
 };
 
-const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+pub use crate::class::size_of;
 
 /// The `StorageClass`es of the cluster; `None` where the controller may not list them.
 type Classes = Option<Vec<StorageClass>>;
 
-/// The claim of each pod in a set. It carries the labels of data and its owner, so that it is known as ours when it outlives
-/// everything else, and so that nobody has to write to it while the scheduler and the provisioner do.
+/// The claim of each pod in a set. It carries the labels of data and its owner, so that it is identified as ours when it outlives
+/// everything else, and so that no write is needed while the scheduler and the provisioner write to it.
 pub fn claim_template(
     owner: &impl ResourceExt,
     selector: &BTreeMap<String, String>,
@@ -49,12 +48,7 @@ pub fn claim_template(
     claim
 }
 
-/// The permissions that [`obstacle_to_any`] needs beyond the namespace.
-pub fn rules() -> Vec<PolicyRule> {
-    vec![rule("storage.k8s.io", "storageclasses", &["list"]), rule("", "persistentvolumes", &["list"])]
-}
-
-/// What is kept right on a claim that exists: its size. The `StatefulSet` controller makes it.
+/// The part of an existing claim that is corrected: its size. The `StatefulSet` controller creates the claim.
 pub fn claim(name: &str, storage: &Storage) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
         metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
@@ -69,50 +63,85 @@ pub fn claim(name: &str, storage: &Storage) -> PersistentVolumeClaim {
     }
 }
 
-/// The name of the claim that belongs to a pod of a set: made of the template's name and the pod's.
+/// A shell program of an init container, preceded by functions that write its log and distinguish errors from an empty volume.
+pub fn script(program: &str) -> String {
+    format!("{}{program}", include_str!("volume/reads.sh"))
+}
+
+/// The name of the claim that belongs to a pod of a set: composed of the template's name and the pod's.
 pub fn claim_name(pod: &str) -> String {
     format!("{DATA}-{pod}")
 }
 
-/// What the user must change before volumes can be had, each with its claim if that is there. `field` is the place of the storage
-/// in the spec, for messages. The classes are read only where they matter.
-pub async fn obstacle_to_any(
-    field: &str,
+/// The `StorageClass`es and volumes of the cluster, as far as they matter.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    classes: Classes,
+    /// Whether a volume of the requested class exists although the class does not; `None` is unknown.
+    has_volume: Option<bool>,
+}
+
+/// Reads what volumes for these claims depend on: nothing if each exists with the requested size.
+pub async fn observe(
     storage: &Storage,
     claims: &[Option<PersistentVolumeClaim>],
     world: &World<'_>,
-) -> kube::Result<Option<Progress>> {
-    let classes = if claims.iter().any(|claim| needs_classes(storage, claim.as_ref())) {
-        world.list_cluster().await?
-    } else {
-        None
-    };
-    let found = claims.iter().find_map(|claim| obstacle(field, storage, claim.as_ref(), &classes));
-    // A class need not be an object: volumes that an administrator made have one by its name alone.
-    if let (Some(Progress::Stalled { reason: reason::STORAGE_CLASS_MISSING, .. }), Some(class)) =
-        (&found, &storage.storage_class_name)
-        && world.has_volume_of_class(class).await? == Some(true)
-    {
-        return Ok(None);
+) -> Result<Offer, ReadError> {
+    let is_needed = claims.iter().any(|claim| needs_classes(storage, claim.as_ref()));
+    let unread = || ReadError::reading("StorageClasses");
+    let classes = if is_needed { world.list_cluster().await.map_err(unread())? } else { None };
+    let offer = Offer { classes, has_volume: None };
+    // A class need not be an object: volumes that an administrator created refer to it by name alone.
+    match (obstacle_to_any("", storage, claims, &offer), &storage.storage_class_name) {
+        (Some(Stalled { reason: reason::STORAGE_CLASS_MISSING, .. }), Some(class)) => {
+            let volumes = world.volumes_of_class(class).await.map_err(unread())?;
+            Ok(Offer { has_volume: volumes.map(|volumes| volumes.total > 0), ..offer })
+        }
+        _ => Ok(offer),
     }
-    Ok(found)
 }
 
-/// The sizes that count: what is wanted, what the claim asks for, and what the volume has.
+/// What the user must change before the volumes are possible, each with its claim if that exists. `field` is the place of the
+/// storage in the spec, for messages.
+pub fn obstacle_to_any(
+    field: &str,
+    storage: &Storage,
+    claims: &[Option<PersistentVolumeClaim>],
+    offer: &Offer,
+) -> Option<Stalled> {
+    let found = claims.iter().find_map(|claim| obstacle(field, storage, claim.as_ref(), &offer.classes))?;
+    let class = storage.storage_class_name.as_ref().filter(|_| found.reason == reason::STORAGE_CLASS_MISSING);
+    match (class, offer.has_volume) {
+        (Some(_), Some(true)) => None,
+        (Some(class), None) => Some(unknown_class(field, class, &offer.classes)),
+        (Some(_), Some(false)) | (None, _) => Some(found),
+    }
+}
+
+/// The `StorageClass` does not exist, and it is unknown whether a volume refers to it by name.
+fn unknown_class(field: &str, class: &str, classes: &Classes) -> Stalled {
+    let message = format!(
+        "{field}.storageClassName: StorageClass {class} does not exist, and the controller has no permission to list PersistentVolumes. Create the class, grant `list persistentvolumes` by a ClusterRole, or use one of: {}",
+        names(classes.as_deref().unwrap_or_default())
+    );
+    Stalled { reason: reason::STORAGE_CLASS_MISSING, message }
+}
+
+/// The relevant sizes: that of the spec, that of the claim, and that of the volume.
 struct Sizes<'a> {
     wanted: &'a str,
     requested: &'a str,
     capacity: Option<&'a str>,
 }
 
-/// What a claim should ask for.
+/// The size that a claim should request.
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
-    /// What it asks for.
+    /// The size that it requests.
     AsItIs,
-    /// What is wanted.
+    /// The size in the spec.
     Wanted,
-    /// As little as the API server takes: a request that is taken back must stay above what the volume has.
+    /// The smallest size that the API server accepts: a reduced request must stay above the size of the volume.
     JustAbove,
     /// Less than the volume has.
     BelowCapacity,
@@ -144,7 +173,7 @@ fn just_above(size: &str) -> Option<String> {
     Some((bytes(size)? + 1).to_string())
 }
 
-/// Gives the manifest of a claim the request that the API server takes, where the live one had asked for more.
+/// Sets the request in a claim's manifest to one that the API server accepts, if the live claim requests more.
 pub(crate) fn fit_request(manifest: &mut Value, live: &Value) {
     const REQUEST: &str = "/spec/resources/requests/storage";
     let text = |object: &Value, pointer| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
@@ -161,7 +190,7 @@ pub(crate) fn fit_request(manifest: &mut Value, live: &Value) {
     }
 }
 
-/// Whether the classes matter at all: a volume of the right size asks for nothing.
+/// Whether the classes matter: a volume of the right size needs nothing.
 fn needs_classes(storage: &Storage, claim: Option<&PersistentVolumeClaim>) -> bool {
     claim.is_none_or(|claim| {
         size_of(claim).is_none_or(|size| compare_quantities(&storage.size.0, size) != Some(Ordering::Equal))
@@ -173,33 +202,32 @@ fn obstacle(
     storage: &Storage,
     claim: Option<&PersistentVolumeClaim>,
     classes: &Classes,
-) -> Option<Progress> {
+) -> Option<Stalled> {
     match claim {
         Some(claim) => obstacle_to_change(field, storage, claim, classes),
         None => obstacle_to_making(field, storage, classes),
     }
 }
 
-fn obstacle_to_making(field: &str, storage: &Storage, classes: &Classes) -> Option<Progress> {
-    let classes = classes.as_ref()?;
-    match &storage.storage_class_name {
-        // No class at all: a volume that an administrator made.
-        Some(name) if name.is_empty() => None,
-        Some(name) if !classes.iter().any(|class| class.name_any() == *name) => Some(Progress::Stalled {
+fn obstacle_to_making(field: &str, storage: &Storage, classes: &Classes) -> Option<Stalled> {
+    let available = || names(classes.as_deref().unwrap_or_default());
+    match Class::new(storage.storage_class_name.as_deref(), classes.as_deref()) {
+        Class::Unknown | Class::Classless | Class::Object(_) => None,
+        Class::Missing(name) => Some(Stalled {
             reason: reason::STORAGE_CLASS_MISSING,
             message: format!(
-                "{field}.storageClassName: no StorageClass {name} exists, and no volume of that class; make one of them, or name one of: {}",
-                names(classes)
+                "{field}.storageClassName: neither StorageClass {name} nor a PersistentVolume of that class exists; create one of them, or use one of: {}",
+                available()
             ),
         }),
-        None if !classes.iter().any(is_default) => Some(Progress::Stalled {
+        Class::NoDefault => Some(Stalled {
             reason: reason::NO_STORAGE_CLASS,
             message: format!(
-                "{field}.storageClassName is absent, and the cluster has no default StorageClass; set the field, or give a class the annotation {DEFAULT_CLASS}=true. There are: {}",
-                names(classes)
+                "{field}.storageClassName is absent, and the cluster has no default StorageClass; set the field, or give a class the annotation {}=true. Available: {}",
+                DEFAULT_CLASS[0],
+                available()
             ),
         }),
-        _ => None,
     }
 }
 
@@ -208,15 +236,15 @@ fn obstacle_to_change(
     storage: &Storage,
     claim: &PersistentVolumeClaim,
     classes: &Classes,
-) -> Option<Progress> {
+) -> Option<Stalled> {
     let claim_class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
     if let (Some(wanted), Some(has)) = (storage.storage_class_name.as_deref(), claim_class)
         && wanted != has
     {
-        return Some(Progress::Stalled {
+        return Some(Stalled {
             reason: reason::INVALID_SPEC,
             message: format!(
-                "{field}.storageClassName is {wanted}, and the volume is of class {has}: a volume does not change its class; set the field back to {has}"
+                "{field}.storageClassName is {wanted}, but the volume has class {has}, which cannot change; set the field back to {has}"
             ),
         });
     }
@@ -224,45 +252,45 @@ fn obstacle_to_change(
     let size = size_of(claim)?;
     let capacity = claim.status.as_ref().and_then(|status| status.capacity.as_ref()?.get("storage"));
     let sizes = Sizes { wanted, requested: size, capacity: capacity.map(|capacity| capacity.0.as_str()) };
-    match (sizes.request(), compare_quantities(wanted, size)?) {
+    let (stalled, message) = match (sizes.request(), compare_quantities(wanted, size)?) {
         (Some(Request::BelowCapacity), _) => {
-            let has = sizes.capacity.unwrap_or(size);
-            Some(Progress::Stalled {
-                reason: reason::VOLUME_CANNOT_SHRINK,
-                message: format!(
-                    "{field}.size is {wanted}, and the volume of PersistentVolumeClaim/{} has {has}: a volume cannot shrink; set the field to {has} or more",
-                    claim.name_any()
-                ),
-            })
+            (reason::VOLUME_CANNOT_SHRINK, shrinks(field, claim, wanted, sizes.capacity.unwrap_or(size)))
         }
-        // Not bound: nothing is in it, and its request cannot be changed.
-        (None, Ordering::Less) => {
-            let delete = kubectl(
-                &claim.namespace().unwrap_or_default(),
-                &format!("delete pvc {} --wait=false", claim.name_any()),
-            );
-            Some(Progress::Stalled {
-                reason: reason::VOLUME_CANNOT_SHRINK,
-                message: format!(
-                    "{field}.size is {wanted}, and PersistentVolumeClaim/{} asks for {size} and has no volume yet, so it cannot be changed; set the field to {size} or more, or, if it never held data, delete the claim: {delete}",
-                    claim.name_any()
-                ),
-            })
-        }
-        (_, Ordering::Less | Ordering::Equal) => None,
+        // Not bound: it is empty, and its request cannot be changed.
+        (None, Ordering::Less) => (reason::VOLUME_CANNOT_SHRINK, shrinks_unbound(field, claim, wanted, size)),
+        (_, Ordering::Less | Ordering::Equal) => return None,
         (_, Ordering::Greater) => {
             let class = classes.as_ref()?.iter().find(|class| Some(class.name_any().as_str()) == claim_class);
-            let can_grow = class.is_some_and(|class| class.allow_volume_expansion == Some(true));
-            (!can_grow).then(|| Progress::Stalled {
-                reason: reason::VOLUME_CANNOT_GROW,
-                message: format!(
-                    "{field}.size is {wanted}, and PersistentVolumeClaim/{} has {size} of StorageClass {}, which does not allow volumes to grow; set the field back to {size}, or allowVolumeExpansion on the class if its driver can",
-                    claim.name_any(),
-                    claim_class.unwrap_or("(none)")
-                ),
-            })
+            if class.is_some_and(|class| class.allow_volume_expansion == Some(true)) {
+                return None;
+            }
+            (reason::VOLUME_CANNOT_GROW, grows(field, claim, (wanted, size), claim_class.unwrap_or("(none)")))
         }
-    }
+    };
+    Some(Stalled { reason: stalled, message })
+}
+
+fn shrinks(field: &str, claim: &PersistentVolumeClaim, wanted: &str, has: &str) -> String {
+    format!(
+        "{field}.size is {wanted}, but the volume of PersistentVolumeClaim/{} has {has}, and a volume cannot shrink; set the field to {has} or more",
+        claim.name_any()
+    )
+}
+
+fn shrinks_unbound(field: &str, claim: &PersistentVolumeClaim, wanted: &str, size: &str) -> String {
+    let delete =
+        kubectl(&claim.namespace().unwrap_or_default(), &format!("delete pvc {} --wait=false", claim.name_any()));
+    format!(
+        "{field}.size is {wanted}, but PersistentVolumeClaim/{} requests {size} and has no volume yet, so its request cannot be changed. Set the field to {size} or more, or, if it never held data, delete the claim: {delete}",
+        claim.name_any()
+    )
+}
+
+fn grows(field: &str, claim: &PersistentVolumeClaim, (wanted, size): (&str, &str), class: &str) -> String {
+    format!(
+        "{field}.size is {wanted}, but PersistentVolumeClaim/{} has {size} of StorageClass {class}, which does not allow expansion. Set the field back to {size}, or set allowVolumeExpansion on the class if its driver supports it",
+        claim.name_any()
+    )
 }
 
 /// Whether a claim has its volume.
@@ -270,150 +298,5 @@ pub fn is_bound(claim: &PersistentVolumeClaim) -> bool {
     claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound"))
 }
 
-/// The size that a claim asks for.
-pub fn size_of(claim: &PersistentVolumeClaim) -> Option<&str> {
-    let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
-    requests.get("storage").map(|size| size.0.as_str())
-}
-
-fn is_default(class: &StorageClass) -> bool {
-    class.annotations().get(DEFAULT_CLASS).is_some_and(|value| value == "true")
-}
-
-fn names(classes: &[StorageClass]) -> String {
-    if classes.is_empty() {
-        return "none".to_owned();
-    }
-    classes.iter().map(ResourceExt::name_any).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
-mod tests {
-    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-    use serde_json::json;
-
-    use super::*;
-
-    fn storage(size: &str, class: Option<&str>) -> Storage {
-        Storage { size: Quantity(size.to_owned()), storage_class_name: class.map(str::to_owned) }
-    }
-
-    fn class(name: &str, grows: bool, default: bool) -> StorageClass {
-        serde_json::from_value(json!({
-            "metadata": {"name": name, "annotations": {DEFAULT_CLASS: default.to_string()}},
-            "provisioner": "x",
-            "allowVolumeExpansion": grows,
-        }))
-        .unwrap()
-    }
-
-    fn claim(size: &str, class: &str) -> PersistentVolumeClaim {
-        serde_json::from_value(live(size, class, Some(size))).unwrap()
-    }
-
-    fn live(size: &str, class: &str, capacity: Option<&str>) -> Value {
-        json!({
-            "metadata": {"name": "data-0", "namespace": "a"},
-            "spec": {"storageClassName": class, "resources": {"requests": {"storage": size}}},
-            "status": {"capacity": capacity.map(|capacity| json!({"storage": capacity}))},
-        })
-    }
-
-    /// What the claim asks for when `wanted` is in the spec.
-    fn fitted(wanted: &str, live: &Value) -> String {
-        let mut manifest = serde_json::to_value(super::claim("data-0", &storage(wanted, None))).unwrap();
-        fit_request(&mut manifest, live);
-        manifest.pointer("/spec/resources/requests/storage").unwrap().as_str().unwrap().to_owned()
-    }
-
-    #[test]
-    fn a_size_is_taken_back_down_to_what_the_volume_has() {
-        let classes = Some(vec![class("c", true, true)]);
-        let typo = live("100Ti", "c", Some("10Gi"));
-        let claim: PersistentVolumeClaim = serde_json::from_value(typo.clone()).unwrap();
-        for wanted in ["10Gi", "11Gi"] {
-            assert_eq!(obstacle("spec.storage", &storage(wanted, None), Some(&claim), &classes), None, "{wanted}");
-        }
-        assert_eq!(
-            reason_of(obstacle("spec.storage", &storage("9Gi", None), Some(&claim), &classes)),
-            Some("VolumeCannotShrink")
-        );
-        assert_eq!(fitted("11Gi", &typo), "11Gi");
-        // The API server takes no less than a byte more than the volume has.
-        assert_eq!(fitted("10Gi", &typo), "10737418241");
-        // Whatever the driver makes of that byte, it is not asked for again.
-        let grown = live("10737418241", "c", Some("11Gi"));
-        assert_eq!(fitted("10Gi", &grown), "10737418241");
-        let grown: PersistentVolumeClaim = serde_json::from_value(grown).unwrap();
-        assert_eq!(obstacle("spec.storage", &storage("10Gi", None), Some(&grown), &classes), None);
-    }
-
-    #[test]
-    fn a_claim_without_a_volume_is_named_with_the_way_out() {
-        let pending: PersistentVolumeClaim = serde_json::from_value(live("100Ti", "c", None)).unwrap();
-        let Some(Progress::Stalled { message, .. }) =
-            obstacle("spec.storage", &storage("10Gi", None), Some(&pending), &Some(Vec::new()))
-        else {
-            panic!("no obstacle")
-        };
-        assert!(message.contains("kubectl -n a delete pvc data-0"), "{message}");
-    }
-
-    #[test]
-    fn no_class_at_all_needs_no_class() {
-        assert_eq!(obstacle("spec.storage", &storage("1Gi", Some("")), None, &Some(Vec::new())), None);
-    }
-
-    fn reason_of(progress: Option<Progress>) -> Option<&'static str> {
-        match progress? {
-            Progress::Stalled { reason, .. } => Some(reason.as_str()),
-            Progress::Settled | Progress::Waiting { .. } => None,
-        }
-    }
-
-    #[test]
-    fn a_volume_needs_a_class_that_is_there() {
-        let none = Some(Vec::new());
-        let some = Some(vec![class("slow", false, false)]);
-        let default = Some(vec![class("fast", false, true)]);
-        assert_eq!(reason_of(obstacle("spec.storage", &storage("1Gi", None), None, &none)), Some("NoStorageClass"));
-        assert_eq!(reason_of(obstacle("spec.storage", &storage("1Gi", None), None, &some)), Some("NoStorageClass"));
-        assert_eq!(
-            reason_of(obstacle("spec.storage", &storage("1Gi", Some("fast")), None, &some)),
-            Some("StorageClassMissing")
-        );
-        assert_eq!(obstacle("spec.storage", &storage("1Gi", Some("slow")), None, &some), None);
-        assert_eq!(obstacle("spec.storage", &storage("1Gi", None), None, &default), None);
-    }
-
-    #[test]
-    fn a_volume_grows_where_its_class_can_and_never_shrinks() {
-        let fixed = Some(vec![class("c", false, true)]);
-        let elastic = Some(vec![class("c", true, true)]);
-        let live = claim("10Gi", "c");
-        assert_eq!(
-            reason_of(obstacle("spec.storage", &storage("5Gi", None), Some(&live), &elastic)),
-            Some("VolumeCannotShrink")
-        );
-        assert_eq!(
-            reason_of(obstacle("spec.storage", &storage("20Gi", None), Some(&live), &fixed)),
-            Some("VolumeCannotGrow")
-        );
-        assert_eq!(obstacle("spec.storage", &storage("20Gi", None), Some(&live), &elastic), None);
-        assert_eq!(obstacle("spec.storage", &storage("10240Mi", None), Some(&live), &fixed), None);
-    }
-
-    #[test]
-    fn a_volume_does_not_change_its_class() {
-        let classes = Some(vec![class("a", true, true), class("b", true, false)]);
-        assert_eq!(
-            reason_of(obstacle("spec.storage", &storage("1Gi", Some("b")), Some(&claim("1Gi", "a")), &classes)),
-            Some("InvalidSpec")
-        );
-    }
-
-    #[test]
-    fn without_permission_to_list_classes_nothing_is_held_against_the_user() {
-        assert_eq!(obstacle("spec.storage", &storage("1Gi", Some("x")), None, &None), None);
-    }
-}
+mod tests;

@@ -1,63 +1,50 @@
 //! The bill of materials, in the order of applying.
 
 #[cfg(test)]
-mod initialise;
+mod initialise_tests;
 mod network_policy;
-mod secret;
 mod service;
 #[cfg(test)]
 mod snapshot;
 mod stateful_set;
 
 use temporal_stack_common::{
-    api::PostgresDatabase,
+    address::Endpoint,
     login,
-    manifest::{Draw, Manifest},
-    volume, workload,
+    manifest::Manifest,
+    provider::Provider,
+    volume,
+    workload::{self, Pods},
 };
 
 use crate::{
-    Defaults, names,
-    observe::{Embedded, Observed, Source},
+    Defaults,
+    decide::view::{EmbeddedView, View},
+    names::{ADMINISTRATOR, BINDING, PORT, administrator, selector},
 };
 
-/// What is wanted in the cluster.
-pub(crate) fn desire(object: &PostgresDatabase, observed: &Observed, defaults: &Defaults) -> Vec<Manifest> {
-    match &observed.source {
-        Source::External(access) => {
-            access.iter().map(|access| Manifest::new(&secret::external_binding(object, access))).collect()
-        }
-        Source::Embedded(embedded) => embedded_server(object, observed, embedded, defaults),
+/// The desired objects.
+pub(crate) fn desire(view: &View<'_>, defaults: &Defaults) -> Vec<Manifest> {
+    match &view.provider {
+        Provider::External(access) => BINDING.external(&view.names.binding, access),
+        Provider::Embedded(embedded) => embedded_server(view, embedded, defaults),
     }
 }
 
-fn embedded_server(
-    object: &PostgresDatabase,
-    observed: &Observed,
-    embedded: &Embedded,
-    defaults: &Defaults,
-) -> Vec<Manifest> {
-    let policy = object.spec.deletion_policy;
-    let mut manifests = vec![
-        Manifest::new(&secret::administrator(object)).once(&[Draw::Letters(login::PASSWORD)]).data(policy),
-        Manifest::new(&volume::claim(&names::volume(object), &embedded.provider.storage)).existing().data(policy),
-        Manifest::new(&service::pods(object)),
-        Manifest::new(&service::clients(object)),
-        Manifest::new(&network_policy::policy(object, defaults)),
-        Manifest::new(&stateful_set::server(object, embedded, defaults)).remade_on(workload::IMMUTABLE),
-    ];
-    manifests.extend(logins(object, observed, embedded));
-    manifests.push(match secret::binding(object, observed) {
-        Some(binding) => Manifest::new(&binding),
-        // Its name is needed later: better to know now that somebody else has it.
-        None => Manifest::new(&secret::reserved_binding(object)).existing(),
-    });
+fn embedded_server(view: &View<'_>, embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Vec<Manifest> {
+    let (names, policy) = (&view.names, view.object.spec.deletion_policy);
+    let pods = Pods::new(names.base.clone(), selector(names), &view.object.spec.pods);
+    let mut manifests = vec![login::administrator(administrator(names), ADMINISTRATOR, policy)];
+    manifests.extend(pods.account());
+    manifests.extend([
+        Manifest::new(&volume::claim(&names.volume(0), &embedded.provider.storage)).existing().data(policy),
+        Manifest::new(&service::pods(names)),
+        Manifest::new(&service::clients(names)),
+        Manifest::new(&network_policy::policy(view, defaults)),
+        Manifest::new(&stateful_set::server(view, embedded, &pods, defaults)).remade_on(workload::IMMUTABLE),
+    ]);
+    manifests.extend(embedded.rotation.manifests(policy));
+    let access = embedded.application(Endpoint { host: names.host(&names.base), port: PORT });
+    manifests.push(embedded.rotation.binding(&names.binding, BINDING, "postgres", access.as_ref()));
     manifests
-}
-
-fn logins(object: &PostgresDatabase, observed: &Observed, embedded: &Embedded) -> Vec<Manifest> {
-    let bound = observed.bound.as_ref();
-    let next = login::next(observed.settings.wanted(embedded.rotation.as_deref()), embedded.newest(), bound);
-    let active = observed.active_login().map(|login| login.number);
-    login::manifests(&names::server(object), &embedded.logins, bound, active, next, object.spec.deletion_policy)
 }

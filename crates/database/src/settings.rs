@@ -1,80 +1,68 @@
-//! What the database and its login are to be: the spec first, then the ConfigMap, then the defaults.
+//! The settings of the database and its login: from the spec first, then the ConfigMap, then the values in use, then the defaults.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use kube::ResourceExt;
 use temporal_stack_common::{
     api::PostgresDatabase,
-    claim::Claim,
-    component::Progress,
-    condition::{CONFIG_HONOURED, Statement, reason},
-    config::{self, Key, Ruling},
+    component::Stalled,
+    condition::{CONFIG_HONOURED, Statement},
+    config::{self, Key, Reading, Ruling},
+    default_source::DefaultSource,
     given::{self, Outcome},
-    login::Wanted,
+    login::{Bound, Login, Wanted},
+    message::kubectl,
+    names::Names,
 };
 
-use crate::names::ADMINISTRATOR;
+use crate::{
+    names::{ADMINISTRATOR, administrator},
+    reason,
+};
 
 const DATABASE: &str = "POSTGRES_DB";
 const USER: &str = "POSTGRES_USER";
 const PASSWORD: &str = "POSTGRES_PASSWORD";
+/// The parameter with the libraries that the server loads at its start.
+const PRELOADED: &str = "shared_preload_libraries";
 
 /// The keys of the ConfigMap.
 const TABLE: &[Key] =
     &[Key { name: DATABASE, rule: database }, Key { name: USER, rule: user }, Key { name: PASSWORD, rule: password }];
 
-/// What the database and its login are to be.
+/// The settings of the database and its login. `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// The database.
     pub(crate) database: String,
     /// The login that the user named.
     pub(crate) user: Option<String>,
-    /// The password that the user gave it.
+    /// The password from the user.
     pub(crate) password: Option<String>,
-    /// What became of the ConfigMap.
+    /// Whether the user's configuration is used as written.
     pub(crate) honoured: Statement,
+    /// Why the Secret that the spec names for the password cannot be used.
+    pub(crate) stalled: Option<Stalled>,
 }
 
-impl std::fmt::Debug for Settings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("database", &self.database).field("user", &self.user).finish_non_exhaustive()
     }
 }
 
-impl Settings {
-    /// The login that is wanted.
-    pub(crate) fn wanted<'a>(&'a self, rotation: Option<&'a str>) -> Wanted<'a> {
-        Wanted { base: &self.database, user: self.user.as_deref(), password: self.password.as_deref(), rotation }
-    }
-
-    /// Takes the password of the Secret that the spec names, before that of the ConfigMap. What is wrong with the Secret is for the
-    /// user to correct.
-    pub(crate) fn take_password(&mut self, outcome: Outcome<String>) -> Option<Progress> {
-        for remark in outcome.remarks {
-            self.honoured = self.honoured.clone().adapted(&format!("spec.password: {remark}"));
-        }
-        match outcome.read {
-            Ok(password) => {
-                self.user.get_or_insert_with(|| self.database.clone());
-                self.password = Some(password);
-                None
-            }
-            Err(obstacle) => {
-                self.honoured =
-                    self.honoured.clone().refused("spec.password cannot be used; see the condition Stalled");
-                Some(obstacle)
-            }
-        }
-    }
+/// The user's ConfigMap.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// What it says, if it exists and counts for this object.
+    pub(crate) reading: Option<&'a Reading>,
+    /// Whether the ConfigMap with the default name counts for this object.
+    pub(crate) default_source: &'a DefaultSource,
 }
 
-/// The name of the ConfigMap that an object refers to.
-pub(crate) fn config_map(object: &PostgresDatabase) -> &str {
-    object.spec.config.config_map.as_deref().unwrap_or(crate::DEFAULT_CONFIG)
-}
-
-/// What is in use, and stays in use while nobody names anything else: a ConfigMap that is gone for a moment must not move an
+/// The settings in use, which stay in use until others are named: a ConfigMap that is absent for a moment must not lead an
 /// application to an empty database.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InUse<'a> {
@@ -84,44 +72,115 @@ pub(crate) struct InUse<'a> {
     pub(crate) user: Option<&'a str>,
 }
 
-/// Decides by the object, the data of its ConfigMap, the password that its spec refers to, and what is in use.
-pub(crate) fn settings(
-    object: &PostgresDatabase,
-    config_map_data: Option<&BTreeMap<String, String>>,
-    password_of_spec: Option<String>,
-    in_use: InUse<'_>,
-    claim: &Claim,
-) -> Settings {
-    let source = format!("ConfigMap/{}", config_map(object));
-    let mut reading = config_map_data.map(|data| config::read(data, TABLE)).unwrap_or_default();
-    let remark = claim.remark(&source, "to use a ConfigMap here, name it in spec.config.configMap");
-    let honoured = if config_map_data.is_some() {
-        reading.adapted.extend(remark);
-        reading.statement(&source)
-    } else if let Some(remark) = remark {
-        Statement::holds(CONFIG_HONOURED, reason::ADAPTED, remark)
-    } else {
-        let message = format!("there is no {source}; the spec, what is in use, and the defaults are taken");
-        Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, message)
-    };
-    let spec = &object.spec;
-    let or_config = |field: &Option<String>, key| field.clone().or_else(|| reading.get(key).map(str::to_owned));
-    let database = or_config(&spec.database, DATABASE).or_else(|| in_use.database.map(str::to_owned));
-    let database = database.unwrap_or_else(|| object.name_any());
-    let password = password_of_spec.or_else(|| reading.get(PASSWORD).map(str::to_owned));
-    // A password of the user's needs a login to belong to.
-    let user = or_config(&spec.username, USER)
-        .or_else(|| in_use.user.map(str::to_owned))
-        .or_else(|| password.is_some().then(|| database.clone()));
-    Settings { database, user, password, honoured }
+impl<'a> InUse<'a> {
+    /// What the binding and the logins say.
+    pub(crate) fn new(bound: Option<&'a Bound>, logins: &'a [Login]) -> Self {
+        Self {
+            database: bound.filter(|bound| bound.number.is_some()).map(|bound| bound.scope.as_str()),
+            user: logins.last().filter(|login| login.named).map(|login| login.username.as_str()),
+        }
+    }
 }
 
-/// What the user has configured of a database that runs elsewhere: its Secret describes it, and this is not used.
-pub(crate) fn unused(object: &PostgresDatabase, has_config_map: bool) -> Vec<String> {
+impl Settings {
+    /// Decides by the object, its ConfigMap, what is in use, and the password of the Secret that the spec names.
+    pub(crate) fn new(
+        object: &PostgresDatabase,
+        config: Config<'_>,
+        in_use: InUse<'_>,
+        password: Option<Outcome<String>>,
+    ) -> Self {
+        let of_config = |key| config.reading.and_then(|reading| reading.get(key)).map(str::to_owned);
+        let (given, honoured, stalled) = take_password(password, honoured(config));
+        let database = database_of(object, config.reading, in_use);
+        let password = given.or_else(|| of_config(PASSWORD));
+        // A password from the user needs a login.
+        let user = object.spec.username.clone().or_else(|| of_config(USER));
+        let user =
+            user.or_else(|| in_use.user.map(str::to_owned)).or_else(|| password.is_some().then(|| database.clone()));
+        Self { database, user, password, honoured, stalled }
+    }
+
+    /// The same with what the user must do for the extensions whose libraries a server of the controller loads.
+    pub(crate) fn with_extensions(self, object: &PostgresDatabase, names: &Names) -> Self {
+        let mut parameters = object.spec.provider.postgres.iter().flat_map(|postgres| postgres.parameters.keys());
+        let Some(key) = parameters.find(|key| parameter(key) == PRELOADED) else { return self };
+        let words = format!(
+            "exec {} -c postgres -- psql -U {ADMINISTRATOR} -d {} -c 'CREATE EXTENSION NAME'",
+            names.pod(0),
+            self.database
+        );
+        let remark = format!(
+            "spec.provider.postgres.parameters.{key} loads libraries and creates no extension, and the application's login may not create all of them; create yours as the administrator of Secret/{}: {}",
+            administrator(names),
+            kubectl(&names.namespace, &words)
+        );
+        Self { honoured: self.honoured.adapted(&remark), ..self }
+    }
+
+    /// The login that is wanted.
+    pub(crate) fn wanted<'a>(&'a self, rotation: Option<&'a str>) -> Wanted<'a> {
+        Wanted { base: Some(&self.database), user: self.user.as_deref(), password: self.password.as_deref(), rotation }
+    }
+}
+
+/// The name of a parameter as PostgreSQL reads it: without case, and a hyphen is an underscore.
+pub(crate) fn parameter(key: &str) -> String {
+    key.trim().to_ascii_lowercase().replace('-', "_")
+}
+
+/// Reads the data of the ConfigMap.
+pub(crate) fn read(data: &BTreeMap<String, String>) -> Reading {
+    config::read(data, TABLE)
+}
+
+/// The database that is wanted.
+pub(crate) fn database_of(object: &PostgresDatabase, config: Option<&Reading>, in_use: InUse<'_>) -> String {
+    let of_config = config.and_then(|reading| reading.get(DATABASE));
+    let named = object.spec.database.as_deref().or(of_config).or(in_use.database);
+    named.map_or_else(|| object.name_any(), str::to_owned)
+}
+
+/// Whether the ConfigMap is used as written.
+fn honoured(Config { name, reading, default_source }: Config<'_>) -> Statement {
+    let source = format!("ConfigMap/{name}");
+    let remark = default_source.remark(&source, "to use another ConfigMap, name it in spec.config.configMap");
+    match (reading, remark) {
+        (Some(reading), remark) => {
+            let adapted = reading.adapted.iter().cloned().chain(remark).collect();
+            Reading { adapted, ..reading.clone() }.statement(&source)
+        }
+        (None, Some(remark)) => Statement::holds(CONFIG_HONOURED, reason::ADAPTED, remark),
+        (None, None) => {
+            let message = format!("{source} does not exist; the spec, the values in use, and the defaults apply");
+            Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, message)
+        }
+    }
+}
+
+/// The password of the Secret that the spec names, which is used before that of the ConfigMap, and whether it was accepted.
+fn take_password(
+    outcome: Option<Outcome<String>>,
+    honoured: Statement,
+) -> (Option<String>, Statement, Option<Stalled>) {
+    let Some(Outcome { read, remarks }) = outcome else { return (None, honoured, None) };
+    let honoured =
+        remarks.iter().fold(honoured, |honoured, remark| honoured.adapted(&format!("spec.password: {remark}")));
+    match read {
+        Ok(password) => (Some(password), honoured, None),
+        Err(stalled) => {
+            let honoured = honoured.refused("spec.password cannot be used; see the condition Stalled");
+            (None, honoured, Some(stalled))
+        }
+    }
+}
+
+/// The settings of the user that do not apply to an external database.
+pub(crate) fn unused(object: &PostgresDatabase, config: Config<'_>) -> Vec<String> {
     let spec = &object.spec;
-    let config_map = format!("ConfigMap/{}", config_map(object));
+    let config_map = format!("ConfigMap/{}", config.name);
     let all = [
-        (has_config_map, config_map.as_str()),
+        (config.reading.is_some(), config_map.as_str()),
         (spec.database.is_some(), "spec.database"),
         (spec.username.is_some(), "spec.username"),
         (spec.password.is_some(), "spec.password"),
@@ -129,7 +188,7 @@ pub(crate) fn unused(object: &PostgresDatabase, has_config_map: bool) -> Vec<Str
     all.into_iter().filter(|(is_set, _)| *is_set).map(|(_, what)| what.to_owned()).collect()
 }
 
-/// What is wrong with the name of a database, if anything.
+/// The error in the name of a database, if any.
 pub(crate) fn wrong_with_database(name: &str) -> Option<&'static str> {
     match name {
         "" => Some("is empty"),
@@ -137,7 +196,7 @@ pub(crate) fn wrong_with_database(name: &str) -> Option<&'static str> {
         _ if name.starts_with("pg_") => Some("begins with pg_, which PostgreSQL keeps for itself"),
         // The owner's role has the name with a suffix, and PostgreSQL cuts names after 63 bytes.
         _ if name.len() > 56 => Some("is longer than 56 bytes"),
-        _ if given::clean(name).is_err() => Some("has a line break or another control character within"),
+        _ if given::clean(name).is_err() => Some("contains a line break or another control character"),
         _ => None,
     }
 }
@@ -147,11 +206,11 @@ pub(crate) fn wrong_with_user(name: &str) -> Option<&'static str> {
     match name {
         "" => Some("is empty"),
         ADMINISTRATOR => Some("is the controller's own administrator"),
-        "public" | "none" => Some("is a word of SQL that no role may have as its name"),
+        "public" | "none" => Some("is an SQL keyword that no role may be called"),
         _ if name.starts_with("pg_") => Some("begins with pg_, which PostgreSQL keeps for itself"),
         _ if name.ends_with("_owner") => Some("ends with _owner, as the roles do that own databases"),
         _ if name.len() > 63 => Some("is longer than 63 bytes"),
-        _ if given::clean(name).is_err() => Some("has a line break or another control character within"),
+        _ if given::clean(name).is_err() => Some("contains a line break or another control character"),
         _ => None,
     }
 }
@@ -167,7 +226,7 @@ fn user(value: &str) -> Ruling {
     match wrong_with_user(value) {
         Some(wrong) => Ruling::Refused(format!("{wrong}; give another name")),
         None if value == "postgres" => Ruling::Remarked(
-            "is made as a plain login: it owns the database through a role, and is no superuser".to_owned(),
+            "is created as a plain login: it owns the database through a role and is not a superuser".to_owned(),
         ),
         None => Ruling::Honoured,
     }
@@ -175,123 +234,13 @@ fn user(value: &str) -> Ruling {
 
 fn password(value: &str) -> Ruling {
     if value.is_empty() {
-        return Ruling::Refused("is empty; give a password, or leave the key out and one is generated".to_owned());
+        return Ruling::Refused("is empty; set a password, or remove the key to have one generated".to_owned());
     }
     Ruling::Remarked(
-        "stands in a ConfigMap, where passwords do not belong; put it into a Secret and name that in spec.password"
+        "is in a ConfigMap, where passwords do not belong; put it into a Secret and name that in spec.password"
             .to_owned(),
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use temporal_stack_common::api::PostgresDatabaseSpec;
-
-    use super::*;
-
-    fn with(config: &[(&str, &str)]) -> Settings {
-        let data = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        settings(
-            &PostgresDatabase::new("temporal", PostgresDatabaseSpec::default()),
-            Some(&data),
-            None,
-            InUse::default(),
-            &Claim::Ours,
-        )
-    }
-
-    fn message(settings: &Settings) -> String {
-        format!("{:?}", settings.honoured)
-    }
-
-    #[test]
-    fn without_any_configuration_the_database_is_named_after_the_object() {
-        let settings = settings(
-            &PostgresDatabase::new("temporal", PostgresDatabaseSpec::default()),
-            None,
-            None,
-            InUse::default(),
-            &Claim::Ours,
-        );
-        assert_eq!((settings.database.as_str(), settings.user, settings.password), ("temporal", None, None));
-    }
-
-    #[test]
-    fn what_is_in_use_stays_when_the_config_map_goes() {
-        let object = PostgresDatabase::new("temporal", PostgresDatabaseSpec::default());
-        let in_use = InUse { database: Some("orders"), user: Some("shop") };
-        let settings = settings(&object, None, None, in_use, &Claim::Ours);
-        assert_eq!((settings.database.as_str(), settings.user.as_deref()), ("orders", Some("shop")));
-    }
-
-    #[test]
-    fn the_seed_is_adapted() {
-        let settings =
-            with(&[("POSTGRES_DB", "temporal"), ("POSTGRES_USER", "postgres"), ("POSTGRES_PASSWORD", "password123")]);
-        assert_eq!(settings.database, "temporal");
-        assert_eq!(settings.user.as_deref(), Some("postgres"));
-        assert_eq!(settings.password.as_deref(), Some("password123"));
-        let message = message(&settings);
-        assert!(message.contains("Adapted") && message.contains("holds: true"), "{message}");
-        assert!(message.contains("no superuser") && message.contains("stands in a ConfigMap"), "{message}");
-        assert!(!message.contains("password123"), "{message}");
-    }
-
-    #[test]
-    fn a_field_of_the_spec_beats_the_config_map() {
-        let mut object = PostgresDatabase::new("temporal", PostgresDatabaseSpec::default());
-        object.spec.database = Some("mine".to_owned());
-        let data = BTreeMap::from([(DATABASE.to_owned(), "theirs".to_owned())]);
-        assert_eq!(settings(&object, Some(&data), None, InUse::default(), &Claim::Ours).database, "mine");
-    }
-
-    #[test]
-    fn what_cannot_be_is_refused_with_its_key() {
-        for (key, value) in [
-            (DATABASE, ""),
-            (DATABASE, "a\0b"),
-            (DATABASE, "template1"),
-            (USER, "pg_me"),
-            (USER, ADMINISTRATOR),
-            (PASSWORD, ""),
-        ] {
-            let message = message(&with(&[(key, value)]));
-            assert!(message.contains("Refused") && message.contains(key), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_key_of_another_program_is_named() {
-        let message = message(&with(&[("POSTGRES_DATABASE", "x")]));
-        assert!(message.contains("POSTGRES_DATABASE is not a key of this component"), "{message}");
-        assert!(message.contains("did you mean POSTGRES_DB?"), "{message}");
-    }
-
-    #[test]
-    fn a_password_made_with_echo_loses_its_line_break_and_says_so() {
-        let mut settings = with(&[]);
-        let remarks = vec!["the key password ends with a line break, which is left out".to_owned()];
-        assert!(settings.take_password(Outcome { read: Ok("hunter2".to_owned()), remarks }).is_none());
-        assert_eq!((settings.user.as_deref(), settings.password.as_deref()), (Some("temporal"), Some("hunter2")));
-        let message = message(&settings);
-        assert!(message.contains("Adapted") && message.contains("line break"), "{message}");
-    }
-
-    #[test]
-    fn the_config_map_of_another_object_is_not_used_and_says_so() {
-        let object = PostgresDatabase::new("orders", PostgresDatabaseSpec::default());
-        let claim = Claim::Theirs(Some("PostgresDatabase/users".to_owned()));
-        let new = settings(&object, None, None, InUse::default(), &claim);
-        assert_eq!((new.database.as_str(), &new.user, &new.password), ("orders", &None, &None));
-        let message = message(&new);
-        assert!(message.contains("Adapted") && message.contains("belongs to PostgresDatabase/users"), "{message}");
-        let in_use = InUse { database: Some("users"), user: Some("users_app") };
-        let kept = settings(&object, None, None, in_use, &claim);
-        assert_eq!((kept.database.as_str(), kept.user.as_deref()), ("users", Some("users_app")));
-    }
-
-    #[test]
-    fn a_password_without_a_user_belongs_to_a_login_of_the_databases_name() {
-        assert_eq!(with(&[(PASSWORD, "x")]).user.as_deref(), Some("temporal"));
-    }
-}
+mod tests;

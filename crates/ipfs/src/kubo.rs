@@ -1,7 +1,7 @@
-//! Kubo's RPC: as few functions as are used.
+//! Kubo's RPC: only the functions that are used.
 //!
-//! The requests are those of `ipfs-api-backend-hyper`, and of our own where today's Kubo knows an option that the crate does not. They are
-//! sent by [`http::Client`]: the crate's client reads answers of any length for any time.
+//! The requests are those of `ipfs-api-backend-hyper`, and our own if current versions of Kubo have an option that the crate
+//! lacks. They are sent by [`http::Client`]: the crate's client has no limits on the length and time of answers.
 
 mod answers;
 #[cfg(test)]
@@ -12,40 +12,41 @@ use std::{fmt, time::Duration};
 use ipfs_api_backend_hyper::request::{Add, ApiRequest, BlockRm, Cat, Id as AskId, PinAdd, SwarmPeers};
 use serde::de::DeserializeOwned;
 use temporal_stack_common::{
-    failure::words,
+    address::Endpoint,
+    failure::printable,
     http::{self, Answer, Client, Method, Path, Request, Server},
 };
 
-use answers::{Added, AskRepository, Complaint, Removed, Swarm};
+use answers::{Added, AskRepository, Removed, Swarm};
 pub(crate) use answers::{Id, Repository};
 
 /// How long Kubo may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long Kubo may take to give content, which it may have to get from others first.
+/// How long Kubo may take to return content, which it may have to fetch from others first.
 const FETCHING: Duration = Duration::from_secs(60);
 /// The longest answer: a Kubo in the public network has a thousand connections, of some 300 bytes each.
 const ANSWER: usize = 4 << 20;
 /// Content up to this length is one block, which can be removed as a whole.
 const CHUNK: &str = "size-256";
-/// Where the RPC is. The crate wants a whole URL; its host is not used.
+/// The base URL of the RPC. The crate requires a complete URL; its host is not used.
 const BASE: &str = "http://kubo/api/v0";
-/// What stands between the parts of a form. Content that has it is none of ours.
+/// The boundary between the parts of a form. The content of the verification does not contain it.
 const BOUNDARY: &str = "temporal-stack-boundary-6f1e";
 
-/// Why Kubo did not do what it was asked.
+/// Why Kubo did not do what it was asked. A refusal names what was asked, because the path of an RPC says little.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// There is no answer that could be used.
+    /// No usable answer arrived.
     #[error(transparent)]
     Http(#[from] http::Failure),
-    /// Kubo does not want to, or cannot.
+    /// Kubo refuses, or fails.
     #[error("{address} did not {what}: {cause}")]
     Refused {
         /// Host and port.
         address: String,
-        /// What was asked.
+        /// The request.
         what: &'static str,
-        /// What Kubo says.
+        /// Kubo's message.
         cause: String,
     },
 }
@@ -64,14 +65,14 @@ impl fmt::Debug for Kubo {
 }
 
 impl Kubo {
-    /// Of the Kubo at this address; nothing is sent yet.
-    pub(crate) fn new(client: &Client, host: &str, port: u16) -> Self {
-        Self { client: client.clone(), server: Server::new(host, port) }
+    /// The RPC of the Kubo at this address.
+    pub(crate) fn new(client: &Client, endpoint: &Endpoint) -> Self {
+        Self { client: client.clone(), server: Server::new(&endpoint.host, endpoint.port) }
     }
 
-    /// Who this Kubo is, and of which version.
+    /// The ID and the version of this Kubo.
     pub(crate) async fn id(&self) -> Result<Id, Failure> {
-        self.ask("say who it is", AskId { peer: None }).await
+        self.ask("report its ID", AskId { peer: None }).await
     }
 
     /// The ids of the Kubos that it is connected to.
@@ -80,7 +81,7 @@ impl Kubo {
         Ok(swarm.into_ids())
     }
 
-    /// How much it holds, and how much it may. Blocks are not counted: that takes minutes where there are many.
+    /// The size of the repository, and its limit. Blocks are not counted: that takes minutes if they are many.
     pub(crate) async fn repository(&self) -> Result<Repository, Failure> {
         self.ask("measure its repository", AskRepository { size_only: true }).await
     }
@@ -105,10 +106,10 @@ impl Kubo {
         Ok(added.hash)
     }
 
-    /// The content of a CID, from wherever it is, if it is no longer than `limit`.
+    /// The content of a CID, from any peer, if it is no longer than `limit`.
     pub(crate) async fn read(&self, cid: &str, limit: usize) -> Result<Vec<u8>, Failure> {
-        let what = "give content";
-        // One byte more shows that there is more.
+        let what = "return content";
+        // One more byte shows that the content is longer.
         let length = limit.saturating_add(1);
         let cat = Cat { path: cid, offset: Some(0), length: Some(length) };
         let answer = self.accepted(what, self.request(&cat, FETCHING, length)?).await?;
@@ -118,8 +119,8 @@ impl Kubo {
         Ok(answer.body)
     }
 
-    /// Pins something, to hear why that is not possible; `None` if it is, or takes its time.
-    pub(crate) async fn complaint_about(&self, cid: &str) -> Option<String> {
+    /// Pins a CID, to find out why that fails; `None` if it succeeds, or takes long.
+    pub(crate) async fn pin_refusal(&self, cid: &str) -> Option<String> {
         let pin = PinAdd { key: cid, recursive: Some(true), progress: false };
         match self.accepted("pin", self.request(&pin, PATIENCE, ANSWER).ok()?).await {
             Err(Failure::Refused { cause, .. }) => Some(cause),
@@ -127,13 +128,13 @@ impl Kubo {
         }
     }
 
-    /// Removes a block that nothing pins; one that is not there has been removed.
+    /// Removes a block that nothing pins; an absent block counts as removed.
     pub(crate) async fn remove_block(&self, cid: &str) -> Result<(), Failure> {
         let what = "remove a block";
         let removed: Removed = self.ask(what, BlockRm { hash: cid }).await?;
         match removed.error {
             Some(cause) if !cause.is_empty() && !cause.contains("could not find") => {
-                Err(self.refused(what, words(&cause)))
+                Err(self.refused(what, printable(&cause)))
             }
             _ => Ok(()),
         }
@@ -145,21 +146,20 @@ impl Kubo {
     }
 
     fn request<Q: ApiRequest>(&self, asked: &Q, within: Duration, limit: usize) -> Result<Request, Failure> {
-        let wrong = |cause: String| self.refused("take the request", cause);
-        let base = BASE.parse().map_err(|_| wrong(format!("{BASE} is no URL")))?;
+        let wrong = |cause: String| self.refused("accept the request", cause);
+        let base = BASE.parse().map_err(|_| wrong(format!("{BASE} is not a URL")))?;
         let url = asked.absolute_url(&base).map_err(|error| wrong(error.to_string()))?;
         let path = Path::encoded(url.path(), url.query().unwrap_or_default());
         Ok(self.server.request(Method::POST, &path, within, limit)?)
     }
 
-    /// The answer, if it is none of refusal.
+    /// The answer, if Kubo does not refuse.
     async fn accepted(&self, what: &'static str, request: Request) -> Result<Answer, Failure> {
         let answer = self.client.send(request).await?;
         if answer.is_success() {
             return Ok(answer);
         }
-        let cause = answer.json().map_or_else(|_| answer.words(), |Complaint { message }| words(&message));
-        Err(self.refused(what, cause))
+        Err(answer.by_proxy().map_or_else(|| self.refused(what, answer.complaint()), Failure::Http))
     }
 
     fn refused(&self, what: &'static str, cause: String) -> Failure {

@@ -1,91 +1,110 @@
-//! What things are called in the cluster: all after the object, and after pods.
+//! All names in the cluster, with the ports and labels by which its parts find each other.
 
-use kube::ResourceExt;
-use temporal_stack_common::{api::IpfsCluster, volume::claim_name};
+use std::collections::BTreeMap;
 
-/// The field of the spec with the resources of the containers.
-pub(crate) const RESOURCES: &str = "spec.provider.kubo.resources";
-/// The same of IPFS Cluster's containers.
-pub(crate) const CLUSTER_RESOURCES: &str = "spec.provider.kubo.clusterResources";
-/// The port of Kubo's RPC.
-pub(crate) const RPC: u16 = 5001;
-/// The port on which Kubos speak with each other.
-pub(crate) const SWARM: u16 = 4001;
-/// The port of Kubo's gateway.
-pub(crate) const GATEWAY: u16 = 8080;
-/// The port of IPFS Cluster's REST API.
-pub(crate) const REST: u16 = 9094;
-/// The port of IPFS Cluster's proxy of Kubo's RPC.
-pub(crate) const PROXY: u16 = 9095;
-/// The port on which peers speak with each other.
-pub(crate) const PEERS: u16 = 9096;
-/// The port for Prometheus.
-pub(crate) const METRICS: u16 = 8888;
+pub(crate) use temporal_stack_common::names::Names;
+use temporal_stack_common::{
+    api::{IpfsCluster, Network},
+    port,
+    readiness::Program,
+    workload,
+};
 
-/// What the pin of the verification is called, so that it can be told from those of users.
-pub(crate) const PROBE: &str = "temporal-stack-verification";
-/// The key of its metadata that says when it was written, and for what.
-pub(crate) const PROVEN: &str = "temporal-stack.dev/proven";
-
-/// The most peers that a cluster may have: every peer sees every other.
+/// The component.
+pub(crate) const COMPONENT: &str = "ipfs";
+/// The ConfigMap that is read unless the object names another one.
+pub(crate) const CONFIG: &str = "ipfs-cluster-config";
+/// The field of the spec with the volumes.
+pub(crate) const STORAGE: &str = "spec.provider.kubo.storage";
+/// The field of the spec with the resources of Kubo's containers.
+const RESOURCES: &str = "spec.provider.kubo.resources";
+/// The field of the spec with the resources of IPFS Cluster's containers.
+const CLUSTER_RESOURCES: &str = "spec.provider.kubo.clusterResources";
+/// The containers of a peer.
+pub(crate) const PROGRAMS: &[Program] = const {
+    &[
+        Program::new("prepare-kubo", RESOURCES, "128Mi"),
+        Program::new("kubo", RESOURCES, "128Mi"),
+        Program::new("prepare-cluster", CLUSTER_RESOURCES, "64Mi"),
+        Program::new("cluster", CLUSTER_RESOURCES, "64Mi"),
+    ]
+};
+/// The largest number of peers: every peer is connected with every other.
 pub(crate) const MOST_PEERS: i32 = 32;
 
-/// The `StatefulSet` and the Service for clients.
-pub(crate) fn set(object: &IpfsCluster) -> String {
-    format!("{}-ipfscluster", object.name_any())
-}
+/// The port of Kubo's RPC.
+pub(crate) const RPC: u16 = port::RPC.number;
+/// The port on which Kubos exchange blocks.
+pub(crate) const SWARM: u16 = port::SWARM.number;
+/// The port of Kubo's gateway.
+pub(crate) const GATEWAY: u16 = port::GATEWAY.number;
+/// The port of IPFS Cluster's REST API.
+pub(crate) const REST: u16 = port::REST.number;
+/// The port of IPFS Cluster's proxy of Kubo's RPC.
+pub(crate) const PROXY: u16 = port::PROXY.number;
+/// The port for traffic between the peers of IPFS Cluster.
+pub(crate) const PEERS: u16 = port::PEERS.number;
+/// The port for Prometheus.
+pub(crate) const METRICS: u16 = port::CLUSTER_METRICS.number;
 
-/// The headless Service that gives pods their names.
-pub(crate) fn pods(object: &IpfsCluster) -> String {
-    format!("{}-pods", set(object))
-}
+/// Label of identities: the ordinal of the peer's pod.
+pub(crate) const PEER: &str = "temporal-stack.dev/peer";
+/// Label of pods: whether they receive clients. A peer that should leave gets no new ones.
+pub(crate) const SERVES: &str = "temporal-stack.dev/serves";
+/// Label of volume claims: whether the peer has left gracefully.
+pub(crate) const LEFT: &str = "temporal-stack.dev/left";
+/// Annotation of shared secrets: the network that they were created for.
+pub(crate) const NETWORK: &str = "temporal-stack.dev/network";
 
-/// The pod with this ordinal.
-pub(crate) fn pod(object: &IpfsCluster, ordinal: i32) -> String {
-    format!("{}-{ordinal}", set(object))
-}
+/// The key of the secret that peers of IPFS Cluster need to communicate.
+pub(crate) const CLUSTER_SECRET: &str = "cluster-secret";
+/// The key of the secret that Kubos of a private network need to communicate.
+pub(crate) const SWARM_KEY: &str = "swarm-key";
 
-/// The host name of the pod with this ordinal.
-pub(crate) fn host(object: &IpfsCluster, ordinal: i32) -> String {
-    format!("{}.{}", pod(object, ordinal), suffix(object, &pods(object)))
-}
+/// The name of the pin of the verification, which distinguishes it from those of users.
+pub(crate) const PROBE: &str = "temporal-stack-verification";
+/// The key of its metadata with the time and the subject of the latest proof.
+pub(crate) const PROVEN: &str = "temporal-stack.dev/proven";
 
-/// The host name of a Service. Without the cluster's domain, which the resolver's search path adds, so that any will do.
-pub(crate) fn suffix(object: &IpfsCluster, service: &str) -> String {
-    format!("{service}.{}.svc", object.namespace().unwrap_or_default())
-}
-
-/// The volume claim of the pod with this ordinal.
-pub(crate) fn volume(object: &IpfsCluster, ordinal: i32) -> String {
-    claim_name(&pod(object, ordinal))
-}
-
-/// The Secret with the keys of one peer.
-pub(crate) fn identity(object: &IpfsCluster, ordinal: i32) -> String {
-    format!("{}-identity-{ordinal}", set(object))
-}
-
-/// The n-th Secret that all peers share.
-pub(crate) fn shared(object: &IpfsCluster, number: u32) -> String {
-    format!("{}-secret-{number}", set(object))
-}
-
-/// The Secret that tells each peer who it is and who the others are.
-pub(crate) fn peers(object: &IpfsCluster) -> String {
-    format!("{}-peers", set(object))
+/// The Secret with the configuration of each peer, and the addresses of the others.
+pub(crate) fn peers(names: &Names) -> String {
+    names.child("peers")
 }
 
 /// The Service for Kubo's gateway.
-pub(crate) fn gateway(object: &IpfsCluster) -> String {
-    format!("{}-gateway", set(object))
+pub(crate) fn gateway(names: &Names) -> String {
+    names.child("gateway")
+}
+
+/// The Secret with the keys of one peer.
+pub(crate) fn identity(names: &Names, ordinal: i32) -> String {
+    names.child(format_args!("identity-{ordinal}"))
+}
+
+/// The n-th Secret that all peers share.
+pub(crate) fn shared(names: &Names, number: u32) -> String {
+    names.child(format_args!("secret-{number}"))
 }
 
 /// The Service for the swarm port of the Kubo with this ordinal.
-pub(crate) fn swarm(object: &IpfsCluster, ordinal: i32) -> String {
-    format!("{}-swarm-{ordinal}", set(object))
+pub(crate) fn swarm(names: &Names, ordinal: i32) -> String {
+    names.child(format_args!("swarm-{ordinal}"))
 }
 
-/// The Secret that applications read.
-pub(crate) fn binding(object: &IpfsCluster) -> String {
-    format!("{}-binding", set(object))
+/// The ConfigMap that an object reads.
+pub(crate) fn config_map(object: &IpfsCluster) -> &str {
+    object.spec.config.config_map.as_deref().unwrap_or(CONFIG)
+}
+
+/// The labels by which pods are found.
+pub(crate) fn selector(names: &Names) -> BTreeMap<String, String> {
+    workload::selector(COMPONENT, COMPONENT, &names.object)
+}
+
+/// A network, as in the annotation [`NETWORK`].
+pub(crate) fn network_name(network: Network) -> &'static str {
+    match network {
+        Network::Public => "public",
+        Network::Private => "private",
+    }
 }

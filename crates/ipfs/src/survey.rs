@@ -1,29 +1,34 @@
-//! Whether peers can leave or restart without losing a pin, and what must be written so that they can.
+//! Whether peers can leave or restart without losing a pin, and the writes that make it possible.
 //!
-//! Only positive evidence counts: a pin has as many copies as peers that stay say of themselves, now, that they have all of it.
-//! What is to be kept is what *any* peer lists, so that a peer that came back with an empty volume proves nothing; and every
-//! peer must give its lists to the end, or nothing is concluded.
+//! Only positive evidence counts: the copies of a pin are the staying peers that report, now, that they have all of it. Every pin
+//! that *any* peer lists must be kept, so a peer that came back with an empty volume proves nothing; and every peer must send
+//! complete lists, or nothing is concluded.
 //!
 //! ```text
 //!   staying members   /pins?filter=pinned ──▶ copies of each CID ─┐
 //!   all members       /allocations ─────────▶ floor of each CID ──┴──▶ short? impossible? to raise? to restore?
 //! ```
 //!
-//! What is held is asked before what is pinned, so a pin that was made in between seems to be held by nobody. Clients that never
-//! stop make some in every survey: those who stay are asked for these once more, by name.
+//! Copies are listed before pins, so a pin that is created in between seems to have no copy. Busy clients create some in every
+//! survey: the staying peers are asked for these again, by name.
 //!
-//! Memory does not grow with the pinset: a pin takes its hash and a number, and when there are more of them than [`TABLE`],
-//! the lists are read several times, each time looking at another part of the hashes.
+//! The same lists show which pins some members lack.
+//!
+//! Memory does not grow with the pinset: a pin takes its hash and some numbers, and if there are more than [`TABLE`], the lists are
+//! read several times, each time for another part of the hashes.
 
 mod judgement;
+mod memory;
+mod replication;
+mod result;
 #[cfg(test)]
 mod tests;
-mod wishes;
+mod unlisted;
 
 use std::{
     collections::{HashMap, HashSet},
     future,
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     time::Duration,
 };
 
@@ -32,44 +37,46 @@ use futures::{
     stream::{self, BoxStream},
 };
 use k8s_openapi::jiff::Timestamp;
+use temporal_stack_common::message::counted;
 use tokio::time::sleep;
 
 use crate::ipfs_cluster::{self, Cluster, Pin, PinStatus};
 
-use judgement::Peers;
-#[cfg(test)]
-pub(crate) use judgement::{Impossible, Short};
-pub(crate) use judgement::{Raise, Survey};
-pub(crate) use wishes::{original_wish, raise_wish, restore_wishes};
+pub(crate) use memory::{Attempts, Memory};
+pub(crate) use replication::{original_factors, raised_factors, restoring_updates};
+pub(crate) use result::{Impossible, Lacking, Raise, Relist, ShortPins, Survey, Unlisted};
 
-/// How many pins are looked at in one round.
+use judgement::{Findings, Peers};
+use unlisted::{Doubts, Listed, Sightings, Suspects};
+
+/// How many pins are judged in one round.
 const TABLE: usize = 100_000;
-/// How many pins are named that must be written; the rest is only counted, and named by the next survey.
+/// How many pins to write are listed; the others are only counted, and listed by the next survey.
 pub(crate) const BATCH: usize = 1000;
 
-/// How often those who stay are asked for pins that were made meanwhile.
-const LOOKS: u32 = 4;
-/// How long they are given to get them in between.
+/// How often the staying peers are asked for pins that were created meanwhile.
+const CONFIRMATIONS: u32 = 4;
+/// The pause in between, in which they can get them.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Why nothing can be said about the pins.
+/// Why the pins are unknown.
 #[derive(Debug, thiserror::Error)]
-#[error("peer {peer} does not list its pins, so none is known to be safe")]
+#[error("peer {peer} does not list its pins, so no pin is known to be safe")]
 pub(crate) struct Failure {
     /// The id of the peer.
     pub(crate) peer: String,
-    /// What it did instead.
+    /// Its failure.
     #[source]
     pub(crate) source: ipfs_cluster::Failure,
 }
 
-/// Something that lists pins as a peer does.
+/// A source of pin lists, such as a peer.
 pub(crate) trait Lists: Sync {
-    /// All pins that it knows of, whoever holds them.
+    /// All pins that it knows of, whichever peers hold them.
     fn pins(&self) -> BoxStream<'_, Result<Pin, ipfs_cluster::Failure>>;
-    /// The CIDs that it has itself, wholly and now.
+    /// The CIDs that it has itself, completely and now.
     fn holds(&self) -> BoxStream<'_, Result<String, ipfs_cluster::Failure>>;
-    /// Those of these CIDs that it has itself, wholly and now.
+    /// Those of these CIDs that it has itself, completely and now.
     fn holds_of<'a>(&'a self, cids: &'a [String]) -> BoxStream<'a, Result<String, ipfs_cluster::Failure>>;
 }
 
@@ -90,7 +97,8 @@ impl Lists for Cluster {
 fn pinned<'a>(
     statuses: impl Stream<Item = Result<PinStatus, ipfs_cluster::Failure>> + Send + 'a,
 ) -> BoxStream<'a, Result<String, ipfs_cluster::Failure>> {
-    let is_pinned = |status: &PinStatus| future::ready(status.peer_map.values().any(ipfs_cluster::Short::is_pinned));
+    let is_pinned =
+        |status: &PinStatus| future::ready(status.peer_map.values().any(ipfs_cluster::PeerStatus::is_pinned));
     statuses.try_filter(is_pinned).map_ok(|status| status.cid).boxed()
 }
 
@@ -101,125 +109,168 @@ pub(crate) struct Member<L = Cluster> {
     pub(crate) id: String,
     /// Its lists.
     pub(crate) cluster: L,
-    /// Whether it is to hold its pins afterwards, too.
+    /// Whether it stays in the cluster.
     pub(crate) stays: bool,
 }
 
-/// What is known of one CID: as many as fit make up the table.
+/// An entry of the table, about one CID.
 #[derive(Default)]
 struct Entry {
     copies: u16,
     is_judged: bool,
     is_to_restore: bool,
+    listed: Listed,
 }
 
-/// Looks at all pins of all peers.
+/// Judges all pins of all peers.
 ///
-/// `others` are the ids of peers that are none of the controller's and live: what is allocated to them stays so.
-pub(crate) async fn survey<L: Lists>(peers: &[Member<L>], others: &[String]) -> Result<Survey, Failure> {
-    within(peers, others, TABLE, Timestamp::now()).await
-}
-
-/// With so many entries in the table: if they do not suffice, in more rounds.
-async fn within<L: Lists>(
+/// `others` are the ids of live peers that the controller does not run: their allocations are kept. `doubts` are those of the
+/// previous survey, and become those of this one.
+pub(crate) async fn survey<L: Lists>(
     peers: &[Member<L>],
     others: &[String],
+    doubts: &mut Doubts,
+) -> Result<Survey, Failure> {
+    survey_within(peers, others, doubts, TABLE, Timestamp::now()).await
+}
+
+/// The same with this size of the table: if it does not suffice, in several rounds.
+async fn survey_within<L: Lists>(
+    peers: &[Member<L>],
+    others: &[String],
+    doubts: &mut Doubts,
     table: usize,
     now: Timestamp,
 ) -> Result<Survey, Failure> {
+    let judges = Peers::new(peers.iter().map(|peer| (peer.id.as_str(), peer.stays)), others, now);
     let mut rounds = 1;
-    loop {
-        if let Some(survey) = attempt(peers, others, rounds, table, now).await? {
-            return Ok(survey);
+    let (findings, sightings) = loop {
+        if let Some(found) = attempt(peers, &judges, doubts, rounds, table).await? {
+            break found;
         }
-        // Some room, because neither hashes nor lists are quite even.
-        let enough = longest(peers).await?.div_ceil((table * 3 / 4).max(1) as u64);
+        // With some margin, because neither hashes nor lists are distributed evenly.
+        let enough = longest_list(peers).await?.div_ceil((table * 3 / 4).max(1) as u64);
         rounds = enough.max(rounds * 2);
+    };
+    let mut survey = confirm(peers, findings).await?;
+    if let Some(suspects) = doubts.update(sightings, &judges) {
+        (survey.unlisted, survey.relist) = name(peers, &judges, doubts, suspects).await?;
     }
+    Ok(survey)
 }
 
 /// `None` if the table does not suffice.
 async fn attempt<L: Lists>(
     peers: &[Member<L>],
-    others: &[String],
+    judges: &Peers<'_>,
+    doubts: &Doubts,
     rounds: u64,
     table: usize,
-    now: Timestamp,
-) -> Result<Option<Survey>, Failure> {
-    // Other keys each time: nobody can make CIDs whose hashes are the same.
-    let keys = RandomState::new();
-    let judges = Peers::new(peers.iter().map(|peer| (peer.id.as_str(), peer.stays)), others, now);
-    let (mut survey, mut lonely) = (Survey::default(), Vec::new());
+) -> Result<Option<(Findings, Sightings)>, Failure> {
+    let keys = doubts.keys();
+    let (mut findings, mut sightings) = (Findings::default(), Sightings::default());
     for round in 0..rounds {
         let mut entries: HashMap<u64, Entry> = HashMap::new();
-        let here = |cid: &str| Some(keys.hash_one(cid)).filter(|hash| hash % rounds == round);
-        let mut held = all(peers.iter().filter(|peer| peer.stays), |peer| peer.cluster.holds());
+        let hash_in_round = |cid: &str| Some(keys.hash_one(cid)).filter(|hash| hash % rounds == round);
+        let mut held = merged(peers.iter().filter(|peer| peer.stays), |peer| peer.cluster.holds());
         while let Some(cid) = held.try_next().await? {
-            if let Some(hash) = here(&cid) {
+            if let Some(hash) = hash_in_round(&cid) {
                 entries.entry(hash).or_default().copies += 1;
             }
             if entries.len() > table {
                 return Ok(None);
             }
         }
-        let mut pins = all(peers.iter(), |peer| peer.cluster.pins());
-        while let Some(pin) = pins.try_next().await? {
-            let Some(hash) = here(&pin.cid) else { continue };
+        let mut pins = merged(peers.iter(), |peer| pins_of(peer, judges));
+        while let Some((member, pin)) = pins.try_next().await? {
+            let Some(hash) = hash_in_round(&pin.cid) else { continue };
             let entry = entries.entry(hash).or_default();
+            entry.listed.add(member, &pin, judges);
             if !entry.is_judged {
                 entry.is_judged = true;
-                entry.is_to_restore = survey.judge(pin, entry.copies.into(), &judges, &mut lonely);
+                entry.is_to_restore = findings.judge(pin, entry.copies.into(), judges);
             } else if !entry.is_to_restore && judges.is_to_restore(&pin) {
-                // One of the peers has not heard of what was said since: it is not over yet.
+                // One of the peers does not know the latest change yet.
                 entry.is_to_restore = true;
-                survey.to_restore += 1;
+                findings.survey.to_restore += 1;
             }
             if entries.len() > table {
                 return Ok(None);
             }
         }
+        sightings.add(entries.iter().map(|(hash, entry)| (*hash, entry.listed)), doubts, judges);
     }
-    look_again(peers, lonely, &mut survey).await?;
-    Ok(Some(survey))
+    Ok(Some((findings, sightings)))
 }
 
-/// Asks those who stay for the pins that nobody seemed to hold and that are too new for that to mean something. However many
-/// clients make further ones, these get fewer.
-async fn look_again<L: Lists>(
+/// Lists the pins once more, to find the texts of those that some members lack.
+async fn name<L: Lists>(
     peers: &[Member<L>],
-    mut lonely: Vec<String>,
-    survey: &mut Survey,
-) -> Result<(), Failure> {
-    for look in 0..LOOKS {
-        if lonely.is_empty() {
+    judges: &Peers<'_>,
+    doubts: &Doubts,
+    mut suspects: Suspects,
+) -> Result<(Unlisted, Vec<Relist>), Failure> {
+    let keys = doubts.keys();
+    let mut pins = merged(peers.iter(), |peer| pins_of(peer, judges));
+    while let Some((member, pin)) = pins.try_next().await? {
+        suspects.name(keys.hash_one(&pin.cid), member, pin, judges);
+    }
+    Ok(suspects.finish(judges))
+}
+
+/// The pins that a member lists, each with the member's bit.
+fn pins_of<'a, L: Lists>(
+    peer: &'a Member<L>,
+    judges: &Peers<'_>,
+) -> BoxStream<'a, Result<(u32, Pin), ipfs_cluster::Failure>> {
+    let bit = judges.bit(&peer.id);
+    peer.cluster.pins().map_ok(move |pin| (bit, pin)).boxed()
+}
+
+/// Asks the staying peers again for pins that seemed to have no copy and are too new for that to be significant. Their number
+/// decreases even if clients create further pins.
+async fn confirm<L: Lists>(peers: &[Member<L>], findings: Findings) -> Result<Survey, Failure> {
+    let Findings { mut survey, mut unconfirmed, .. } = findings;
+    for round in 0..CONFIRMATIONS {
+        if unconfirmed.is_empty() {
             break;
         }
-        if look > 0 {
+        if round > 0 {
             sleep(PAUSE).await;
         }
         let stay = peers.iter().filter(|peer| peer.stays);
-        let held: HashSet<String> = all(stay, |peer| peer.cluster.holds_of(&lonely)).try_collect().await?;
-        let before = lonely.len();
-        lonely.retain(|cid| !held.contains(cid));
-        survey.fresh += (before - lonely.len()) as u64;
+        let held: HashSet<String> = merged(stay, |peer| peer.cluster.holds_of(&unconfirmed)).try_collect().await?;
+        let before = unconfirmed.len();
+        unconfirmed.retain(|cid| !held.contains(cid));
+        survey.fresh += (before - unconfirmed.len()) as u64;
     }
-    for cid in &lonely {
+    for cid in &unconfirmed {
         survey.short.add(cid);
     }
-    Ok(())
+    Ok(survey)
 }
 
-/// How many pins the peer lists that lists the most.
-async fn longest<L: Lists>(peers: &[Member<L>]) -> Result<u64, Failure> {
+/// A number of pins in words.
+pub(crate) fn count_pins(count: u64) -> String {
+    counted(count, "pin")
+}
+
+/// The subject and verb of a message about pins.
+pub(crate) fn pins_have(count: u64) -> String {
+    format!("{} {}", count_pins(count), if count == 1 { "has" } else { "have" })
+}
+
+/// The length of the longest list of pins.
+async fn longest_list<L: Lists>(peers: &[Member<L>]) -> Result<u64, Failure> {
     let counts = peers
         .iter()
-        .map(|peer| all([peer], |peer| peer.cluster.pins()).try_fold(0, |count, _| future::ready(Ok(count + 1))));
+        .map(|peer| merged([peer], |peer| peer.cluster.pins()).try_fold(0, |count, _| future::ready(Ok(count + 1))));
     let counts: Vec<u64> = futures::future::try_join_all(counts).await?;
     Ok(counts.into_iter().max().unwrap_or_default())
 }
 
-/// The lists of several peers at once, in no order.
-fn all<'a, L: Lists + 'a, T: Send + 'a>(
+/// The lists of several peers at the same time, in no particular order.
+fn merged<'a, L: Lists + 'a, T: Send + 'a>(
     peers: impl IntoIterator<Item = &'a Member<L>>,
     list: impl Fn(&'a Member<L>) -> BoxStream<'a, Result<T, ipfs_cluster::Failure>>,
 ) -> impl Stream<Item = Result<T, Failure>> + Send + Unpin {

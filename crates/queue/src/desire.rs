@@ -3,148 +3,135 @@
 mod config_map;
 mod network_policy;
 #[cfg(test)]
-mod prepare;
-mod secret;
+mod prepare_tests;
 mod service;
 #[cfg(test)]
 mod snapshot;
 mod stateful_set;
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, ResourceRequirements};
 use temporal_stack_common::{
-    api::{DeletionPolicy, MessageQueue},
+    address::Endpoint,
+    api::{DeletionPolicy, Resources},
     login,
-    manifest::{Draw, Manifest},
-    volume, workload,
+    manifest::Manifest,
+    provider::Provider,
+    volume,
+    workload::{self, DefaultResources, Pods},
 };
-
-pub(crate) use config_map::{decided, members_of};
 
 use crate::{
     Defaults,
-    names::{self, MOST_NODES},
-    observe::{Embedded, Observed, Source},
-    scale,
+    decide::view::{EmbeddedView, View},
+    names::{self, ADMINISTRATOR, AMQP, BINDING, MOST_NODES, Names, selector},
+    observed,
 };
 
-/// What is wanted in the cluster.
-pub(crate) fn desire(object: &MessageQueue, observed: &Observed, defaults: &Defaults) -> Vec<Manifest> {
-    match &observed.source {
-        Source::External(access) => {
-            access.iter().map(|access| Manifest::new(&secret::external_binding(object, access))).collect()
-        }
-        Source::Embedded(embedded) => embedded_cluster(object, observed, embedded, defaults),
+/// The default resources of a node.
+const DEFAULT_RESOURCES: DefaultResources = DefaultResources { cpu: "100m", memory: "256Mi", memory_limit: "1Gi" };
+
+/// The desired objects.
+pub(crate) fn desire(view: &View<'_>, defaults: &Defaults) -> Vec<Manifest> {
+    match &view.provider {
+        Provider::External(access) => BINDING.external(&view.names.binding, access),
+        Provider::Embedded(embedded) => embedded_cluster(view, embedded, defaults),
     }
 }
 
-fn embedded_cluster(
-    object: &MessageQueue,
-    observed: &Observed,
-    embedded: &Embedded,
-    defaults: &Defaults,
-) -> Vec<Manifest> {
-    let policy = object.spec.deletion_policy;
-    let replicas = scale::replicas(object, embedded);
-    let cookie = |number| names::cookie(object, number);
-    let mut manifests = embedded.cookies.manifests(cookie, embedded.pods.iter().map(|pod| pod.cookie), policy);
-    manifests.push(Manifest::new(&secret::administrator(object)).once(&[Draw::Letters(login::PASSWORD)]).data(policy));
-    let set = format!("StatefulSet/{}", names::set(object));
-    manifests.push(Manifest::new(&config_map::config(object, embedded)).read_by([set]));
+fn embedded_cluster(view: &View<'_>, embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Vec<Manifest> {
+    let (names, policy) = (&view.names, view.object.spec.deletion_policy);
+    let (provider, observed) = (&embedded.provider, embedded.observed);
+    let cookie = |number| names::cookie(names, number);
+    let pods = Pods::new(names.base.clone(), selector(names), &view.object.spec.pods);
+    let mut manifests = embedded.cookies.shared.manifests(cookie, observed.pod_cookies(), policy);
+    manifests.extend(pods.account());
+    manifests.push(login::administrator(names::administrator(names), ADMINISTRATOR, policy));
+    let set = format!("StatefulSet/{}", names.base);
+    manifests.push(Manifest::new(&config_map::config(names, provider)).read_by([set]));
     // Data, because they say which volumes belong together.
-    let members =
-        members(object, embedded).map(|members| Manifest::new(&config_map::members(object, &members)).data(policy));
-    manifests.extend(members);
-    manifests.extend(volumes(object, embedded, replicas));
-    manifests.push(Manifest::new(&service::pods(object)));
-    manifests.push(Manifest::new(&service::clients(object)));
-    manifests.push(Manifest::new(&network_policy::policy(object, defaults)));
-    // Those that are still to leave are not to be evicted at once either.
-    if embedded.provider.replicas.max(replicas) > 1 {
-        manifests.push(Manifest::new(&workload::one_at_a_time(names::set(object), stateful_set::selector(object))));
+    let members = members(names, observed);
+    manifests.extend(members.map(|members| Manifest::new(&config_map::members(names, &members)).data(policy)));
+    manifests.extend(volumes(names, embedded, policy));
+    manifests.push(Manifest::new(&service::pods(names)));
+    manifests.push(Manifest::new(&service::clients(names)));
+    manifests.push(Manifest::new(&network_policy::policy(view, defaults)));
+    // Nodes that have not left yet must not be evicted at the same time either.
+    if provider.replicas.max(embedded.scale.replicas) > 1 {
+        manifests.push(Manifest::new(&workload::one_at_a_time(names.base.clone(), selector(names))));
     }
-    let brokers = stateful_set::brokers(object, embedded, replicas, defaults);
-    manifests.push(Manifest::new(&brokers).remade_on(workload::IMMUTABLE));
-    manifests.extend(logins(object, observed, embedded));
-    manifests.push(match secret::binding(object, observed) {
-        Some(binding) => Manifest::new(&binding),
-        // Its name is needed later: better to know now that somebody else has it.
-        None => Manifest::new(&secret::reserved_binding(object)).existing(),
-    });
+    manifests
+        .push(Manifest::new(&stateful_set::brokers(view, embedded, &pods, defaults)).remade_on(workload::IMMUTABLE));
+    manifests.extend(embedded.rotation.manifests(policy));
+    let access = embedded.application(Endpoint { host: names.host(&names.base), port: AMQP });
+    manifests.push(embedded.rotation.binding(&names.binding, BINDING, "rabbitmq", access.as_ref()));
     manifests
 }
 
-/// The members as the cluster names them; while it cannot be asked, as it named them last. Where that is lost or was not restored,
-/// and there are volumes before the set is made, each of those may have been a member: a blank node must found nothing beside them.
-fn members(object: &MessageQueue, embedded: &Embedded) -> Option<Vec<String>> {
-    match embedded.known() {
-        Some(known) => Some(known.nodes.iter().map(|node| node.name.clone()).collect()),
-        None => embedded.members.clone().or_else(|| {
-            let is_restored = embedded.replicas.is_none() && !embedded.volumes.is_empty();
-            is_restored.then(|| embedded.volumes.iter().map(|ordinal| names::node(object, *ordinal)).collect())
-        }),
+/// The members that the cluster reports; while it does not answer, those that it reported last. If that list is lost or was not
+/// restored, and volumes exist before the set, each of them may belong to a member: an empty node must not found a second
+/// cluster.
+fn members(names: &Names, observed: &observed::Embedded) -> Option<Vec<String>> {
+    if let Some(known) = observed.broker.known() {
+        return Some(known.nodes.iter().map(|node| node.name.clone()).collect());
     }
+    observed.members.clone().or_else(|| {
+        let ordinals = (0..).zip(&observed.volumes);
+        let volumes = ordinals.filter(|(_, claim)| claim.as_ref().is_some_and(volume::is_bound));
+        let nodes: Vec<String> = volumes.map(|(ordinal, _)| names::node(names, ordinal)).collect();
+        (observed.replicas.is_none() && !nodes.is_empty()).then_some(nodes)
+    })
 }
 
-/// The volumes of the nodes that there are to be; those of nodes that have left go under Delete, when their pods have gone.
-fn volumes(object: &MessageQueue, embedded: &Embedded, replicas: i32) -> Vec<Manifest> {
-    let policy = object.spec.deletion_policy;
-    let used = replicas.max(embedded.provider.replicas);
+/// The volumes of the nodes that must exist; those of nodes that have left are deleted under Delete, after their pods.
+fn volumes(names: &Names, embedded: &EmbeddedView<'_>, policy: DeletionPolicy) -> Vec<Manifest> {
+    let used = embedded.scale.replicas.max(embedded.provider.replicas);
     let kept = (0..used).map(|ordinal| {
-        let claim = volume::claim(&names::volume(object, ordinal), &embedded.provider.storage);
+        let claim = volume::claim(&names.volume(ordinal), &embedded.provider.storage);
         Manifest::new(&claim).existing().data(policy)
     });
-    let is_left = |ordinal: &i32| {
-        let pod = names::pod(object, *ordinal);
-        policy == DeletionPolicy::Delete
-            && embedded.known().is_some()
-            && !embedded.pods.iter().any(|there| there.name == pod)
+    let observed = embedded.observed;
+    let is_outgrown = |ordinal: &i32| {
+        policy == DeletionPolicy::Delete && observed.broker.known().is_some() && !observed.has_pod(&names.pod(*ordinal))
     };
-    let left = (used..MOST_NODES).filter(is_left);
-    kept.chain(
-        left.map(|ordinal| Manifest::absent::<PersistentVolumeClaim>(&names::volume(object, ordinal)).data(policy)),
-    )
-    .collect()
+    let outgrown = (used..MOST_NODES).filter(is_outgrown);
+    let outgrown =
+        outgrown.map(|ordinal| Manifest::absent::<PersistentVolumeClaim>(&names.volume(ordinal)).data(policy));
+    kept.chain(outgrown).collect()
 }
 
-fn logins(object: &MessageQueue, observed: &Observed, embedded: &Embedded) -> Vec<Manifest> {
-    let bound = observed.bound.as_ref();
-    let base = &observed.virtual_host;
-    let wanted = login::Wanted { base, user: None, password: None, rotation: embedded.rotation.as_deref() };
-    let next = login::next(wanted, embedded.newest(), bound);
-    let active = observed.active_login().map(|login| login.number);
-    login::manifests(&names::set(object), &embedded.logins, bound, active, next, object.spec.deletion_policy)
+/// The resources of a node.
+fn resources(wanted: &Resources) -> ResourceRequirements {
+    workload::resources(wanted, DEFAULT_RESOURCES)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use temporal_stack_common::manifest::{Lifetime, Mode};
+
     use super::*;
-    use crate::fixture::{known, node, of_size, unmade, well};
+    use crate::fixture::{claim, cluster, healthy, manifests, names, node, object};
 
-    fn made(members: Option<Vec<String>>) -> Vec<String> {
-        members.unwrap_or_default()
+    #[test]
+    fn restored_volumes_are_listed_as_members() {
+        let volumes = |ordinals: &[i32]| (0..5).map(|ordinal| ordinals.contains(&ordinal).then(claim)).collect();
+        let members = |embedded: &observed::Embedded| members(&names(), embedded);
+        let restored = observed::Embedded { volumes: volumes(&[1, 2]), ..Default::default() };
+        assert_eq!(members(&restored), Some(vec![node(1), node(2)]));
+        let new = observed::Embedded::default();
+        assert_eq!(members(&new), None, "a new cluster has no volumes before its set");
+        let starting = observed::Embedded { replicas: Some(3), volumes: volumes(&[0, 1, 2]), ..Default::default() };
+        assert_eq!(members(&starting), None, "its first node founds it");
     }
 
     #[test]
-    fn restored_volumes_without_the_list_of_members_are_listed() {
-        let object = of_size(3);
-        let restored = Embedded { volumes: vec![1, 2], ..unmade(&object) };
-        assert_eq!(made(members(&object, &restored)), [node(1), node(2)]);
-        assert_eq!(members(&object, &unmade(&object)), None, "a new cluster has no volumes before its set");
-        let starting = Embedded { replicas: Some(3), volumes: vec![0, 1, 2], ..unmade(&object) };
-        assert_eq!(members(&object, &starting), None, "its first node founds it");
-    }
-
-    #[test]
-    fn volumes_beyond_the_replicas_are_deleted_only_as_recorded_data() {
-        let object = crate::fixture::object(&serde_json::json!({"deletionPolicy": "Delete"}));
-        let mut embedded = well(&object, 1);
-        known(&mut embedded).leaving.clear();
-        let absent: Vec<Manifest> = volumes(&object, &embedded, 1)
-            .into_iter()
-            .filter(|manifest| matches!(manifest.making, temporal_stack_common::manifest::Making::Absent))
-            .collect();
+    fn outgrown_volumes_are_deleted_only_as_recorded_data() {
+        let object = object(&json!({"deletionPolicy": "Delete"}));
+        let manifests = manifests(&object, &cluster(healthy(&object, 1)));
+        let is_absent = |manifest: &&Manifest| matches!(manifest.mode, Mode::Absent);
+        let absent: Vec<&Manifest> = manifests.iter().filter(is_absent).collect();
         assert_eq!(absent.len(), 4);
-        let data = temporal_stack_common::manifest::Lifetime::Data(DeletionPolicy::Delete);
-        assert!(absent.iter().all(|manifest| manifest.lifetime == data));
+        assert!(absent.iter().all(|manifest| manifest.resource.kind == "PersistentVolumeClaim"));
+        assert!(absent.iter().all(|manifest| manifest.lifetime == Lifetime::Data(DeletionPolicy::Delete)));
     }
 }

@@ -1,10 +1,12 @@
-//! The bill of materials, in the order of applying. A step that is not reached keeps what is there as it is.
+//! The bill of materials, in the order of applying. Objects of steps that are not reached are kept unchanged.
 
 mod deployment;
+mod environment;
 mod job;
 mod krab;
 mod network_policy;
 mod pod;
+mod probe;
 mod secret;
 mod service;
 #[cfg(test)]
@@ -21,91 +23,87 @@ use k8s_openapi::{
 };
 use kube::Resource;
 use serde::Serialize;
-use temporal_stack_common::{api::Temporal, manifest::Manifest, volume, workload};
-
-pub(crate) use job::{account_name, migration_name};
-pub(crate) use pod::ROLE;
-pub(crate) use secret::{FOR_NAMES, JWT, KEYSTORE, KRAB, RENEWAL};
-
-use crate::{
-    Defaults, certificate, environment, names,
-    observe::{Observed, State, Tls},
-    order::{self, Step},
-    role::{Role, WORKERS},
+use temporal_stack_common::{
+    manifest::{Draw, Manifest, secret as generated},
+    volume, workload,
 };
 
-/// What is wanted in the cluster.
-pub(crate) fn desire(object: &Temporal, observed: &Observed, defaults: &Defaults) -> Vec<Manifest> {
-    let policy = object.spec.deletion_policy;
-    let (step, _) = order::first_open(object, observed);
-    let mut manifests = vec![Manifest::new(&secret::keys(object)).once(&secret::DRAWN).data(policy)];
-    manifests.push(Manifest::new(&service::api(object, observed)));
-    manifests.push(Manifest::new(&service::krab(object)));
-    manifests.extend(network_policy::policies(object, defaults).iter().map(Manifest::new));
-    if let Tls::Made(made) = &observed.tls {
-        manifests.push(Manifest::new(&secret::certificate_keys(object)).once(&certificate::DRAWN).data(policy));
-        let certificate = secret::certificate(object, observed, made.as_ref());
-        manifests.extend(certificate.iter().map(Manifest::new));
+use crate::{
+    decide::{certificate, order::Step, tls::Tls, view::View},
+    names::{JWT_KEY, KRAB_AUTH_KEY, KRAB_PASSWORD},
+    role::{ROLES, Role},
+};
+
+/// The desired objects if this step is the first incomplete one.
+pub(crate) fn desire(view: &View<'_>, step: Step) -> Vec<Manifest> {
+    let (names, policy) = (&view.names, view.spec.deletion_policy);
+    let keys = [Draw::Letters(JWT_KEY), Draw::Letters(KRAB_AUTH_KEY), Draw::Letters(KRAB_PASSWORD)];
+    let mut manifests = vec![
+        Manifest::new(&generated(names.keys.clone(), &[])).once(&keys).data(policy),
+        Manifest::new(&service::clients(view)),
+        Manifest::new(&service::krab(names)),
+    ];
+    manifests.extend(pod::accounts(view));
+    manifests.extend(network_policy::policies(view).iter().map(Manifest::new));
+    if let Ok(Tls::Generated(issued)) = &view.tls {
+        let keys = generated(names.certificate_keys.clone(), &[]);
+        manifests.push(Manifest::new(&keys).once(&certificate::GENERATED).data(policy));
+        manifests.extend(issued.iter().map(|issued| Manifest::new(&secret::certificate(names, issued))));
     }
-    manifests.extend(environments(object, observed));
-    let claim = volume::claim(&names::volume(object), &object.spec.krab.storage);
+    manifests.extend(environments(view));
+    let claim = volume::claim(&names.krab_volume, &view.spec.krab.storage);
     manifests.push(Manifest::new(&claim).existing().data(policy));
-    manifests.extend(unfinished(object, observed, step).map(|name| kept::<Job>(name)));
+    manifests.extend(undecided_jobs(view, step).map(|name| kept::<Job>(name)));
     if step >= Step::Migration {
-        manifests.push(Manifest::new(&job::migration(object, observed, defaults)).once(&[]));
+        manifests.push(Manifest::new(&job::migration(view)).once(&[]));
     }
     if step >= Step::Krab {
-        manifests.push(Manifest::new(&krab::set(object, observed)).remade_on(workload::IMMUTABLE));
+        manifests.push(Manifest::new(&krab::set(view)).remade_on(workload::IMMUTABLE));
     } else {
-        manifests.extend(kept_if_there::<StatefulSet>(&names::krab(object), observed));
+        manifests.extend(view.observed.krab.as_ref().map(|_| kept::<StatefulSet>(&names.krab)));
     }
-    let parts = WORKERS.into_iter().map(|role| (role, Step::Workers)).chain([(Role::Api, Step::Api)]);
-    for (role, its_step) in parts {
-        if step >= its_step {
-            manifests.push(Manifest::new(&deployment::deployment(role, object, observed, defaults)));
-        } else {
-            manifests.extend(kept_if_there::<Deployment>(&names::child(object, role.name()), observed));
-        }
+    manifests.extend(ROLES.into_iter().filter_map(|role| deployment(view, step, role)));
+    for role in ROLES.into_iter().filter(|role| role.replicas(view.spec) > 1) {
+        let budget = workload::one_at_a_time(names.child(role.name()), names.pods(role.name()));
+        manifests.push(Manifest::new(&budget));
     }
-    let several = WORKERS.into_iter().chain([Role::Api]).filter(|role| role.replicas(object) > 1);
-    for role in several {
-        let name = names::child(object, role.name());
-        manifests.push(Manifest::new(&workload::one_at_a_time(name, pod::selector(object, role.name()))));
-    }
-    manifests.extend(object.spec.ingress.iter().map(|ingress| Manifest::new(&service::ingress(object, ingress))));
+    manifests.extend(view.spec.ingress.iter().map(|ingress| Manifest::new(&service::ingress(names, ingress))));
     if step >= Step::Krab {
-        manifests.extend(job::accounts(object, observed, defaults).iter().map(|job| Manifest::new(job).once(&[])));
+        let due = view.admins.iter().filter(|admin| admin.needs_job());
+        manifests.extend(due.map(|admin| Manifest::new(&job::account(view, admin)).once(&[])));
     }
-    manifests.push(Manifest::new(&secret::binding(object, observed)));
+    manifests.push(Manifest::new(&secret::binding(view)));
     manifests
 }
 
-/// The Jobs that are not to be decided about yet.
-fn unfinished<'a>(object: &'a Temporal, observed: &'a Observed, step: Step) -> impl Iterator<Item = &'a String> {
-    let is_open = move |name: &&String| step < Step::Migration || (step < Step::Krab && job::is_account(object, name));
-    observed.jobs.iter().filter(is_open)
+fn deployment(view: &View<'_>, step: Step, role: Role) -> Option<Manifest> {
+    let name = view.names.child(role.name());
+    if step >= Step::for_role(role) {
+        return Some(Manifest::new(&deployment::deployment(view, role)));
+    }
+    view.observed.deployments.contains_key(&name).then(|| kept::<Deployment>(&name))
 }
 
-/// The environments, as far as they are known; else what there is, where something reads it.
-fn environments(object: &Temporal, observed: &Observed) -> Vec<Manifest> {
-    let clients = (names::environment(object), environment::of_clients(object, observed));
-    let krab = (names::krab_environment(object), environment::of_krab(observed));
-    let is_there = |name: &String| observed.secrets.contains(name);
-    let readers = |name: &String| {
-        let roles = WORKERS.into_iter().chain([Role::Api]).filter(|_| *name == names::environment(object));
-        roles.map(|role| format!("Deployment/{}", names::child(object, role.name()))).collect::<Vec<_>>()
-    };
-    let manifest = |(name, variables): (String, Option<_>)| match variables {
-        Some(variables) => {
-            let readers = readers(&name);
-            Some(Manifest::new(&secret::environment(name, variables)).read_by(readers))
-        }
-        None => is_there(&name).then(|| kept::<Secret>(&name)),
-    };
-    [clients, krab].into_iter().filter_map(manifest).collect()
+/// The existing Jobs about which nothing is decided before their step.
+fn undecided_jobs<'a>(view: &View<'a>, step: Step) -> impl Iterator<Item = &'a String> {
+    let names = view.names.clone();
+    let is_undecided = move |name: &&String| step < Step::Migration || (step < Step::Krab && names.is_account(name));
+    view.observed.jobs.keys().filter(is_undecided)
 }
 
-/// What is there stays as it is.
+/// The environments if all of their variables are known; else the existing ones are kept.
+fn environments(view: &View<'_>) -> impl Iterator<Item = Manifest> {
+    let names = &view.names;
+    let readers = ROLES.map(|role| format!("Deployment/{}", names.child(role.name()))).to_vec();
+    let clients = (&names.environment, environment::clients(view), readers);
+    let krab = (&names.krab_environment, environment::krab(view), Vec::new());
+    [clients, krab].into_iter().filter_map(|(name, variables, readers)| match variables {
+        Some(variables) => Some(Manifest::new(&secret::environment(name, variables)).read_by(readers)),
+        None => view.observed.secrets.contains_key(name).then(|| kept::<Secret>(name)),
+    })
+}
+
+/// An object that is kept unchanged.
 fn kept<K>(name: &str) -> Manifest
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Default + Serialize,
@@ -113,11 +111,4 @@ where
     let mut object = K::default();
     *object.meta_mut() = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
     Manifest::new(&object).once(&[])
-}
-
-fn kept_if_there<K>(name: &str, observed: &Observed) -> Option<Manifest>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Default + Serialize,
-{
-    (observed.state_of(name) != State::Absent).then(|| kept::<K>(name))
 }

@@ -1,370 +1,192 @@
-//! What a pass knows: gathered here, reads only.
-
-mod revive;
-mod tls;
+//! How the observed state of a pass is gathered. Reads only.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use k8s_openapi::{
+    NamespaceResourceScope,
     api::{
-        apps::v1::{Deployment, StatefulSet},
+        apps::v1::{Deployment, ReplicaSet, StatefulSet},
         batch::v1::Job,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service},
+        core::v1::{PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount},
+        networking::v1::{Ingress, NetworkPolicy},
+        policy::v1::PodDisruptionBudget,
     },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
     jiff::Timestamp,
 };
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt, api::ApiResource};
+use serde::de::DeserializeOwned;
 use temporal_stack_common::{
-    api::{IpfsCluster, MessageQueue, PostgresDatabase, Temporal},
-    binding::text,
+    api::{
+        BindingReference, IpfsCluster, Kind, MessageQueue, PostgresDatabase, Reference, Status, Temporal, TemporalSpec,
+    },
     cache::Children,
-    component::Progress,
-    condition::{Reason, reason},
-    driver,
     failure::chain,
-    given, network,
+    given,
+    neighbour::Neighbour,
     readiness::job_trouble,
-    volume, workload,
-    world::World,
+    volume,
+    watches::{Child, Configuration, Relation, Sources, Watches},
+    workload,
+    world::{ReadError, World},
 };
 
-pub(crate) use revive::REVIVED;
-pub(crate) use tls::{Tls, for_names};
-
-use self::revive::Circumstances;
 use crate::{
-    Defaults, Error,
-    access::{self, Broker, Database, Ipfs},
-    broker::{self, Queue},
-    dependency::{Dependency, referred},
-    desire,
-    names::{self, MOST_NAME},
-    role::{PROGRAMS, Role, WORKERS},
-    settings::{self, Settings, key},
-    tables::{self, Found},
+    access::{self, Dependencies},
+    names::{CONFIG, Names, PROGRAMS},
+    observed::{Asked, Observed, Queue, References, Referred, Run, Tables},
+    postgres, rabbit,
+    settings::{self, Settings},
 };
 
-/// What was asked of a product: the answer, or why there is none.
-pub(crate) type Asked<T> = Result<T, String>;
+/// How many Jobs are looked at: one has the tables of an image, and each administrator has one.
+const MOST_JOBS: usize = 100;
 
-/// What a pass knows.
-#[derive(Debug)]
-pub struct Observed {
-    /// What the user set.
-    pub(crate) settings: Settings,
-    /// Something that the user must mend first.
-    pub(crate) obstacle: Option<Progress>,
-    /// What Temporal needs.
-    pub(crate) database: Dependency<Database>,
-    pub(crate) queue: Dependency<Broker>,
-    pub(crate) ipfs: Dependency<Ipfs>,
-    /// The keys that were drawn.
-    pub(crate) keys: Option<Keys>,
-    /// How the API speaks TLS.
-    pub(crate) tls: Tls,
-    /// The image of Temporal.
-    pub(crate) image: String,
-    /// The migration for this image.
-    pub(crate) migration: Option<Run>,
-    /// The tables and the accounts.
-    pub(crate) tables: Asked<Found>,
-    /// The queues that are there.
-    pub(crate) queues: Asked<Vec<Queue>>,
-    /// Whom the spec wants as administrators.
-    pub(crate) admins: Vec<Admin>,
-    /// The Jobs that are there.
-    pub(crate) jobs: Vec<String>,
-    /// The children that run something, by name: what each still lacks.
-    pub(crate) running: BTreeMap<String, Option<String>>,
-    /// The pods for whose sake the parts were made anew last, or are to be now.
-    pub(crate) revived: BTreeMap<Role, String>,
-    /// The user's newest request for a restart.
-    pub(crate) restart: Option<String>,
-    /// The address of the API's Service.
-    pub(crate) api_ip: Option<String>,
-    /// The address of the key server's Service.
-    pub(crate) krab_ip: Option<String>,
-    /// The Secrets that are there.
-    pub(crate) secrets: Vec<String>,
-}
-
-/// The keys that were drawn. `Debug` shows none.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Keys {
-    /// With which the API signs tokens.
-    pub(crate) jwt: String,
-    /// Which the key server wants to hear.
-    pub(crate) krab: String,
-    /// With which the key server's store is encrypted.
-    pub(crate) keystore: String,
-}
-
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Keys")
+/// The watches besides those of the objects themselves.
+pub(crate) fn watches() -> Watches<Temporal> {
+    Watches {
+        children: vec![
+            Child::owned::<Secret>(),
+            Child::owned::<Service>(),
+            Child::owned::<ServiceAccount>(),
+            Child::owned::<NetworkPolicy>(),
+            Child::owned::<PodDisruptionBudget>(),
+            Child::owned::<Job>(),
+            Child::owned::<StatefulSet>(),
+            Child::owned::<Deployment>(),
+            Child::owned::<Ingress>(),
+            Child::new::<PersistentVolumeClaim>(Relation::Adjusted { deleted: false }),
+            // It leads from a pod to its Deployment.
+            Child::new::<ReplicaSet>(Relation::Watched),
+            Child::new::<Pod>(Relation::Restarted { labelled: false }),
+        ],
+        sources: Sources { config_maps: &[CONFIG], secrets: &[] },
+        configuration: |object| Configuration::new(false, object.spec.config.config_map.as_deref()),
+        neighbours: vec![
+            ApiResource::erase::<PostgresDatabase>(&()),
+            ApiResource::erase::<MessageQueue>(&()),
+            ApiResource::erase::<IpfsCluster>(&()),
+        ],
+        ..Watches::default()
     }
 }
 
-/// How a Deployment or a set is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State<'a> {
-    /// It is not there.
-    Absent,
-    /// It is there, and lacks something.
-    Lacks(&'a str),
-    /// All of its pods are ready, and of its newest template.
-    Well,
-}
-
-/// A run of the program that ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    /// Whether it has ended well.
-    pub(crate) is_done: bool,
-    /// What keeps it from that.
-    pub(crate) trouble: Option<String>,
-}
-
-/// An account with all rights that the spec wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Admin {
-    /// The Secret that describes it.
-    pub(crate) secret: String,
-    /// Its name; else what is wrong with the Secret.
-    pub(crate) username: Result<String, (Reason, String)>,
-    /// The run that makes it.
-    pub(crate) run: Option<Run>,
-}
-
-impl Observed {
-    /// How a Deployment or a set is.
-    pub(crate) fn state_of(&self, name: &str) -> State<'_> {
-        match self.running.get(name) {
-            None => State::Absent,
-            Some(None) => State::Well,
-            Some(Some(lack)) => State::Lacks(lack),
-        }
-    }
-}
-
-/// Gathers what the pass needs to know.
-pub(crate) async fn observe(object: &Temporal, world: &World<'_>, defaults: &Defaults) -> Result<Observed, Error> {
-    let name = settings::config_map(object);
-    let config_map: Option<ConfigMap> = world.config_map(name).await.map_err(read(format!("ConfigMap/{name}")))?;
-    let written = config_map.map(given::texts_of_map);
-    let mut settings = Settings::read(object, written.as_ref());
-    settings.claimed(&world.claim, written.is_some());
-
-    let spec = &object.spec;
-    let bound = |binding: Option<&temporal_stack_common::api::BindingReference>| binding.map(|b| b.name.clone());
-    let database = match &spec.database {
-        Some(reference) => {
-            let binding = |object: &PostgresDatabase| bound(object.status.as_ref()?.binding.as_ref());
-            referred("spec.database", reference, world, binding, access::database).await?
-        }
-        None => Dependency::of_user(access::users_database(&settings)),
-    };
-    let queue = match &spec.queue {
-        Some(reference) => {
-            let binding = |object: &MessageQueue| bound(object.status.as_ref()?.binding.as_ref());
-            referred("spec.queue", reference, world, binding, |_, secret| Ok(access::broker(secret))).await?
-        }
-        None => Dependency::of_user(access::users_broker(&settings)),
-    };
-    let ipfs = match &spec.ipfs {
-        Some(reference) => {
-            let binding = |object: &IpfsCluster| bound(object.status.as_ref()?.binding.as_ref());
-            referred("spec.ipfs", reference, world, binding, |_, secret| Ok(access::ipfs(secret))).await?
-        }
-        None => Dependency::of_user(access::users_ipfs(&settings)),
-    };
-    decide(object, &mut settings, &database, &queue);
-
-    let children = world.children;
-    let image = spec.image.clone().unwrap_or_else(|| defaults.temporal_image.clone());
-    let restart = workload::restart_asked(object, children, &names::krab(object));
-    let api_ip = service_ip(children, &names::api(object));
-    let tls = tls::tls(object, &settings, api_ip.as_deref(), world).await?;
-    let migration = desire::migration_name(object, &image, database.access.as_ref(), restart.as_deref());
-    let migration = run(world, &migration).await;
-    let admins = admins(object, world).await?;
-    let wanted: Vec<String> = admins.iter().filter_map(|admin| admin.username.clone().ok()).collect();
-    let tables = match &database.access {
-        Some(access) if database.is_ready() => tables::look(access, &wanted).await.map_err(|failure| chain(&failure)),
-        _ => Err("the database is not Ready".to_owned()),
-    };
-    let queues = match &queue.access {
-        Some(access) if queue.is_ready() => broker::queues(access).await.map_err(|failure| chain(&failure)),
-        _ => Err("the message queue is not Ready".to_owned()),
-    };
-    let circumstances = Circumstances {
-        // Of what the user keeps well it is not known: always.
-        ready_since: [database.since, queue.since, ipfs.since]
-            .into_iter()
-            .max()
-            .flatten()
-            .or(Some(Timestamp::UNIX_EPOCH)),
-        queues: queues.as_deref().unwrap_or_default(),
-        now: Timestamp::now(),
-    };
-    let is_whole = database.is_ready() && queue.is_ready() && ipfs.is_ready();
+/// Gathers the observed state.
+pub(crate) async fn observe(object: &Temporal, world: &World<'_>) -> Result<Observed, ReadError> {
+    let (names, spec, children) = (Names::new(object), &object.spec, world.children);
+    let name = settings::config_map(spec);
+    let config = world.config_map(name).await?.map(given::texts_of_map);
+    let settings = Settings::read(spec, config.as_ref(), &world.default_source);
+    let references = read_references(spec, world).await?;
+    let named = read_named(spec, &settings, world).await?;
+    let dependencies = Dependencies::new(spec, &names.namespace, &settings, &references);
+    let claims = [children.find(&names.krab_volume)];
+    let offer = volume::observe(&spec.krab.storage, &claims, world).await;
+    let [volume] = claims;
+    let service_ip = |name: &str| workload::service_ip(children, name).filter(|ip| ip.parse::<IpAddr>().is_ok());
     Ok(Observed {
-        revived: revive::revived(object, children, circumstances.if_whole(is_whole)),
-        obstacle: obstacle(object, world).await?,
-        keys: keys(object, children),
-        tls,
-        image,
-        migration,
-        tables,
-        queues,
-        admins,
-        jobs: children.all::<Job>().iter().map(ResourceExt::name_any).collect(),
-        running: running(object, children),
-        restart,
-        krab_ip: service_ip(children, &names::krab(object)),
-        api_ip,
-        secrets: children.all::<Secret>().iter().map(ResourceExt::name_any).collect(),
-        settings,
-        database,
-        queue,
-        ipfs,
+        now: Timestamp::now(),
+        tables: ask_database(&dependencies, spec, &named).await,
+        queues: ask_broker(&dependencies).await,
+        secrets: index(children),
+        jobs: read_jobs(world, object.meta().uid.as_deref().unwrap_or_default()).await,
+        deployments: index(children),
+        krab: children.find(&names.krab),
+        pods: children.all(),
+        volume,
+        offer: offer?,
+        restart: workload::restart_asked(object, children, &names.krab),
+        api_ip: service_ip(&names.api),
+        krab_ip: service_ip(&names.krab),
+        default_source: world.default_source.clone(),
+        config,
+        references,
+        named,
     })
 }
 
-/// Takes back what the user's variables say of something that the spec decides.
-fn decide(object: &Temporal, settings: &mut Settings, database: &Dependency<Database>, queue: &Dependency<Broker>) {
-    if object.spec.database.is_some() {
-        let access = database.access.as_ref();
-        let port = access.map(|access| access.port.to_string());
-        let by = "spec.database";
-        settings.decide(key::DATABASE_URL, access.map(|access| access.host.as_str()), by);
-        settings.decide(key::DATABASE_PORT, port.as_deref(), by);
-        settings.decide(key::DATABASE_USERNAME, access.map(|access| access.username.as_str()), by);
-        settings.decide(key::DATABASE_PASSWORD, access.map(|access| access.password.as_str()), by);
+async fn read_references(spec: &TemporalSpec, world: &World<'_>) -> Result<References, ReadError> {
+    let database = |object: &PostgresDatabase| object.status.as_ref()?.binding.clone();
+    let queue = |object: &MessageQueue| object.status.as_ref()?.binding.clone();
+    let ipfs = |object: &IpfsCluster| object.status.as_ref()?.binding.clone();
+    Ok(References {
+        database: read_referred(spec.database.as_ref(), database, world).await?,
+        queue: read_referred(spec.queue.as_ref(), queue, world).await?,
+        ipfs: read_referred(spec.ipfs.as_ref(), ipfs, world).await?,
+    })
+}
+
+/// The object that a field of the spec refers to, and its binding.
+async fn read_referred<K: Kind>(
+    reference: Option<&Reference>,
+    binding_of: fn(&K) -> Option<BindingReference>,
+    world: &World<'_>,
+) -> Result<Option<Neighbour<Referred>>, ReadError> {
+    let Some(Reference { name }) = reference else { return Ok(None) };
+    Ok(Some(match world.neighbour::<K>(name) {
+        Neighbour::NoKind => Neighbour::NoKind,
+        Neighbour::Missing => Neighbour::Missing,
+        Neighbour::Unparsable(why) => Neighbour::Unparsable(why),
+        Neighbour::There(object) => Neighbour::There(Box::new(Referred {
+            generation: object.meta().generation,
+            conditions: object.status().map(|status| status.conditions().to_vec()).unwrap_or_default(),
+            binding: match binding_of(&object) {
+                Some(binding) => world.secret(&binding.name).await?,
+                None => None,
+            },
+        })),
+    }))
+}
+
+/// The Secrets that the spec names: of administrators, and of the certificate where there is TLS.
+async fn read_named(
+    spec: &TemporalSpec,
+    settings: &Settings,
+    world: &World<'_>,
+) -> Result<BTreeMap<String, Option<Secret>>, ReadError> {
+    let certificate = spec.tls.as_ref().and_then(|tls| tls.secret_name.as_ref());
+    let certificate = certificate.filter(|_| settings.certificate_paths().is_some());
+    let mut secrets = BTreeMap::new();
+    for name in spec.admins.iter().map(|admin| &admin.secret_name).chain(certificate) {
+        secrets.insert(name.clone(), world.secret(name).await?);
     }
-    if object.spec.queue.is_some() {
-        settings.decide(key::RABBITMQ_URL, queue.access.as_ref().map(|access| access.uri.as_str()), "spec.queue");
+    Ok(secrets)
+}
+
+/// The content of the database. A database that is not Ready is not read.
+async fn ask_database(
+    dependencies: &Dependencies,
+    spec: &TemporalSpec,
+    named: &BTreeMap<String, Option<Secret>>,
+) -> Option<Asked<Tables>> {
+    let database = dependencies.database.ready()?;
+    let secret_of = |name: &String| named.get(name).and_then(Option::as_ref);
+    let admins = spec.admins.iter().map(|admin| access::read_admin(&admin.secret_name, secret_of(&admin.secret_name)));
+    let admins: Vec<String> = admins.filter_map(Result::ok).collect();
+    Some(postgres::read(database, &admins).await.map_err(|failure| chain(&failure)))
+}
+
+/// The queues of the broker. A broker that is not Ready is not read.
+async fn ask_broker(dependencies: &Dependencies) -> Option<Asked<Vec<Queue>>> {
+    let broker = dependencies.queue.ready()?;
+    Some(rabbit::read(broker).await.map_err(|failure| chain(&failure)))
+}
+
+/// The Jobs that the object with that UID owns, with the trouble of each. Others may have its labels, in any number.
+async fn read_jobs(world: &World<'_>, owner: &str) -> BTreeMap<String, Run> {
+    let mut jobs = BTreeMap::new();
+    let is_owned = |job: &Job| job.owner_references().iter().any(|reference| reference.uid == owner);
+    for job in world.children.all::<Job>().into_iter().filter(is_owned).take(MOST_JOBS) {
+        let is_done = job.status.as_ref().and_then(|status| status.succeeded).unwrap_or_default() > 0;
+        let trouble = if is_done { None } else { job_trouble(&job, world, PROGRAMS).await };
+        jobs.insert(job.name_any(), Run { is_done, trouble });
     }
-    if object.spec.ipfs.is_some() {
-        let by = "spec.ipfs, through the bridge beside each pod";
-        let (rpc, rest) = (names::RPC.to_string(), names::REST.to_string());
-        for (key, value) in [
-            (key::IPFS_HOST, "127.0.0.1"),
-            (key::IPFS_PORT, rpc.as_str()),
-            (key::CLUSTER_HOST, "127.0.0.1"),
-            (key::CLUSTER_PORT, rest.as_str()),
-        ] {
-            settings.decide(key, Some(value), by);
-        }
-    }
+    jobs
 }
 
-async fn obstacle(object: &Temporal, world: &World<'_>) -> Result<Option<Progress>, Error> {
-    if let Some(message) = workload::wrong_with_name(&object.name_any(), MOST_NAME) {
-        return Ok(Some(Progress::Stalled { reason: reason::INVALID_SPEC, message }));
-    }
-    if let Some(message) = network::wrong_with_access(&object.spec.access) {
-        return Ok(Some(Progress::Stalled { reason: reason::INVALID_SPEC, message }));
-    }
-    let claim = world.children.find::<PersistentVolumeClaim>(&names::volume(object));
-    if let Some(obstacle) = lost_keys(object, world.children, claim.is_some()).or_else(|| strange_names(object)) {
-        return Ok(Some(obstacle));
-    }
-    let storage = &object.spec.krab.storage;
-    let obstacle = volume::obstacle_to_any("spec.krab.storage", storage, &[claim], world).await;
-    obstacle.map_err(read("the StorageClasses".to_owned()))
-}
-
-/// Other keys than those that the volume was written with would make it unreadable.
-fn lost_keys(object: &Temporal, children: &Children, has_volume: bool) -> Option<Progress> {
-    let name = names::keys(object);
-    let volume = names::volume(object);
-    let (reason, what) = match children.find::<Secret>(&name) {
-        None if has_volume => (reason::SECRET_MISSING, "is gone".to_owned()),
-        Some(secret) => {
-            let lost =
-                [desire::JWT, desire::KRAB, desire::KEYSTORE].into_iter().find(|key| text(&secret, key).is_none())?;
-            (reason::SECRET_INCOMPLETE, format!("has lost its key {lost}"))
-        }
-        None => return None,
-    };
-    let message = format!(
-        "Secret/{name} {what}, and PersistentVolumeClaim/{volume} cannot be read without it; restore it, or delete what is left of both, and the pod of the key server, to begin without the keys of users"
-    );
-    Some(Progress::Stalled { reason, message })
-}
-
-/// Names that no certificate can have.
-fn strange_names(object: &Temporal) -> Option<Progress> {
-    let of_tls = object.spec.tls.iter().flat_map(|tls| tls.names.iter().map(|name| ("spec.tls.names", name)));
-    let of_ingress = object.spec.ingress.iter().map(|ingress| ("spec.ingress.host", &ingress.host));
-    let is_name = |name: &str| access::is_host(name.strip_prefix("*.").unwrap_or(name));
-    let (field, name) = of_tls.chain(of_ingress).find(|(_, name)| !is_name(name))?;
-    let message = format!("{field}: {name:?} is no name or address of a host; correct it");
-    Some(Progress::Stalled { reason: reason::INVALID_SPEC, message })
-}
-
-fn keys(object: &Temporal, children: &Children) -> Option<Keys> {
-    let secret: Secret = children.find(&names::keys(object))?;
-    let part = |key| text(&secret, key).map(str::to_owned);
-    Some(Keys { jwt: part(desire::JWT)?, krab: part(desire::KRAB)?, keystore: part(desire::KEYSTORE)? })
-}
-
-async fn admins(object: &Temporal, world: &World<'_>) -> Result<Vec<Admin>, Error> {
-    let mut admins = Vec::new();
-    for admin in &object.spec.admins {
-        let name = &admin.secret_name;
-        let secret = world.secret(name).await.map_err(read(format!("Secret/{name}")))?;
-        let keys = "the keys username, password and email";
-        let described = given::read("spec.admins", name, secret.as_ref(), keys, |given| {
-            // The Job reads the Secret by itself.
-            let (password, email) = (given.verbatim("password"), given.verbatim("email"));
-            given.verbatim("username").filter(|_| password.is_some() && email.is_some())
-        });
-        let username = described.read.map_err(|progress| match progress {
-            Progress::Waiting { reason, message } | Progress::Stalled { reason, message } => (reason, message),
-            Progress::Settled => (reason::PREPARING, String::new()),
-        });
-        let run = run(world, &desire::account_name(object, name)).await;
-        admins.push(Admin { secret: name.clone(), username, run });
-    }
-    Ok(admins)
-}
-
-/// A Job that exists, and what keeps it from its work.
-async fn run(world: &World<'_>, name: &str) -> Option<Run> {
-    let job: Job = world.children.find(name)?;
-    let is_done = job.status.as_ref().and_then(|status| status.succeeded).unwrap_or_default() > 0;
-    let trouble = if is_done { None } else { job_trouble(&job, world, PROGRAMS).await };
-    Some(Run { is_done, trouble })
-}
-
-fn running(object: &Temporal, children: &Children) -> BTreeMap<String, Option<String>> {
-    let deployments = WORKERS.into_iter().chain([Role::Api]).filter_map(|role| {
-        let name = names::child(object, role.name());
-        let deployment: Deployment = children.find(&name)?;
-        Some((name, driver::deployment_lacks(&deployment)))
-    });
-    let krab = names::krab(object);
-    let set: Option<StatefulSet> = children.find(&krab);
-    deployments.chain(set.map(|set| (krab, driver::stateful_set_lacks(&set)))).collect()
-}
-
-fn service_ip(children: &Children, name: &str) -> Option<String> {
-    let service: Service = children.find(name)?;
-    workload::service_ip(&service).filter(|ip| ip.parse::<IpAddr>().is_ok())
-}
-
-pub(crate) fn read(what: String) -> impl FnOnce(kube::Error) -> Error {
-    |source| Error::Read { what, source }
-}
-
-/// When an object was made, which is not in the future.
-pub(crate) fn made(meta: &ObjectMeta) -> std::time::SystemTime {
-    let seconds = meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
-    let since_1970 = std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    let made = std::time::SystemTime::UNIX_EPOCH.checked_add(since_1970);
-    let now = std::time::SystemTime::now();
-    made.map_or(now, |made| made.min(now))
+/// Children by name.
+fn index<K>(children: &Children) -> BTreeMap<String, K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+{
+    children.all::<K>().into_iter().map(|child| (child.name_any(), child)).collect()
 }

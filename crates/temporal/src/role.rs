@@ -1,21 +1,20 @@
-//! The parts of Temporal: one program, started with different words.
+//! The roles of Temporal: one program, started with different commands.
 
 use temporal_stack_common::{
-    api::{Resources, Temporal},
-    readiness::Program,
-    workload::Usual,
+    api::{Resources, TemporalSpec, Worker},
+    workload::DefaultResources,
 };
 
-/// A part of Temporal that has no volume.
+/// A role of Temporal without a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     /// The HTTP API.
     Api,
-    /// Pins what was uploaded.
+    /// Pins uploaded files.
     Cluster,
     /// Pins in private networks.
     Pin,
-    /// Makes IPFS keys in the key server.
+    /// Creates IPFS keys in the key server.
     KeyCreation,
     /// Publishes IPNS records.
     IpnsEntry,
@@ -23,24 +22,19 @@ pub(crate) enum Role {
     EmailSend,
 }
 
+/// The default resources of all but the API.
+pub(crate) const DEFAULT_RESOURCES: DefaultResources =
+    DefaultResources { cpu: "5m", memory: "32Mi", memory_limit: "256Mi" };
+
 /// The queue workers.
 pub(crate) const WORKERS: [Role; 5] = [Role::Cluster, Role::Pin, Role::KeyCreation, Role::IpnsEntry, Role::EmailSend];
 
-/// The containers whose resources the user sets.
-pub(crate) const PROGRAMS: &[Program] = &[
-    Program::new("api", "spec.api.resources", "16Mi"),
-    Program::new("migrate", "spec.api.resources", "16Mi"),
-    Program::new("account", "spec.api.resources", "16Mi"),
-    Program::new("cluster", "spec.workers.cluster.resources", "16Mi"),
-    Program::new("pin", "spec.workers.pin.resources", "16Mi"),
-    Program::new("key-creation", "spec.workers.keyCreation.resources", "16Mi"),
-    Program::new("ipns-entry", "spec.workers.ipnsEntry.resources", "16Mi"),
-    Program::new("email-send", "spec.workers.emailSend.resources", "16Mi"),
-    Program::new("krab", "spec.krab.resources", "16Mi"),
-];
+/// All roles, in the order in which they start.
+pub(crate) const ROLES: [Role; 6] =
+    [Role::Cluster, Role::Pin, Role::KeyCreation, Role::IpnsEntry, Role::EmailSend, Role::Api];
 
 impl Role {
-    /// The last part of its Deployment's name, and the value of the label [`ROLE`](crate::desire::ROLE).
+    /// The last part of its Deployment's name, the name of its container, and the value of the label [`ROLE`](crate::names::ROLE).
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Api => "api",
@@ -52,7 +46,7 @@ impl Role {
         }
     }
 
-    /// The words after the program's flags.
+    /// The subcommand after the program's flags.
     pub(crate) fn command(self) -> &'static [&'static str] {
         match self {
             Self::Api => &["api"],
@@ -76,7 +70,7 @@ impl Role {
         }
     }
 
-    /// The field of the spec that says how many there are.
+    /// The field of the spec with the number of its pods.
     pub(crate) fn field(self) -> &'static str {
         match self {
             Self::Api => "spec.api.replicas",
@@ -88,47 +82,43 @@ impl Role {
         }
     }
 
-    /// Whether it speaks with Kubo or IPFS Cluster.
+    /// Whether it uses Kubo or IPFS Cluster.
     pub(crate) fn uses_ipfs(self) -> bool {
         matches!(self, Self::Api | Self::Cluster | Self::Pin)
     }
 
-    /// Whether it speaks with the key server.
+    /// Whether it uses the key server.
     pub(crate) fn uses_krab(self) -> bool {
         matches!(self, Self::Api | Self::KeyCreation | Self::IpnsEntry)
     }
 
-    /// How many pods the user wants.
-    pub(crate) fn replicas(self, object: &Temporal) -> i32 {
-        let workers = &object.spec.workers;
+    /// The number of pods in the spec.
+    pub(crate) fn replicas(self, spec: &TemporalSpec) -> i32 {
+        self.worker(spec).map_or(spec.api.replicas, |worker| worker.replicas)
+    }
+
+    /// The resources in the spec.
+    pub(crate) fn resources(self, spec: &TemporalSpec) -> &Resources {
+        self.worker(spec).map_or(&spec.api.resources, |worker| &worker.resources)
+    }
+
+    fn worker(self, spec: &TemporalSpec) -> Option<&Worker> {
+        let workers = &spec.workers;
         match self {
-            Self::Api => object.spec.api.replicas,
-            Self::Cluster => workers.cluster.replicas,
-            Self::Pin => workers.pin.replicas,
-            Self::KeyCreation => workers.key_creation.replicas,
-            Self::IpnsEntry => workers.ipns_entry.replicas,
-            Self::EmailSend => workers.email_send.replicas,
+            Self::Api => None,
+            Self::Cluster => Some(&workers.cluster),
+            Self::Pin => Some(&workers.pin),
+            Self::KeyCreation => Some(&workers.key_creation),
+            Self::IpnsEntry => Some(&workers.ipns_entry),
+            Self::EmailSend => Some(&workers.email_send),
         }
     }
 
-    /// The resources that the user wants.
-    pub(crate) fn resources(self, object: &Temporal) -> &Resources {
-        let workers = &object.spec.workers;
+    /// The default resources.
+    pub(crate) fn default_resources(self) -> DefaultResources {
         match self {
-            Self::Api => &object.spec.api.resources,
-            Self::Cluster => &workers.cluster.resources,
-            Self::Pin => &workers.pin.resources,
-            Self::KeyCreation => &workers.key_creation.resources,
-            Self::IpnsEntry => &workers.ipns_entry.resources,
-            Self::EmailSend => &workers.email_send.resources,
-        }
-    }
-
-    /// The resources where the user says nothing.
-    pub(crate) fn usual(self) -> Usual {
-        match self {
-            Self::Api => Usual { cpu: "20m", memory: "64Mi", memory_limit: "2Gi" },
-            _ => Usual { cpu: "5m", memory: "32Mi", memory_limit: "256Mi" },
+            Self::Api => DefaultResources { cpu: "20m", memory: "64Mi", memory_limit: "2Gi" },
+            _ => DEFAULT_RESOURCES,
         }
     }
 }

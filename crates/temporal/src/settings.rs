@@ -1,26 +1,25 @@
-//! What the user set: variables of Temporal's environment.
+//! The user's settings: variables of Temporal's environment, and the result for each.
 
 mod table;
 
 use std::collections::BTreeMap;
 
 use temporal_stack_common::{
-    api::Temporal,
-    claim::Claim,
+    api::TemporalSpec,
     condition::Statement,
     config::{self, Reading},
+    default_source::DefaultSource,
+    message::capped,
 };
 
-use crate::names;
+use crate::names::{CONFIG, KEYSTORE, RTNS};
 
-/// The default name of the user's ConfigMap.
-pub(crate) const CONFIG: &str = "temporal-config";
 /// The longest value that a variable may have, in bytes: a program with a longer one does not start.
 const LONGEST: usize = 64 * 1024;
-/// How many keys are remarked, and how many refused ones, by name: a condition takes 32 KiB of text.
-const MOST_TOLD: usize = 40;
+/// How many adapted keys, and how many refused ones, are listed by name: a condition has room for 32 KiB of text.
+const MOST_LISTED: usize = 40;
 
-/// Names of variables that the controller has something to say about.
+/// Names of variables that the controller sets or reads.
 pub(crate) mod key {
     pub(crate) const CERTIFICATE: &str = "API_CONNECTION_CERTIFICATES_CERTPATH";
     pub(crate) const CERTIFICATE_KEY: &str = "API_CONNECTION_CERTIFICATES_KEYPATH";
@@ -46,13 +45,13 @@ pub(crate) mod key {
     pub(crate) const GIN_MODE: &str = "GIN_MODE";
 }
 
-/// What the user set. `Debug` shows no value.
+/// The user's settings. `Debug` shows no value.
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
-    /// What is passed on, by the name that wins.
+    /// The variables that are passed on, by their effective names.
     pub(crate) variables: BTreeMap<&'static str, String>,
-    /// How the user wrote these names.
-    written: BTreeMap<&'static str, String>,
+    /// The user's spellings of these names.
+    spellings: BTreeMap<&'static str, String>,
     reading: Reading,
     source: String,
 }
@@ -63,30 +62,34 @@ impl std::fmt::Debug for Settings {
     }
 }
 
-/// The name of the ConfigMap that an object refers to.
-pub(crate) fn config_map(object: &Temporal) -> &str {
-    object.spec.config.config_map.as_deref().unwrap_or(CONFIG)
+/// The name of the ConfigMap that an object reads.
+pub(crate) fn config_map(spec: &TemporalSpec) -> &str {
+    spec.config.config_map.as_deref().unwrap_or(CONFIG)
 }
 
 impl Settings {
-    /// Reads the data of the ConfigMap.
-    pub(crate) fn read(object: &Temporal, data: Option<&BTreeMap<String, String>>) -> Self {
-        let source = format!("ConfigMap/{}", config_map(object));
+    /// Reads the data of the ConfigMap, if it exists and counts for this object.
+    pub(crate) fn read(
+        spec: &TemporalSpec,
+        data: Option<&BTreeMap<String, String>>,
+        default_source: &DefaultSource,
+    ) -> Self {
+        let source = format!("ConfigMap/{}", config_map(spec));
         let mut too_long = Vec::new();
         let mut usable = BTreeMap::new();
         for (name, value) in data.into_iter().flatten() {
             if value.len() > LONGEST {
                 too_long.push(format!(
-                    "{name} is not passed: a variable takes {} KiB of text at the most; shorten it",
+                    "{name} is not passed: a variable holds at most {} KiB of text; shorten it",
                     LONGEST / 1024
                 ));
                 continue;
             }
-            usable.insert(spelled(name), value.clone());
+            usable.insert(spell(name), value.clone());
         }
         let mut reading = config::read(&usable, &table::TABLE);
         reading.refused.extend(too_long);
-        let (mut variables, mut written) = (BTreeMap::new(), BTreeMap::new());
+        let (mut variables, mut spellings) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in std::mem::take(&mut reading.values) {
             let field = table::FIELDS.iter().find(|field| [field.name, field.other].contains(&name));
             let winner = field.map_or(name, |field| field.name);
@@ -95,99 +98,93 @@ impl Settings {
                 continue;
             }
             variables.insert(winner, value);
-            written.insert(winner, name.to_owned());
+            spellings.insert(winner, name.to_owned());
         }
-        let mut settings = Self { variables, written, reading, source };
-        settings.pair_of_certificates();
-        settings.places();
+        let remark = default_source.remark(&source, "to use another ConfigMap, name it in spec.config.configMap");
+        let remark = remark.filter(|_| data.is_some() || !default_source.is_readable());
+        let mut settings = Self { variables, spellings, reading, source };
+        settings.check_certificate_pair();
+        settings.check_paths();
+        // First, so that it is always listed.
+        settings.reading.adapted.splice(0..0, remark);
         settings
     }
 
-    /// The value that the user gave.
+    /// The user's value.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.variables.get(key).map(String::as_str)
     }
 
-    /// The name of a variable as the user wrote it.
-    pub(crate) fn written(&self, key: &'static str) -> String {
-        format!("{}: {}", self.source, self.written.get(key).map_or(key, String::as_str))
+    /// Where the user set a variable: the source, and the name as it is spelled there.
+    pub(crate) fn place(&self, key: &'static str) -> String {
+        format!("{}: {}", self.source, self.spelling(key))
     }
 
-    /// Says for which object of the namespace the ConfigMap counts, where it is not this one alone.
-    pub(crate) fn claimed(&mut self, claim: &Claim, is_there: bool) {
-        let remedy = "to use a ConfigMap here, name it in spec.config.configMap";
-        let remark = claim.remark(&self.source, remedy).filter(|_| is_there || !claim.is_readable());
-        // First, so that it is not among those that are only counted.
-        self.reading.adapted.splice(0..0, remark);
+    fn spelling(&self, key: &'static str) -> &str {
+        self.spellings.get(key).map_or(key, String::as_str)
     }
 
-    /// Takes back what the user gave for something that is decided here; it is said when that is something else.
-    pub(crate) fn decide(&mut self, key: &'static str, value: Option<&str>, by: &str) {
-        let Some(given) = self.variables.remove(key) else { return };
-        if Some(given.as_str()) != value {
-            let name = self.written.get(key).map_or(key, String::as_str);
-            self.reading.adapted.push(format!("{name} is decided by {by}"));
+    /// The settings without a variable that a field of the spec sets; reported if the user's value differs.
+    #[must_use]
+    pub(crate) fn overridden(mut self, key: &'static str, value: Option<&str>, by: &str) -> Self {
+        if self.variables.remove(key).is_some_and(|given| Some(given.as_str()) != value) {
+            let remark = format!("{} is overridden by {by}", self.spelling(key));
+            self.reading.adapted.push(remark);
         }
+        self
     }
 
-    /// Where certificate and key are to be, if the API is to speak TLS.
-    pub(crate) fn certificate(&self) -> Option<(&str, &str)> {
+    /// The paths at which the API reads certificate and key, if it should serve TLS.
+    pub(crate) fn certificate_paths(&self) -> Option<(&str, &str)> {
         Some((self.get(key::CERTIFICATE)?, self.get(key::CERTIFICATE_KEY)?))
     }
 
     /// The condition `ConfigHonoured`.
-    pub(crate) fn statement(&self) -> Statement {
-        let mut told = self.reading.clone();
-        for sentences in [&mut told.refused, &mut told.adapted] {
-            let more = sentences.len().saturating_sub(MOST_TOLD);
-            if more > 0 {
-                sentences.truncate(MOST_TOLD);
-                sentences.push(format!("and {more} more"));
-            }
-        }
-        told.statement(&self.source)
+    pub(crate) fn condition(&self) -> Statement {
+        let Reading { refused, adapted, .. } = self.reading.clone();
+        let (refused, adapted) = (capped(refused, MOST_LISTED), capped(adapted, MOST_LISTED));
+        Reading { refused, adapted, ..Reading::default() }.statement(&self.source)
     }
 
-    /// Files and directories that would be in each other's place.
-    fn places(&mut self) {
-        let own = ["/tmp", names::KEYSTORE, names::RTNS];
-        let place = |settings: &Self, key: &str| settings.get(key).map(|path| path.trim_end_matches('/').to_owned());
-        if place(self, key::LOG_DIR).is_some_and(|path| own.contains(&path.as_str())) {
+    /// Refuses files and directories that would be mounted over each other.
+    fn check_paths(&mut self) {
+        let reserved = ["/tmp", KEYSTORE, RTNS];
+        let path_of = |settings: &Self, key: &str| settings.get(key).map(|path| path.trim_end_matches('/').to_owned());
+        if path_of(self, key::LOG_DIR).is_some_and(|path| reserved.contains(&path.as_str())) {
             self.variables.remove(key::LOG_DIR);
-            self.reading
-                .refused
-                .push(format!("{} is a directory that something else is in; name another", key::LOG_DIR));
+            self.reading.refused.push(format!("{} is a directory that is already in use; name another", key::LOG_DIR));
         }
-        let logs = place(self, key::LOG_DIR);
-        let (one, other) = (place(self, key::CERTIFICATE), place(self, key::CERTIFICATE_KEY));
+        let logs = path_of(self, key::LOG_DIR);
+        let (certificate, its_key) = (path_of(self, key::CERTIFICATE), path_of(self, key::CERTIFICATE_KEY));
         let is_taken = |path: &Option<String>| {
-            path.as_deref().is_some_and(|path| own.contains(&path) || Some(path) == logs.as_deref())
+            path.as_deref().is_some_and(|path| reserved.contains(&path) || Some(path) == logs.as_deref())
         };
-        if one.is_some() && (one == other || is_taken(&one) || is_taken(&other)) {
+        if certificate.is_some() && (certificate == its_key || is_taken(&certificate) || is_taken(&its_key)) {
             self.variables.remove(key::CERTIFICATE);
             self.variables.remove(key::CERTIFICATE_KEY);
             self.reading.refused.push(format!(
-                "{} and {} must be two files, and no directory that something else is in; until then the API speaks no TLS",
+                "{} and {} must be two different files, neither in place of a directory that is in use; until then the API serves no TLS",
                 key::CERTIFICATE,
                 key::CERTIFICATE_KEY
             ));
         }
     }
 
-    fn pair_of_certificates(&mut self) {
-        for (one, other) in [(key::CERTIFICATE, key::CERTIFICATE_KEY), (key::CERTIFICATE_KEY, key::CERTIFICATE)] {
-            if self.variables.contains_key(one) && !self.variables.contains_key(other) {
-                self.variables.remove(one);
+    /// A certificate needs its key, and the other way round.
+    fn check_certificate_pair(&mut self) {
+        for (path, other) in [(key::CERTIFICATE, key::CERTIFICATE_KEY), (key::CERTIFICATE_KEY, key::CERTIFICATE)] {
+            if self.variables.contains_key(path) && !self.variables.contains_key(other) {
+                self.variables.remove(path);
                 self.reading
                     .adapted
-                    .push(format!("{one} is alone, and without {other} the API speaks no TLS; set both, or none"));
+                    .push(format!("{path} is not used: without {other} the API serves no TLS; set both, or neither"));
             }
         }
     }
 }
 
-/// Temporal reads names in capitals and in small letters.
-fn spelled(name: &str) -> String {
+/// Temporal reads names in upper and lower case.
+fn spell(name: &str) -> String {
     let capitals = name.to_uppercase();
     let is_known = || table::TABLE.iter().any(|key| key.name == capitals);
     if name == name.to_lowercase() && is_known() { capitals } else { name.to_owned() }

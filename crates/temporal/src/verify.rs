@@ -1,80 +1,86 @@
-//! Using Temporal as its users do: the API is asked, and the key server answers. Queues and tables were looked at in the pass.
+//! Verification: uses Temporal as its users do: the API and the key server must answer. The pass has read queues and tables.
 
 use std::{net::SocketAddr, time::Duration};
 
-use kube::ResourceExt;
 use temporal_stack_common::{
-    api::Temporal,
-    binding::authority,
     component::Verdict,
-    condition::reason,
     failure::chain,
+    greeting::Greeting,
     http::{Client, Method, Path, Server, Trust},
-    message::logs,
 };
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::{
-    names::{self, API, KRAB},
-    observe::{Observed, Tls},
-    progress,
-};
+use crate::reason;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer may be, in bytes; a word or two are usual.
+const LONGEST: usize = 64 << 10;
 
-/// How long an answer may be; a word or two are usual. In bytes.
-const ANSWER: usize = 64 << 10;
+/// The servers to verify. It writes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The URL of the API.
+    pub(crate) url: String,
+    /// Its host, …
+    pub(crate) host: String,
+    /// … and its address, so that no name server is needed.
+    pub(crate) api: SocketAddr,
+    /// The only trusted authority for TLS, in PEM. `None`: it is unknown, and any certificate is accepted.
+    pub(crate) authority: Option<String>,
+    /// The command that prints its log.
+    pub(crate) api_logs: String,
+    /// The address of the key server, and the command that prints its log.
+    pub(crate) krab: SocketAddr,
+    pub(crate) krab_logs: String,
+}
 
-/// Asks the API and the key server.
-pub(crate) async fn verify(object: &Temporal, observed: &Observed) -> Verdict {
-    let namespace = object.namespace().unwrap_or_default();
+/// Asks the key server and the API.
+pub(crate) async fn verify(probe: &Probe) -> Verdict {
     let failed = |message: String| Verdict::Failed { reason: reason::VERIFICATION_FAILED, message };
-    if let Err(failure) = key_server(observed).await {
-        let name = names::krab(object);
-        let see = logs(&namespace, &format!("statefulset/{name}"), "krab");
-        return failed(format!("the key server does not answer: {failure}; see {see}"));
+    if let Err(failure) = greet(probe.krab).await {
+        return failed(format!("key server does not answer: {failure}; see {}", probe.krab_logs));
     }
-    match api(object, observed).await {
+    match request(probe).await {
         Ok(()) => Verdict::Verified("the API and the key server answer".to_owned()),
-        Err(failure) => failed(format!(
-            "{} does not answer: {failure}; see {}",
-            progress::url(object, observed),
-            logs(&namespace, &format!("deployment/{}", names::api(object)), "api")
-        )),
+        Err(failure) => failed(format!("{} does not answer: {failure}; see {}", probe.url, probe.api_logs)),
     }
 }
 
-async fn key_server(observed: &Observed) -> Result<(), String> {
-    let ip = observed.krab_ip.as_deref().ok_or("its Service has no address")?;
-    let connecting = TcpStream::connect(authority(ip, KRAB));
-    let connected = timeout(PATIENCE, connecting).await.map_err(|_| "no answer in time".to_owned())?;
-    connected.map(drop).map_err(|error| error.to_string())
-}
-
-async fn api(object: &Temporal, observed: &Observed) -> Result<(), String> {
-    let url = progress::url(object, observed);
-    let server = Server::of_url(&url).ok_or_else(|| format!("{url} is no URL"))?;
-    let asking = server.request(Method::GET, &Path::fixed("v2/systems/check"), PATIENCE, ANSWER);
-    // Without it, and without TLS, every request is sent elsewhere.
-    let asking = asking.map_err(|failure| chain(&failure))?.with_header("x-forwarded-proto", "https");
-    let answer = client(object, observed).send(asking).await.map_err(|failure| chain(&failure))?;
-    match answer.status {
-        // It answers, and has been asked often.
-        200 | 429 => Ok(()),
-        status => Err(format!("it answers with status {status}")),
-    }
-}
-
-/// A client that finds the API at its Service's address, and knows its authority where the controller is that.
-fn client(object: &Temporal, observed: &Observed) -> Client {
-    let host = names::host(object, &names::api(object));
-    let ip = observed.api_ip.as_deref().and_then(|ip| ip.parse().ok());
-    let trust = match &observed.tls {
-        Tls::Made(Some(made)) => Trust::Only(&made.ca),
-        // Whom the user trusts is not known here, and only whether it answers is asked.
-        Tls::Users { .. } => Trust::Anybody,
-        Tls::Off | Tls::Made(None) | Tls::Unusable(_) => Trust::Usual,
+/// The key server answers every call, but only to a client that has its key; the greeting needs none.
+async fn greet(address: SocketAddr) -> Result<(), String> {
+    let greeting = async {
+        let mut stream = TcpStream::connect(address).await?;
+        Greeting::Http2.exchange(&mut stream).await
     };
-    Client::trusting(trust, ip.map(|ip| (host.as_str(), SocketAddr::new(ip, API))))
+    let greeted = timeout(PATIENCE, greeting).await.map_err(|_| "no answer in time".to_owned())?;
+    greeted.map_err(|error| error.to_string())
+}
+
+async fn request(Probe { url, host, api, authority, .. }: &Probe) -> Result<(), String> {
+    let server = Server::of_url(url).ok_or_else(|| format!("{url} is not a URL"))?;
+    let request = server.request(Method::GET, &Path::fixed("v2/systems/check"), PATIENCE, LONGEST);
+    // Without it, and without TLS, every request is redirected.
+    let request = request.map_err(|failure| chain(&failure))?.with_header("x-forwarded-proto", "https");
+    let trust = authority.as_deref().map_or(Trust::Anybody, Trust::Only);
+    let client = Client::trusting(trust, Some((host.as_str(), *api)));
+    let answer = client.send(request).await.map_err(|failure| chain(&failure))?;
+    match answer.status {
+        // Too many requests: it answers.
+        200 | 429 => Ok(()),
+        _ => Err(chain(&answer.refused())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temporal_stack_common::testkit::refusing_proxy;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn key_server_behind_a_refusing_proxy_is_not_verified() {
+        let krab = SocketAddr::from(([127, 0, 0, 1], refusing_proxy().await));
+        assert_eq!(greet(krab).await, Err("the connection was accepted and closed".to_owned()));
+    }
 }

@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_address_is_left_and_everything_else_stays() {
+    fn addresses_are_emptied_and_other_fields_kept() {
         let mut peer = json!({
             "id": "12D3KooWA",
             "addresses": ["/ip4/10.0.0.1/udp/9096/quic-v1/p2p/12D3KooWA"],
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_down_has_none_anyway() {
+    fn unreachable_peer_is_unchanged() {
         let mut peer = json!({"id": "12D3KooWA", "addresses": null, "error": "failed to dial", "ipfs": {"error": ""}});
         empty(&mut peer);
         assert_eq!(peer["addresses"], json!([]));

@@ -9,8 +9,8 @@
 //! | dag-pb | its links | its length | length of its data | the rest | its length and the sizes of its links |
 //! | any other | 0 | its length | its length | 0 | its length |
 //!
-//! `Hash` is the CID that was asked for. An error of `block/get` is the answer. The numbers of dag-pb are those that a Kubo
-//! of 2020 gave; of raw blocks it said 0 where their length should be, which Temporal would charge nothing for.
+//! `Hash` is the requested CID. An error of `block/get` is passed on as the answer. The numbers for dag-pb are those of a
+//! Kubo of 2020; for raw blocks that Kubo returned 0 instead of their length, and Temporal would charge nothing.
 
 mod dag_pb;
 
@@ -19,14 +19,15 @@ use http::{Request, Uri, uri::PathAndQuery};
 use serde::Serialize;
 
 use crate::{
-    answer::{Answer, translated, whole},
+    answer::{Answer, translated},
     failure::Failure,
     query,
     upstream::{Upstream, is_ok},
+    whole,
 };
 use dag_pb::Node;
 
-/// Twice of what Kubo lets a block be, unless it is told to let it be larger.
+/// Twice the default limit of Kubo for a block.
 const LONGEST: usize = 4 * 1024 * 1024;
 const DAG_PB: u64 = 0x70;
 
@@ -49,7 +50,7 @@ pub(super) async fn answer(upstream: &Upstream, mut request: Request<()>) -> Res
     if !is_ok(&answer) {
         return Ok(answer);
     }
-    let (parts, block) = whole(answer, LONGEST).await?;
+    let (parts, block) = whole::read(answer, LONGEST).await?;
     let stat = stat(&String::from_utf8_lossy(&argument), &block)?;
     let value = serde_json::to_value(stat).map_err(|error| Failure::untranslatable(&error))?;
     Ok(translated(parts, &value))
@@ -58,7 +59,7 @@ pub(super) async fn answer(upstream: &Upstream, mut request: Request<()>) -> Res
 fn block_get(uri: &Uri) -> Uri {
     let path = format!("/api/v0/block/get?{}", uri.query().unwrap_or_default());
     let mut parts = http::uri::Parts::default();
-    // The query is one already.
+    // The query is valid already.
     parts.path_and_query = PathAndQuery::try_from(path).ok();
     Uri::from_parts(parts).unwrap_or_default()
 }
@@ -102,19 +103,19 @@ mod tests {
     }
 
     #[test]
-    fn the_codec_says_how_a_block_is_read() {
+    fn codec_decides_how_a_block_is_read() {
         assert_eq!(sizes(EMPTY_DIRECTORY, b"\x0a\x02\x08\x01"), [0, 4, 2, 2, 4]);
         assert_eq!(sizes(RAW, b"hello world"), [0, 11, 0, 11, 11]);
         assert_eq!(sizes(DAG_CBOR, b"\xa0"), [0, 1, 0, 1, 1]);
     }
 
     #[test]
-    fn a_path_of_a_cid_is_one() {
+    fn ipfs_path_of_a_cid_is_accepted() {
         assert_eq!(sizes(&format!("/ipfs/{RAW}"), b"hello"), [0, 5, 0, 5, 5]);
     }
 
     #[test]
-    fn what_is_no_cid_and_what_is_no_dag_pb_is_said() {
+    fn invalid_cid_and_invalid_dag_pb_are_named() {
         let error = stat("/ipfs/QmA/file", b"").unwrap_err().to_string();
         assert!(error.contains("/ipfs/QmA/file"), "{error}");
         let error = stat(EMPTY_DIRECTORY, b"\xff").unwrap_err().to_string();
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_finds_the_fields_by_these_names() {
+    fn answer_has_the_field_names_that_clients_decode() {
         let stat = serde_json::to_string(&stat(RAW, b"hello").unwrap()).unwrap();
         let expected =
             format!(r#"{{"Hash":"{RAW}","NumLinks":0,"BlockSize":5,"LinksSize":0,"DataSize":5,"CumulativeSize":5}}"#);

@@ -4,16 +4,17 @@
 //! |---|---|---|---|
 //! | `GET /peers` | 200, one JSON object a line, trailer `X-Stream-Error`; 204 when there is none | one array, `[]*api.ID` | all lines in one array with a `Content-Length`; 204 is `[]`; an error in the trailer is status 500 with `{"code", "message"}` |
 //!
-//! What is in each object is for [C2](super::addresses).
+//! The fields of each object are translated by [C2](super::addresses).
 
 use http::{Request, StatusCode};
 use serde_json::{Deserializer, Value};
 
 use super::{LONGEST, addresses};
 use crate::{
-    answer::{Answer, translated, whole},
+    answer::{Answer, translated},
     failure::Failure,
     upstream::Upstream,
+    whole,
 };
 
 pub(super) async fn answer(upstream: &Upstream, request: Request<()>) -> Result<Answer, Failure> {
@@ -21,7 +22,7 @@ pub(super) async fn answer(upstream: &Upstream, request: Request<()>) -> Result<
     if !answer.status().is_success() {
         return Ok(answer);
     }
-    let (mut parts, lines) = whole(answer, LONGEST).await?;
+    let (mut parts, lines) = whole::read(answer, LONGEST).await?;
     parts.status = StatusCode::OK;
     Ok(translated(parts, &Value::Array(array(&lines)?)))
 }
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_line_is_one_of_the_array() {
+    fn each_line_becomes_an_array_element() {
         let lines = b"{\"id\":\"a\",\"addresses\":[\"/quic-v1\"]}\n{\"id\":\"b\",\"addresses\":null}\n";
         let expected = [json!({"id": "a", "addresses": []}), json!({"id": "b", "addresses": []})];
         assert_eq!(array(lines).unwrap(), expected);
@@ -51,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_is_no_peer() {
+    fn truncated_line_is_an_error() {
         assert!(array(b"{\"id\":\"a\"}\n{\"id\":").is_err());
     }
 }

@@ -9,12 +9,13 @@ use serde_json::{Value, from_slice, json};
 
 use super::{LONGEST, link};
 use crate::{
-    answer::{Answer, Body, translated, whole},
+    answer::{Answer, Body, translated},
     failure::Failure,
     upstream::{Upstream, is_ok},
+    whole,
 };
 
-/// The numbers of types in the client; 1 is for what it does not know.
+/// The numbers of types in the client; 1 is for unknown ones.
 const TYPES: [(&str, u64); 5] = [("bad", 1), ("pin", 2), ("meta-pin", 4), ("clusterdag-pin", 8), ("shard-pin", 16)];
 
 pub(super) async fn answer(upstream: &Upstream, request: Request<Body>) -> Result<Answer, Failure> {
@@ -22,7 +23,7 @@ pub(super) async fn answer(upstream: &Upstream, request: Request<Body>) -> Resul
     if !is_ok(&answer) {
         return Ok(answer);
     }
-    let (parts, body) = whole(answer, LONGEST).await?;
+    let (parts, body) = whole::read(answer, LONGEST).await?;
     let mut pin: Value = from_slice(&body).map_err(|error| Failure::untranslatable(&error))?;
     write_as_then(&mut pin);
     Ok(translated(parts, &pin))
@@ -48,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_is_written_as_then() {
+    fn pin_is_translated_to_the_old_format() {
         let pin =
             json!({"cid": "QmA", "type": "pin", "reference": null, "pin_update": null, "origins": null, "name": ""});
         let expected =
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn so_is_what_it_refers_to() {
+    fn reference_is_translated_to_the_old_format() {
         let pin = written(json!({"cid": "QmA", "type": "shard-pin", "reference": "QmB", "pin_update": "QmC"}));
         assert_eq!(pin["reference"], json!({"/": "QmB"}));
         assert_eq!(pin["pin_update"], json!({"/": "QmC"}));
@@ -65,12 +66,12 @@ mod tests {
     }
 
     #[test]
-    fn a_type_of_tomorrow_is_a_bad_one() {
+    fn unknown_pin_type_becomes_bad() {
         assert_eq!(written(json!({"type": "something-pin"}))["type"], 1);
     }
 
     #[test]
-    fn what_is_written_as_then_stays() {
+    fn pin_in_the_old_format_is_unchanged() {
         let pin = json!({"cid": {"/": "QmA"}, "type": 2, "reference": null});
         assert_eq!(written(pin.clone()), pin);
     }

@@ -2,16 +2,17 @@
 //!
 //! | request | answer now | the client decodes | translation |
 //! |---|---|---|---|
-//! | `GET /pins/<cid>?local=true` | `{"cid": "Qm…", "peer_map": {"<peer>": {"peername", "status", …}}, …}` | `api.GlobalPinInfo`: `cid` is `{"/": …}`, `peer_map` of `PinInfo{cid, peer, peername, status, timestamp, error}` | `cid` as `{"/": …}`; each of `peer_map` gets `cid` and its key as `peer` |
+//! | `GET /pins/<cid>?local=true` | `{"cid": "Qm…", "peer_map": {"<peer>": {"peername", "status", …}}, …}` | `api.GlobalPinInfo`: `cid` is `{"/": …}`, `peer_map` of `PinInfo{cid, peer, peername, status, timestamp, error}` | `cid` as `{"/": …}`; each entry of `peer_map` gets `cid`, and its key as `peer` |
 
 use http::Request;
 use serde_json::{Value, from_slice, json};
 
 use super::{LONGEST, link};
 use crate::{
-    answer::{Answer, translated, whole},
+    answer::{Answer, translated},
     failure::Failure,
     upstream::{Upstream, is_ok},
+    whole,
 };
 
 pub(super) async fn answer(upstream: &Upstream, request: Request<()>) -> Result<Answer, Failure> {
@@ -19,7 +20,7 @@ pub(super) async fn answer(upstream: &Upstream, request: Request<()>) -> Result<
     if !is_ok(&answer) {
         return Ok(answer);
     }
-    let (parts, body) = whole(answer, LONGEST).await?;
+    let (parts, body) = whole::read(answer, LONGEST).await?;
     let mut status: Value = from_slice(&body).map_err(|error| Failure::untranslatable(&error))?;
     write_as_then(&mut status);
     Ok(translated(parts, &status))
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_written_as_then() {
+    fn status_is_translated_to_the_old_format() {
         let mut status = json!({
             "cid": "QmA",
             "name": "",
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_that_no_peer_knows_of_has_nothing_to_fill_in() {
+    fn status_without_peers_is_unchanged_but_for_its_cid() {
         let mut status = json!({"cid": "QmA", "peer_map": null});
         write_as_then(&mut status);
         assert_eq!(status, json!({"cid": {"/": "QmA"}, "peer_map": null}));

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `POST /api/v0/pubsub/pub?arg=<topic>&arg=<data>`, no body | 400 `file argument 'data' is required` | any status below 400 | `POST /api/v0/pubsub/pub?arg=u<base64url of the topic>` with a `multipart/form-data` body of one file, which is the data |
 //!
-//! The answer passes as it is. The data come in the address, so with it they cannot be longer than 64 KiB, percent signs included.
+//! The answer passes unchanged. The data are in the URL, so they are limited to 64 KiB with it, percent-encoded.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{
@@ -36,7 +36,7 @@ fn as_now<B>(request: Request<B>) -> Request<Body> {
         path = format!("{path}&{others}");
     }
     let mut parts = http::uri::Parts::default();
-    // Its parts are those of an address already, or base64.
+    // Its parts are valid parts of a URL already, or base64.
     parts.path_and_query = PathAndQuery::try_from(path).ok();
     head.uri = Uri::from_parts(parts).unwrap_or_default();
 
@@ -57,7 +57,7 @@ fn form(data: &[u8], boundary: &str) -> Vec<u8> {
     [before.as_bytes(), data, format!("\r\n--{boundary}--\r\n").as_bytes()].concat()
 }
 
-/// A line that is not in the data: nobody can end the file from within it.
+/// A line that the data do not contain, so that they cannot end the file early.
 fn boundary(data: &[u8]) -> String {
     loop {
         let boundary = format!("bridge-{:032x}", rand::random::<u128>());
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_topic_is_encoded_and_the_data_are_a_file() {
+    async fn topic_is_encoded_and_data_become_a_file() {
         let (head, body) = sent("/api/v0/pubsub/pub?arg=a+topic&arg=gr%C3%BC%C3%9Fe+%26+more").await;
         assert_eq!(head.uri, "/api/v0/pubsub/pub?arg=uYSB0b3BpYw");
         assert_eq!(head.headers["authorization"], "Bearer token");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_parts_of_the_query_stay() {
+    async fn other_query_parameters_are_kept() {
         let (head, _) = sent("/api/v0/pubsub/pub?arg=t&encoding=json&arg=d").await;
         assert_eq!(head.uri, "/api/v0/pubsub/pub?arg=udA&encoding=json");
     }

@@ -1,4 +1,4 @@
-//! What goes over the wires, byte for byte.
+//! The bytes on the wire.
 
 mod failures;
 mod passing;

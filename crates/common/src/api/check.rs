@@ -1,6 +1,6 @@
-//! What a spec may not say although its types take it: the values that the API server would refuse later, in a child, with the name
-//! of a field that the user never wrote. Found by the names of fields, so every kind is checked: `resources`, `storage`, `image`,
-//! and those that end in these words.
+//! Values of a spec that are valid for the schema, but that the API server would refuse later, in a child, with the name of a
+//! field that the user never wrote. They are found by the names of fields, so every kind is checked: `resources`, `storage`,
+//! `image`, and fields that end in these words.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
@@ -13,14 +13,14 @@ use crate::{
     message::shortened,
 };
 
-/// Less memory or storage than this was meant to have a unit.
+/// Less memory or storage than this lacks a unit.
 const LEAST: &str = "1Mi";
-/// Maps whose keys are the user's.
-const FREE: [&str; 5] = ["annotations", "labels", "parameters", "kuboConfig", "clusterConfig"];
+/// Maps with keys of the user.
+const FREE: [&str; 6] = ["annotations", "labels", "nodeSelector", "parameters", "kuboConfig", "clusterConfig"];
 /// How many levels of a spec are checked.
 const DEEPEST: usize = 8;
 
-/// All that is wrong with a spec: the fields, what is wrong with them, and what to write.
+/// All errors in a spec: the fields, the errors, and the remedies.
 pub fn wrong_with_spec(spec: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     look_through("spec", spec, DEEPEST, &mut wrong);
@@ -61,7 +61,7 @@ fn wrong_with_resources(path: &str, resources: &Resources, wrong: &mut Vec<Strin
         for (name, Quantity(amount)) in all {
             let field = format!("{path}.{kind}.{name}");
             wrong.extend(if !is_resource(name) {
-                Some(format!("{field} is no resource of a container; write cpu, memory or ephemeral-storage"))
+                Some(format!("{field} is not a container resource; write cpu, memory or ephemeral-storage"))
             } else if name == "cpu" {
                 wrong_with_cpu(&field, amount, kind == "limits")
             } else if name == "memory" || name == "ephemeral-storage" || name.starts_with("hugepages-") {
@@ -84,14 +84,14 @@ fn wrong_with_both(
 ) {
     for (name, Quantity(request)) in requests {
         let limit = limits.get(name).map(|limit| limit.0.as_str());
-        // Of these a container has exactly what it asks for.
+        // For these, requests and limits must be equal.
         let is_exact = name.contains('/') || name.starts_with("hugepages-");
         match limit.map(|limit| (limit, compare(request, limit))) {
             Some((limit, Some(Ordering::Greater))) => wrong.push(format!(
                 "{path}.requests.{name} is {request}, above {path}.limits.{name}, which is {limit}; lower the request, or raise the limit"
             )),
             Some((limit, Some(Ordering::Less))) if is_exact => wrong.push(format!(
-                "{path}.requests.{name} is {request}, and {path}.limits.{name} is {limit}; set both to the same"
+                "{path}.requests.{name} is {request}, and {path}.limits.{name} is {limit}; set both to the same value"
             )),
             None if is_exact => {
                 wrong.push(format!("{path}.limits.{name} is absent; set it to {request}, as in requests"));
@@ -101,7 +101,7 @@ fn wrong_with_both(
     }
 }
 
-/// What Kubernetes takes as a resource of a container: its own names, and those of others, which have a domain.
+/// The resources of containers that Kubernetes accepts: its own names, and extended ones, which have a domain.
 fn is_resource(name: &str) -> bool {
     ["cpu", "memory", "ephemeral-storage"].contains(&name)
         || name.starts_with("hugepages-")
@@ -112,8 +112,10 @@ fn is_resource(name: &str) -> bool {
 
 fn wrong_with_cpu(field: &str, amount: &str, must_be_some: bool) -> Option<String> {
     match compare(amount, "0") {
-        None => Some(format!("{field} is {}, which is no quantity; write {}", quoted(amount), meant(amount, "500m"))),
-        Some(Ordering::Less) => Some(format!("{field} is {amount}, below zero; write 500m, for instance")),
+        None => {
+            Some(format!("{field} is {}, which is not a quantity; write {}", quoted(amount), meant(amount, "500m")))
+        }
+        Some(Ordering::Less) => Some(format!("{field} is {amount}, which is negative; write 500m, for instance")),
         Some(Ordering::Equal) if must_be_some => {
             Some(format!("{field} is zero; remove it, or write 500m, for instance"))
         }
@@ -123,13 +125,15 @@ fn wrong_with_cpu(field: &str, amount: &str, must_be_some: bool) -> Option<Strin
 
 fn wrong_with_bytes(field: &str, amount: &str, must_be_some: bool) -> Option<String> {
     match compare(amount, "0") {
-        None => Some(format!("{field} is {}, which is no quantity; write {}", quoted(amount), meant(amount, "512Mi"))),
-        Some(Ordering::Less) => Some(format!("{field} is {amount}, below zero; write 512Mi, for instance")),
+        None => {
+            Some(format!("{field} is {}, which is not a quantity; write {}", quoted(amount), meant(amount, "512Mi")))
+        }
+        Some(Ordering::Less) => Some(format!("{field} is {amount}, which is negative; write 512Mi, for instance")),
         Some(Ordering::Equal) if !must_be_some => None,
         Some(_) if is_whole_quantity(amount) != Some(true) || compare(amount, LEAST) == Some(Ordering::Less) => {
             let number: String = amount.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
             let number = if number.trim_matches(['0', '.']).is_empty() { "512" } else { &number };
-            Some(format!("{field} is {amount}, less than {LEAST} of bytes; write {number}Mi, if that is meant"))
+            Some(format!("{field} is {amount}, less than {LEAST}; write {number}Mi if you mean that"))
         }
         Some(_) => None,
     }
@@ -137,17 +141,20 @@ fn wrong_with_bytes(field: &str, amount: &str, must_be_some: bool) -> Option<Str
 
 fn wrong_with_count(field: &str, amount: &str) -> Option<String> {
     let is_count = compare(amount, "0").is_some_and(Ordering::is_ge) && is_whole_quantity(amount) == Some(true);
-    (!is_count).then(|| format!("{field} is {}, which is no whole number; write 1, for instance", quoted(amount)))
+    (!is_count).then(|| format!("{field} is {}, which is not a whole number; write 1, for instance", quoted(amount)))
 }
 
 fn wrong_with_image(field: &str, image: &str) -> Option<String> {
     let is_bad = image.is_empty() || image.chars().any(|c| c.is_whitespace() || c.is_control());
     is_bad.then(|| {
-        format!("{field} is {}, which is no image: it is empty or has a space in it; correct it", quoted(image))
+        format!(
+            "{field} is {}, which is not an image reference: it is empty or contains a space; correct it",
+            quoted(image)
+        )
     })
 }
 
-/// What was meant, where only the unit is written differently: `512mi`, `512MB`, `512 Mi`; else an example.
+/// The intended quantity, if only the unit is misspelt: `512mi`, `512MB`, `512 Mi`; else an example.
 fn meant(amount: &str, example: &str) -> String {
     let plain: String = amount.chars().filter(|c| !c.is_whitespace()).collect::<String>().replace(',', ".");
     let at = plain.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(plain.len());
@@ -179,7 +186,7 @@ mod tests {
     use super::*;
 
     /// What is wrong with a spec with these resources is one thing, which has these parts.
-    fn one(resources: &Value, parts: &[&str]) {
+    fn assert_one_problem(resources: &Value, parts: &[&str]) {
         let wrong = wrong_with_spec(&json!({"provider": {"x": {"resources": resources}}}));
         assert_eq!(wrong.len(), 1, "{resources}: {wrong:?}");
         for part in ["spec.provider.x.resources"].iter().chain(parts) {
@@ -188,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_pods_may_have_is_right() {
+    fn valid_resources_are_accepted() {
         for right in [
             json!({}),
             json!({"requests": {"cpu": 0.25, "memory": "128Mi"}, "limits": {"cpu": 0.5, "memory": 536_870_912}}),
@@ -200,55 +207,58 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_quantity_is_named_with_what_was_meant() {
+    fn malformed_quantity_is_named_with_a_correction() {
         for (amount, meant) in
             [("512mi", "512Mi"), ("512MB", "512M"), ("512 Mi", "512Mi"), ("1,5Gi", "1.5Gi"), ("much", "512Mi, for")]
         {
-            one(&json!({"limits": {"memory": amount}}), &["limits.memory", "no quantity", &format!("write {meant}")]);
+            assert_one_problem(
+                &json!({"limits": {"memory": amount}}),
+                &["limits.memory", "not a quantity", &format!("write {meant}")],
+            );
         }
-        one(&json!({"limits": {"cpu": "half"}}), &["limits.cpu", "write 500m"]);
-        one(&json!({"limits": {"memory": ""}}), &["no quantity"]);
+        assert_one_problem(&json!({"limits": {"cpu": "half"}}), &["limits.cpu", "write 500m"]);
+        assert_one_problem(&json!({"limits": {"memory": ""}}), &["not a quantity"]);
     }
 
     #[test]
-    fn bytes_are_whole_and_not_a_few() {
+    fn fractional_or_tiny_byte_amounts_are_refused() {
         for amount in ["512m", "512", "0", "0.5", "1n"] {
-            one(&json!({"limits": {"memory": amount}}), &["limits.memory", "Mi, if that is meant"]);
+            assert_one_problem(&json!({"limits": {"memory": amount}}), &["limits.memory", "Mi if you mean that"]);
         }
         let wrong = wrong_with_spec(&json!({"krab": {"storage": {"size": "10m"}}}));
         assert!(wrong[0].contains("spec.krab.storage.size is 10m"), "{wrong:?}");
     }
 
     #[test]
-    fn nothing_is_below_zero() {
-        one(&json!({"requests": {"cpu": "-100m"}}), &["below zero"]);
-        one(&json!({"limits": {"memory": "-1Gi"}}), &["below zero"]);
-        assert!(wrong_with_spec(&json!({"storage": {"size": "-1Gi"}}))[0].contains("below zero"));
+    fn negative_amounts_are_refused() {
+        assert_one_problem(&json!({"requests": {"cpu": "-100m"}}), &["negative"]);
+        assert_one_problem(&json!({"limits": {"memory": "-1Gi"}}), &["negative"]);
+        assert!(wrong_with_spec(&json!({"storage": {"size": "-1Gi"}}))[0].contains("negative"));
     }
 
     #[test]
-    fn a_request_is_within_its_limit() {
+    fn request_above_its_limit_is_refused() {
         for (name, request, limit) in [("memory", "256Mi", "128Mi"), ("cpu", "1", "500m")] {
             let parts = [format!("requests.{name} is {request}"), format!("limits.{name}, which is {limit}")];
-            one(
+            assert_one_problem(
                 &json!({"requests": {name: request}, "limits": {name: limit}}),
                 &[&parts[0], &parts[1], "lower the request"],
             );
         }
-        one(&json!({"requests": {"nvidia.com/gpu": 1}}), &["limits.nvidia.com/gpu is absent"]);
-        one(&json!({"requests": {"a.b/c": 1}, "limits": {"a.b/c": 2}}), &["set both to the same"]);
+        assert_one_problem(&json!({"requests": {"nvidia.com/gpu": 1}}), &["limits.nvidia.com/gpu is absent"]);
+        assert_one_problem(&json!({"requests": {"a.b/c": 1}, "limits": {"a.b/c": 2}}), &["set both to the same"]);
     }
 
     #[test]
-    fn names_that_pods_do_not_take_are_named() {
+    fn unknown_resource_names_are_refused() {
         for name in ["cpus", "Memory", "kubernetes.io/x", "a/b/c", "storage"] {
-            one(&json!({"limits": {name: "1Gi"}}), &[name, "no resource of a container"]);
+            assert_one_problem(&json!({"limits": {name: "1Gi"}}), &[name, "not a container resource"]);
         }
-        one(&json!({"limits": {"a.b/c": "500m"}}), &["no whole number"]);
+        assert_one_problem(&json!({"limits": {"a.b/c": "500m"}}), &["not a whole number"]);
     }
 
     #[test]
-    fn an_image_has_no_space() {
+    fn image_with_a_space_is_refused() {
         for image in ["", " a", "a b", "a\n"] {
             let wrong = wrong_with_spec(&json!({"provider": {"kubo": {"clusterImage": image}}, "image": "good:1"}));
             assert_eq!(wrong.len(), 1, "{wrong:?}");
@@ -257,13 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn what_users_name_themselves_is_not_looked_at() {
+    fn keys_of_user_defined_maps_are_not_checked() {
         let annotations = json!({"image": "a picture of it", "storage": {"size": "none"}});
         assert_eq!(wrong_with_spec(&json!({"gateway": {"annotations": annotations}})), Vec::<String>::new());
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn all_errors_are_reported_at_once() {
         let worker = json!({"resources": {"limits": {"memory": "1mi", "cpu": "-1"}}});
         assert_eq!(wrong_with_spec(&json!({"workers": {"pin": worker, "cluster": worker}})).len(), 4);
     }

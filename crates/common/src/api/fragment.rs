@@ -1,4 +1,4 @@
-//! Parts of a spec or status that more than one kind has.
+//! Parts of a spec or status that several kinds share.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,22 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// What becomes of data when the custom resource is deleted.
+/// Whether data are kept or deleted with the custom resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// Volumes, and the Secrets without which they cannot be opened, stay. A custom resource of the same kind, name and
-    /// namespace takes them over again.
+    /// Volumes, and the Secrets without which they cannot be opened, are kept. A new custom resource of the same kind, name and
+    /// namespace adopts them.
     #[default]
     Retain,
     /// Volumes and Secrets are deleted with the custom resource.
     Delete,
 }
 
-/// When pods are restarted whose template differs only because the controller is newer.
+/// When pods are restarted if their template differs only because the controller is newer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Rollout {
-    /// Only when the user asks for it: the condition `RestartPending` says that a restart would bring something new.
-    /// A new value of the annotation `temporal-stack.dev/restart` asks for one.
+    /// Only on request: the condition `RestartPending` reports that a restart would apply a newer template, and a new value of
+    /// the annotation `temporal-stack.dev/restart` requests the restart.
     #[default]
     WhenAsked,
     /// As soon as it is safe, one pod at a time.
@@ -37,8 +37,8 @@ pub struct Storage {
     #[serde(default = "Storage::default_size")]
     #[x_kube(validation = ("type(self) == int ? self > 0 : isQuantity(self) && quantity(self).isGreaterThan(quantity('0')) && !self.matches('[num]$')", "must be a quantity above zero, such as 10Gi"))]
     pub size: Quantity,
-    /// Name of the StorageClass. Absent: the cluster's default class. It is used when the volume is made; a volume does
-    /// not change its class.
+    /// Name of the StorageClass. Absent: the cluster's default class. It is used when the volume is created; the class of a
+    /// volume cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<String>,
 }
@@ -55,7 +55,7 @@ impl Default for Storage {
     }
 }
 
-/// Compute resources of a container. What is absent has the default that the documentation of the kind names.
+/// Compute resources of a container. Absent resources have the defaults in the documentation of the kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -74,17 +74,21 @@ pub struct Resources {
     pub limits: BTreeMap<String, Quantity>,
 }
 
-/// Who may connect to the pods, as lists of peers of a `NetworkPolicy`. All other ports are open to the component's own pods
-/// and to its controller alone. The cluster's network must enforce `NetworkPolicy`.
+/// Who may connect to the pods, as lists of `NetworkPolicy` peers. All other ports are open only to the component's own pods and
+/// to its controller. The network of the cluster must enforce `NetworkPolicy`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Access {
-    /// Who may connect as a client. Absent: everybody who has a login, and nobody where no password is asked for. An empty
-    /// list: nobody. Components that refer to this one are clients too: list their pods, which have the label
-    /// `app.kubernetes.io/component`, for instance `temporal`. Metrics are not opened by it.
+    /// Who may connect as a client. Absent: everyone with a login, but no one where the product asks for no password. An empty
+    /// list: no one. Components that refer to this one are clients too: list their pods by the label
+    /// `app.kubernetes.io/component`, for instance `temporal`. It does not open the metrics port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Vec<NetworkPolicyPeer>>,
-    /// Who may collect metrics. Absent: nobody. Nothing else is opened by it.
+    /// Who may administer the product with its own tools, at the ports that the kind's documentation lists. Absent: no one besides
+    /// the component's own pods and its controller. It opens no other port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<NetworkPolicyPeer>,
+    /// Who may collect metrics, also those of a mesh's proxy in the pods. Absent: no one. It opens no other port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<NetworkPolicyPeer>,
 }
@@ -107,12 +111,13 @@ fn amounts(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Where the user's configuration stands.
+/// Where the user's configuration is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigSource {
-    /// Name of a ConfigMap in the same namespace; it may be absent. An edit of the ConfigMap with the default name is acted
-    /// on at once; so is one of any other that has the label `temporal-stack.dev/config=true`; without it, within minutes.
+    /// Name of a ConfigMap in the same namespace; it need not exist. Edits of the ConfigMap with the default name, and of others
+    /// with the label `temporal-stack.dev/config=true`, are applied immediately; edits of ConfigMaps without the label within
+    /// minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map: Option<String>,
 }
@@ -121,10 +126,10 @@ pub struct ConfigSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKey {
-    /// Name of the Secret. With the label `temporal-stack.dev/config=true` an edit is acted on at once; without it, within
+    /// Name of the Secret. With the label `temporal-stack.dev/config=true` an edit is applied immediately, without it within
     /// minutes.
     pub secret_name: String,
-    /// The key within the Secret.
+    /// The key in the Secret.
     #[serde(default = "SecretKey::default_key")]
     pub key: String,
 }
@@ -135,16 +140,16 @@ impl SecretKey {
     }
 }
 
-/// Something that runs elsewhere, described by a Secret with the keys of the Service Binding specification.
+/// A server that runs elsewhere, described by a Secret with the keys of the Service Binding specification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalSecret {
-    /// Name of the Secret in the same namespace. With the label `temporal-stack.dev/config=true` an edit is acted on at once;
-    /// without it, within minutes.
+    /// Name of the Secret in the same namespace. With the label `temporal-stack.dev/config=true` an edit is applied immediately,
+    /// without it within minutes.
     pub secret_name: String,
 }
 
-/// The Secret that tells others how to use this component.
+/// The Secret that applications read to connect to this component.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BindingReference {
     /// Name of the Secret, in the same namespace. Its keys are those of the Service Binding specification.

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Access, BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, Status, Storage,
+    Access, BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, PodSettings, Resources, Rollout, Storage,
 };
+use crate::impl_status;
 
-/// Peers of IPFS Cluster with a Kubo each, which keep pins together. It is Ready when a CID that the controller added through
-/// the Service was pinned where it should be and read back from a peer.
+/// A cluster of IPFS peers, each with Kubo and IPFS Cluster, that share a set of pins. It is Ready when a CID that the controller
+/// added through the Service has been pinned on its peers and read back from one of them.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "temporal-stack.dev",
@@ -30,7 +31,7 @@ use super::{
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
-    doc = "Peers of IPFS Cluster with a Kubo each, which keep pins together. It is Ready when a CID that the controller added through the Service was pinned where it should be and read back from a peer.",
+    doc = "A cluster of IPFS peers, each with Kubo and IPFS Cluster, that share a set of pins. It is Ready when a CID that the controller added through the Service has been pinned on its peers and read back from one of them.",
     validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -43,33 +44,35 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IpfsClusterSpec {
-    /// How many peers. Before one leaves, every pin has its replication minimum in live copies on those that stay (for
-    /// -1: on all of them); until then it does not go. Not used with somebody else's cluster.
+    /// Number of peers. A peer leaves only when every pin has its replication minimum in live copies on the remaining peers (for
+    /// -1: on all of them). Not used with an external cluster.
     #[serde(default = "IpfsClusterSpec::default_replicas")]
     #[x_kube(validation = ("self >= 1 && self <= 32", "must be 1 to 32: every peer sees every other"))]
     pub replicas: i32,
-    /// Whether the Kubos take part in the public IPFS network, or form a network of their own with a swarm key and no
-    /// outside help. A later change takes one full stop and start, which a new value of the annotation
-    /// `temporal-stack.dev/full-restart` permits.
+    /// Whether the Kubos join the public IPFS network, or form a private network with a swarm key. A later change needs a full
+    /// restart, which a new value of the annotation `temporal-stack.dev/full-restart` permits.
     #[serde(default)]
     pub network: Network,
-    /// Where the peers run: exactly one of the providers. Absent: `kubo`, peers made by this controller.
+    /// Where the peers run: exactly one of the providers. Absent: `kubo`, peers that this controller runs.
     #[serde(default)]
     pub provider: IpfsClusterProvider,
-    /// Where the user's settings of IPFS Cluster stand. Fields of this spec beat what stands there.
+    /// The ConfigMap with settings of IPFS Cluster. Fields of this spec take precedence over it.
     #[serde(default)]
     pub config: ConfigSource,
-    /// How many copies a pin has when whoever makes it does not say. Absent: what the ConfigMap says, else -1, a copy on every
-    /// peer.
+    /// How many copies a pin has if the request does not set a number. Absent: the setting of the ConfigMap, else -1, a copy on
+    /// every peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication: Option<Replication>,
-    /// Who may connect to the pods, and who may collect metrics.
+    /// Who may connect to the pods: clients, operators and monitoring.
     #[serde(default)]
     pub access: Access,
-    /// What becomes of the volumes, identities and secrets when this object is deleted.
+    /// Settings of the pods: where they run, and as whom.
+    #[serde(default)]
+    pub pods: PodSettings,
+    /// Whether the volumes, identities and secrets are kept when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// When peers are restarted for a newer controller's sake.
+    /// When peers are restarted if only the controller is newer.
     #[serde(default)]
     pub rollout: Rollout,
 }
@@ -89,20 +92,21 @@ impl Default for IpfsClusterSpec {
             config: ConfigSource::default(),
             replication: None,
             access: Access::default(),
+            pods: PodSettings::default(),
             deletion_policy: DeletionPolicy::default(),
             rollout: Rollout::default(),
         }
     }
 }
 
-/// Which network the Kubos take part in.
+/// The network that the Kubos join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
-    /// The public IPFS network: what is pinned can be found by everybody who knows its CID.
+    /// The public IPFS network: everyone who knows the CID of pinned content can find it.
     #[default]
     Public,
-    /// A network of these peers alone: a swarm key keeps all others out.
+    /// A network of these peers only: a swarm key excludes all others.
     Private,
 }
 
@@ -111,9 +115,9 @@ pub enum Network {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("(self.min == -1 && self.max == -1) || (self.min >= 1 && self.max >= self.min)", "replication: min and max are both -1 (a copy on every peer), or at least 1 with min not above max"))]
 pub struct Replication {
-    /// The fewest copies; -1: a copy on every peer.
+    /// The minimum number of copies; -1: a copy on every peer.
     pub min: i32,
-    /// The most copies that are made; -1: a copy on every peer.
+    /// The maximum number of copies; -1: a copy on every peer.
     pub max: i32,
 }
 
@@ -122,27 +126,27 @@ pub struct Replication {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("!(has(self.kubo) && has(self.external))", "provider: name one of kubo and external, not both"))]
 pub struct IpfsClusterProvider {
-    /// Peers that this controller makes and keeps: the default.
+    /// Peers that this controller runs: the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubo: Option<KuboProvider>,
-    /// A cluster that somebody else runs. The Secret has the keys `host` and `port` (5001 if absent) of Kubo's RPC, and
+    /// A cluster that runs elsewhere. The Secret has the keys `host` and `port` (5001 if absent) of Kubo's RPC, and
     /// `cluster-host` and `cluster-port` (9094 if absent) of IPFS Cluster's REST API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalSecret>,
 }
 
-/// Peers made by this controller: a `StatefulSet`, each pod with Kubo, IPFS Cluster (CRDT) and a volume.
+/// Peers that this controller runs: a `StatefulSet`, each pod with Kubo, IPFS Cluster (CRDT) and a volume.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KuboProvider {
-    /// The volume of each peer, for Kubo's repository and IPFS Cluster's state. Kubo's `Datastore.StorageMax` is nine tenths
-    /// of its size unless `kuboConfig` says otherwise.
+    /// The volume of each peer, for Kubo's repository and IPFS Cluster's state. Kubo's `Datastore.StorageMax` is 90 % of its size
+    /// unless `kuboConfig` sets it.
     #[serde(default)]
     pub storage: Storage,
-    /// The image of Kubo. Absent: the controller's default (its environment's `RELATED_IMAGE_KUBO`).
+    /// The image of Kubo. Absent: the controller's default (`RELATED_IMAGE_KUBO` in its environment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// The image of IPFS Cluster. Absent: the controller's default (its environment's `RELATED_IMAGE_IPFS_CLUSTER`).
+    /// The image of IPFS Cluster. Absent: the controller's default (`RELATED_IMAGE_IPFS_CLUSTER` in its environment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_image: Option<String>,
     /// Compute resources of each Kubo. Absent: requests of 100m CPU and 256Mi memory, a memory limit of 1Gi.
@@ -154,27 +158,30 @@ pub struct KuboProvider {
     /// Whether Kubo offers `pubsub`, which old clients of Temporal use.
     #[serde(default)]
     pub pubsub: bool,
-    /// Whether Kubo deletes what is not pinned when its repository is nearly as large as `Datastore.StorageMax`.
+    /// Whether Kubo deletes unpinned content when its repository approaches `Datastore.StorageMax`.
     #[serde(default)]
     pub garbage_collection: bool,
-    /// More of Kubo's configuration, as in its file `config`, for instance `{Datastore: {StorageMax: 50GB}}`. It is merged
-    /// into what the controller writes; what breaks that (identity, addresses of the RPC, peering, a private network's isolation)
-    /// is refused. A change restarts the peers, one at a time.
+    /// Additional configuration of Kubo, as in its file `config`, for instance `{Datastore: {StorageMax: 50GB}}`. It is merged
+    /// into the controller's configuration; settings that would break a peer (identity, addresses of the RPC, peering, isolation
+    /// of a private network) are refused. A change restarts the peers, one at a time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "any_object")]
     pub kubo_config: BTreeMap<String, Value>,
-    /// More settings of IPFS Cluster, by the names of its environment, for instance `{CLUSTER_IPFSHTTP_PINTIMEOUT: 10m}`. They
-    /// beat the ConfigMap's. A change restarts the peers, one at a time.
+    /// Additional settings of IPFS Cluster, by the names of its environment variables, for instance
+    /// `{CLUSTER_IPFSHTTP_PINTIMEOUT: 10m}`. They take precedence over the ConfigMap. A change restarts the peers, one at a time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cluster_config: BTreeMap<String, String>,
-    /// Who may use Kubo's RPC and IPFS Cluster's REST API, beside the peers, the controller and `spec.access.clients`: neither
-    /// asks for a password. Absent: nobody. Metrics are not opened by it. The cluster's network must enforce `NetworkPolicy`.
+    /// Who may use Kubo's RPC and IPFS Cluster's REST API, in addition to the peers, the controller and `spec.access.clients`:
+    /// neither asks for a password. Absent: no one. It does not open the metrics port. The network of the cluster must enforce
+    /// `NetworkPolicy`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<NetworkPolicyPeer>,
-    /// A Service for Kubo's gateway, through which everybody reads. Absent: none.
+    /// A Service for Kubo's gateway, through which everyone can read. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<Exposure>,
-    /// A Service for each Kubo's swarm port, so that others can connect to it. Absent: none; peers still connect outwards.
+    /// A Service for each Kubo's swarm port, so that other nodes can connect to it. Absent: none; peers still open connections.
+    /// Peers announce the addresses of their pods: list those of a `NodePort` or `LoadBalancer` in `kuboConfig`, in
+    /// `Addresses.AppendAnnounce`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swarm: Option<Exposure>,
     /// Whether IPFS Cluster's proxy of Kubo's RPC can be reached on port 9095 of the clients' Service.
@@ -182,14 +189,14 @@ pub struct KuboProvider {
     pub proxy: bool,
 }
 
-/// How a Service can be reached.
+/// How a Service is exposed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Exposure {
     /// The type of the Service.
     #[serde(default, rename = "type")]
     pub type_: ServiceType,
-    /// Annotations of the Service, as load balancers want them.
+    /// Annotations of the Service, for instance for its load balancer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
@@ -222,30 +229,30 @@ fn any_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }
 
-/// What is known of the cluster.
+/// The observed state of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IpfsClusterStatus {
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling` and `Stalled` as kstatus reads them; `PeersConnected` says whether every peer sees every other,
-    /// `PinsHealthy` whether pins are where they should be, `StorageRoom` whether the volumes have room, `ConfigHonoured` what
-    /// became of the user's configuration. Each message says what to do next.
+    /// `Ready`, `Reconciling` and `Stalled` as kstatus defines them; `PeersConnected` reports whether every peer sees every
+    /// other, `PinsHealthy` whether every pin has its copies, `StorageAvailable` whether the volumes have free space,
+    /// `ConfigHonoured` which settings of the user were changed or refused. Each message names the remedy.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The volume claims that the object has been Ready with, by name: their UIDs. A claim of the same name and another UID is
-    /// reported in the condition `VolumesKept`.
+    /// UIDs of the volume claims with which the object was Ready, by name. A claim of the same name with another UID is reported
+    /// in the condition `VolumesKept`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub volumes: BTreeMap<String, String>,
     /// The Secret that an application needs to use the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<BindingReference>,
-    /// How many peers there are, those that are leaving included.
+    /// Number of peers, including those that are leaving.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
-    /// The labels of the pods, as `kubectl scale` and autoscalers want them.
+    /// Label selector of the pods, for `kubectl scale` and autoscalers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
     /// The peers.
@@ -255,10 +262,10 @@ pub struct IpfsClusterStatus {
     /// The pins, rounded above 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pins: Option<Pins>,
-    /// How large the repositories are together, rounded.
+    /// Total size of the repositories, rounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository_size: Option<Quantity>,
-    /// How much room is left for the repository of the peer that has least, rounded.
+    /// Free space of the peer that has least, rounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free_space: Option<Quantity>,
 }
@@ -279,42 +286,25 @@ pub struct Peer {
     /// Version of Kubo, for instance `0.42.0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubo_version: Option<String>,
-    /// The protocol in which peers speak with each other; all need the same.
+    /// The protocol version between peers; all need the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpc_protocol: Option<String>,
-    /// Whether it answers, with its Kubo.
+    /// Whether it and its Kubo answer.
     pub up: bool,
 }
 
-/// How many pins there are, by their state on the peers.
+/// Number of pins, by their state on the peers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pins {
     /// All pins of the cluster.
     pub total: i64,
-    /// Copies that wait for their turn.
+    /// Copies that are queued.
     pub queued: i64,
     /// Copies that are being fetched.
     pub pinning: i64,
-    /// Copies that could not be made or removed, or have gone.
+    /// Copies that could not be created or removed, or were lost.
     pub error: i64,
 }
 
-impl Status for IpfsClusterStatus {
-    fn conditions(&self) -> &[Condition] {
-        &self.conditions
-    }
-
-    fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
-        self.observed_generation = generation;
-        self.conditions = conditions;
-    }
-
-    fn volumes(&self) -> BTreeMap<String, String> {
-        self.volumes.clone()
-    }
-
-    fn record_volumes(&mut self, volumes: BTreeMap<String, String>) {
-        self.volumes = volumes;
-    }
-}
+impl_status!(IpfsClusterStatus);

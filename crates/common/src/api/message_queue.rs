@@ -4,10 +4,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Access, BindingReference, DeletionPolicy, ExternalSecret, Resources, Rollout, Status, Storage};
+use super::{Access, BindingReference, DeletionPolicy, ExternalSecret, PodSettings, Resources, Rollout, Storage};
+use crate::impl_status;
 
-/// A message queue with a virtual host and a login for one application. It is Ready when a message that the controller
-/// published as the application came back.
+/// A message queue with a virtual host and a login for one application. It is Ready when a message that the controller published
+/// as the application has been consumed again.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "temporal-stack.dev",
@@ -18,7 +19,7 @@ use super::{Access, BindingReference, DeletionPolicy, ExternalSecret, Resources,
     category = "temporal-stack",
     shortname = "msgq",
     derive = "PartialEq",
-    doc = "A message queue with a virtual host and a login for one application. It is Ready when a message that the controller published as the application came back.",
+    doc = "A message queue with a virtual host and a login for one application. It is Ready when a message that the controller published as the application has been consumed again.",
     validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -30,21 +31,24 @@ use super::{Access, BindingReference, DeletionPolicy, ExternalSecret, Resources,
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MessageQueueSpec {
-    /// Where the message queue runs: exactly one of the providers. Absent: `rabbitmq`, nodes made by this controller.
+    /// Where the message queue runs: exactly one of the providers. Absent: `rabbitmq`, nodes that this controller runs.
     #[serde(default)]
     pub provider: MessageQueueProvider,
-    /// Name of the application's virtual host. Absent: the name of this object. A later change makes the new virtual host and
-    /// keeps the old one with all that is in it.
+    /// Name of the application's virtual host. Absent: the name of this object. A later change creates the new virtual host and
+    /// keeps the old one with its contents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^[!-~]{1,100}$') && !(self in ['/', '.', '..'])", "must have 1 to 100 characters of ASCII without spaces, and be neither /, which is RabbitMQ's own, nor . or .., which have no URL"))]
+    #[x_kube(validation = ("self.matches('^[!-~]{1,100}$') && !(self in ['/', '.', '..'])", "must have 1 to 100 ASCII characters without spaces, and must not be /, . or .."))]
     pub virtual_host: Option<String>,
-    /// Who may connect to the pods, and who may collect metrics.
+    /// Who may connect to the pods: clients, operators and monitoring.
     #[serde(default)]
     pub access: Access,
-    /// What becomes of the volumes and their Secrets when this object is deleted.
+    /// Settings of the pods: where they run, and as whom.
+    #[serde(default)]
+    pub pods: PodSettings,
+    /// Whether the volumes and their Secrets are kept when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// When nodes are restarted for a newer controller's sake.
+    /// When nodes are restarted if only the controller is newer.
     #[serde(default)]
     pub rollout: Rollout,
 }
@@ -54,37 +58,36 @@ pub struct MessageQueueSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("!(has(self.rabbitmq) && has(self.external))", "provider: name one of rabbitmq and external, not both"))]
 pub struct MessageQueueProvider {
-    /// A RabbitMQ cluster that this controller makes and keeps: the default.
+    /// A RabbitMQ cluster that this controller runs: the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rabbitmq: Option<RabbitmqProvider>,
-    /// A broker that somebody else runs. The Secret has the key `uri` (`amqp://user:password@host:5672/vhost`), or the keys
+    /// A broker that runs elsewhere. The Secret has the key `uri` (`amqp://user:password@host:5672/vhost`), or the keys
     /// `host`, `port` (5672 if absent), `username`, `password` and `virtual-host` (`/` if absent).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalSecret>,
 }
 
-/// A RabbitMQ cluster made by this controller: a `StatefulSet` with a volume for each node.
+/// A RabbitMQ cluster that this controller runs: a `StatefulSet` with a volume for each node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RabbitmqProvider {
-    /// How many nodes: 1, 3 or 5. One node has no copy of a message; with three, one may go without loss or pause. More nodes
-    /// join and get copies of every quorum queue; before one leaves, its queues are moved to the others.
+    /// Number of nodes: 1, 3 or 5. A single node has no second copy of a message; with three, one can fail without loss or
+    /// interruption. Nodes that join get members of every quorum queue; before a node leaves, its queues are moved to the others.
     #[serde(default = "RabbitmqProvider::default_replicas")]
     #[x_kube(validation = ("self in [1, 3, 5]", "must be 1, 3 or 5: a cluster needs a majority, and an even number adds none"))]
     pub replicas: i32,
     /// The volume of each node.
     #[serde(default)]
     pub storage: Storage,
-    /// The container image, RabbitMQ 3.13 to 4.x. Absent: the controller's default (its environment's
-    /// `RELATED_IMAGE_RABBITMQ`).
+    /// The container image, RabbitMQ 3.13 to 4.x. Absent: the controller's default (`RELATED_IMAGE_RABBITMQ` in its environment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Compute resources of each node. Absent: requests of 100m CPU and 256Mi memory, a memory limit of 1Gi. Publishers are
     /// blocked at 60 % of the limit.
     #[serde(default)]
     pub resources: Resources,
-    /// More lines for `rabbitmq.conf`, for instance `channel_max = 1000`. Those that break what the controller decides
-    /// (listeners, clustering, users, log) are refused. A change restarts the nodes, one at a time.
+    /// Additional lines for `rabbitmq.conf`, for instance `channel_max = 1000`. Settings that the controller manages (listeners,
+    /// clustering, users, log) are refused. A change restarts the nodes, one at a time.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub additional_config: String,
 }
@@ -107,20 +110,20 @@ impl Default for RabbitmqProvider {
     }
 }
 
-/// What is known of the message queue.
+/// The observed state of the message queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageQueueStatus {
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling` and `Stalled` as kstatus reads them; `QuorumSafe` says whether one more node may go without loss
-    /// or pause; `ConfigHonoured` says what became of the user's cookie. Each message says what to do next.
+    /// `Ready`, `Reconciling` and `Stalled` as kstatus defines them; `QuorumSafe` reports whether one more node can fail without
+    /// loss or interruption; `ConfigHonoured` whether the user's cookie is used. Each message names the remedy.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The volume claims that the object has been Ready with, by name: their UIDs. A claim of the same name and another UID is
-    /// reported in the condition `VolumesKept`.
+    /// UIDs of the volume claims with which the object was Ready, by name. A claim of the same name with another UID is reported
+    /// in the condition `VolumesKept`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub volumes: BTreeMap<String, String>,
     /// The Secret that an application needs to use the message queue.
@@ -132,32 +135,15 @@ pub struct MessageQueueStatus {
     /// The login that the binding holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// How many nodes are members of the cluster.
+    /// Number of nodes that are members of the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<i32>,
     /// Version of the broker, for instance `4.0.5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_version: Option<String>,
-    /// The value of the annotation `temporal-stack.dev/rotate` that the binding's login was made for.
+    /// The value of the annotation `temporal-stack.dev/rotate` for which the binding's login was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<String>,
 }
 
-impl Status for MessageQueueStatus {
-    fn conditions(&self) -> &[Condition] {
-        &self.conditions
-    }
-
-    fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
-        self.observed_generation = generation;
-        self.conditions = conditions;
-    }
-
-    fn volumes(&self) -> BTreeMap<String, String> {
-        self.volumes.clone()
-    }
-
-    fn record_volumes(&mut self, volumes: BTreeMap<String, String>) {
-        self.volumes = volumes;
-    }
-}
+impl_status!(MessageQueueStatus);

@@ -5,12 +5,12 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, SecretKey, Status,
+    Access, BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, PodSettings, Resources, Rollout, SecretKey,
     Storage,
 };
+use crate::impl_status;
 
-/// A PostgreSQL database with a login for one application. It is Ready when the controller has run SQL on it as the
-/// application would.
+/// A PostgreSQL database with a login for one application. It is Ready when the controller has run SQL as the application.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "temporal-stack.dev",
@@ -21,7 +21,7 @@ use super::{
     category = "temporal-stack",
     shortname = "pgdb",
     derive = "PartialEq",
-    doc = "A PostgreSQL database with a login for one application. It is Ready when the controller has run SQL on it as the application would.",
+    doc = "A PostgreSQL database with a login for one application. It is Ready when the controller has run SQL as the application.",
     validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -32,32 +32,35 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresDatabaseSpec {
-    /// Where the database runs: exactly one of the providers. Absent: `postgres`, a server made by this controller.
+    /// Where the database runs: exactly one of the providers. Absent: `postgres`, a server that this controller runs.
     #[serde(default)]
     pub provider: PostgresDatabaseProvider,
-    /// Name of the database. Absent: `POSTGRES_DB` of the ConfigMap, else the one in use, else the name of this object. A
-    /// later change makes the new database and keeps the old one.
+    /// Name of the database. Absent: `POSTGRES_DB` of the ConfigMap, else the database in use, else the name of this object. A
+    /// later change creates the new database and keeps the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.size() >= 1 && self.size() <= 56", "must have 1 to 56 characters"))]
     pub database: Option<String>,
-    /// Name of the application's login. Absent: `POSTGRES_USER` of the ConfigMap, else the named one in use, else two logins
-    /// made by the controller that take turns at each rotation. A named login is rotated in place.
+    /// Name of the application's login. Absent: `POSTGRES_USER` of the ConfigMap, else the named one in use, else two generated
+    /// logins that alternate at each rotation. A named login is rotated in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.size() >= 1 && self.size() <= 63", "must have 1 to 63 characters"))]
     pub username: Option<String>,
-    /// Where the password of a named login stands. Absent: `POSTGRES_PASSWORD` of the ConfigMap, else a generated one.
+    /// The Secret with the password of a named login. Absent: `POSTGRES_PASSWORD` of the ConfigMap, else a generated one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretKey>,
-    /// The user's configuration. Absent: the ConfigMap `postgres-config`, if there is one.
+    /// The user's configuration. Absent: the ConfigMap `postgres-config`, if it exists.
     #[serde(default)]
     pub config: ConfigSource,
-    /// Who may connect to the pods, and who may collect metrics.
+    /// Who may connect to the pods: clients, operators and monitoring.
     #[serde(default)]
     pub access: Access,
-    /// What becomes of the volume and its Secrets when this object is deleted.
+    /// Settings of the pods: where they run, and as whom.
+    #[serde(default)]
+    pub pods: PodSettings,
+    /// Whether the volume and its Secrets are kept when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// When the server is restarted for a newer controller's sake.
+    /// When the server is restarted if only the controller is newer.
     #[serde(default)]
     pub rollout: Rollout,
 }
@@ -67,49 +70,49 @@ pub struct PostgresDatabaseSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("!(has(self.postgres) && has(self.external))", "provider: name one of postgres and external, not both"))]
 pub struct PostgresDatabaseProvider {
-    /// A server of one primary that this controller makes and keeps: the default.
+    /// A server with one primary that this controller runs: the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresProvider>,
     /// A database that runs elsewhere. The Secret has the keys `host`, `port` (5432 if absent), `username`, `password` and
-    /// `database`, or `uri` (`postgresql://user:password@host:5432/database`); other common spellings are read too.
+    /// `database`, or `uri` (`postgresql://user:password@host:5432/database`); other common spellings are accepted too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalSecret>,
 }
 
-/// A PostgreSQL server made by this controller: a `StatefulSet` of one primary with a volume.
+/// A PostgreSQL server that this controller runs: a `StatefulSet` with one primary and a volume.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresProvider {
     /// The volume of the data directory.
     #[serde(default)]
     pub storage: Storage,
-    /// The container image. Absent: the controller's default (its environment's `RELATED_IMAGE_POSTGRES`). A data directory
-    /// is of one major version: another one does not start on it.
+    /// The container image. Absent: the controller's default (`RELATED_IMAGE_POSTGRES` in its environment). A data directory
+    /// belongs to one major version; a server of another version does not start with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Compute resources of the server. Absent: requests of 100m CPU and 256Mi memory, a memory limit of 1Gi.
     #[serde(default)]
     pub resources: Resources,
-    /// Settings of `postgresql.conf`, for instance `{max_connections: "200"}`. Those that the controller decides
-    /// (addresses, directories, authentication) are refused. A change restarts the server.
+    /// Settings of `postgresql.conf`, for instance `{max_connections: "200"}`. Settings that the controller manages (addresses,
+    /// directories, authentication) are refused. A change restarts the server.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
 }
 
-/// What is known of the database.
+/// The observed state of the database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresDatabaseStatus {
-    /// The generation of the spec that the conditions are about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling` and `Stalled` as kstatus reads them; `ConfigHonoured` says what became of the user's
-    /// configuration. Each message says what to do next.
+    /// `Ready`, `Reconciling` and `Stalled` as kstatus defines them; `ConfigHonoured` reports which settings of the user were
+    /// changed or refused. Each message names the remedy.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The volume claims that the object has been Ready with, by name: their UIDs. A claim of the same name and another UID is
-    /// reported in the condition `VolumesKept`.
+    /// UIDs of the volume claims with which the object was Ready, by name. A claim of the same name with another UID is reported
+    /// in the condition `VolumesKept`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub volumes: BTreeMap<String, String>,
     /// The Secret that an application needs to use the database.
@@ -124,26 +127,9 @@ pub struct PostgresDatabaseStatus {
     /// Version of the server, for instance `17.11`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_version: Option<String>,
-    /// The value of the annotation `temporal-stack.dev/rotate` that the binding's login was made for.
+    /// The value of the annotation `temporal-stack.dev/rotate` for which the binding's login was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<String>,
 }
 
-impl Status for PostgresDatabaseStatus {
-    fn conditions(&self) -> &[Condition] {
-        &self.conditions
-    }
-
-    fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
-        self.observed_generation = generation;
-        self.conditions = conditions;
-    }
-
-    fn volumes(&self) -> BTreeMap<String, String> {
-        self.volumes.clone()
-    }
-
-    fn record_volumes(&mut self, volumes: BTreeMap<String, String>) {
-        self.volumes = volumes;
-    }
-}
+impl_status!(PostgresDatabaseStatus);

@@ -5,10 +5,13 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, BindingReference, ConfigSource, DeletionPolicy, Exposure, Resources, Rollout, Status, Storage};
+use super::{
+    Access, BindingReference, ConfigSource, DeletionPolicy, Exposure, PodSettings, Resources, Rollout, Storage,
+};
+use crate::impl_status;
 
-/// Temporal, an IPFS pinning service: its API, its queue workers and its key server. It is Ready when the API
-/// answers, every queue has a consumer, the key server answers and the tables are there.
+/// Temporal, an IPFS pinning service: its API, its queue workers and its key server. It is Ready when the API answers, every
+/// queue has a consumer, the key server answers and the tables exist.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "temporal-stack.dev",
@@ -19,7 +22,7 @@ use super::{Access, BindingReference, ConfigSource, DeletionPolicy, Exposure, Re
     category = "temporal-stack",
     shortname = "tmprl",
     derive = "PartialEq",
-    doc = "Temporal, an IPFS pinning service: its API, its queue workers and its key server. It is Ready when the API answers, every queue has a consumer, the key server answers and the tables are there.",
+    doc = "Temporal, an IPFS pinning service: its API, its queue workers and its key server. It is Ready when the API answers, every queue has a consumer, the key server answers and the tables exist.",
     validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -31,27 +34,27 @@ use super::{Access, BindingReference, ConfigSource, DeletionPolicy, Exposure, Re
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TemporalSpec {
-    /// The `PostgresDatabase` of the same namespace that it keeps its tables in; the database must be called `temporal`, because
-    /// the program has that name built in. Absent: what the ConfigMap says (`DATABASE_URL`, …).
+    /// The `PostgresDatabase` in the same namespace that holds the tables; the database must be called `temporal`, because the
+    /// program has that name built in. Absent: the server that the ConfigMap names (`DATABASE_URL`, …).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Reference>,
-    /// The `MessageQueue` of the same namespace that its parts speak through. Absent: what the ConfigMap says (`RABBITMQ_URL`).
+    /// The `MessageQueue` in the same namespace that Temporal uses. Absent: the broker that the ConfigMap names (`RABBITMQ_URL`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Reference>,
-    /// The `IpfsCluster` of the same namespace that keeps the files. Absent: what the ConfigMap says
+    /// The `IpfsCluster` in the same namespace that stores the files. Absent: the servers that the ConfigMap names
     /// (`IPFS_API_CONNECTION_HOST`, `IPFS_CLUSTER_API_CONNECTION_HOST`, …).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipfs: Option<Reference>,
-    /// Where the user's configuration stands: variables of Temporal's environment. Absent: the ConfigMap `temporal-config`, if
-    /// there is one. Fields of this spec beat what stands there.
+    /// The user's configuration: variables of Temporal's environment. Absent: the ConfigMap `temporal-config`, if it exists.
+    /// Fields of this spec take precedence over it.
     #[serde(default)]
     pub config: ConfigSource,
-    /// The image of Temporal. Absent: the controller's default (its environment's `RELATED_IMAGE_TEMPORAL`). Another one
-    /// migrates the tables first; what runs goes on until that has worked.
+    /// The image of Temporal. Absent: the controller's default (`RELATED_IMAGE_TEMPORAL` in its environment). A changed image
+    /// migrates the tables first; the pods keep the previous image until the migration has succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Whether the bridge runs beside Temporal, which lets a program of 2020 speak with today's Kubo and IPFS Cluster. `Off`
-    /// is for a Kubo up to 0.27 and an IPFS Cluster up to 0.14 of your own.
+    /// Whether the bridge runs beside Temporal, which lets a program of 2020 use current versions of Kubo and IPFS Cluster. `Off`
+    /// is for your own Kubo up to 0.27 and IPFS Cluster up to 0.14.
     #[serde(default)]
     pub bridge: Bridge,
     /// The HTTP API.
@@ -63,23 +66,32 @@ pub struct TemporalSpec {
     /// The key server.
     #[serde(default)]
     pub krab: Krab,
-    /// Who may connect to the pods, and who may collect metrics.
+    /// Compute resources of each container beside the programs: those that wait for servers, the bridge, and the one that probes a
+    /// program. Absent: the program's limits of CPU and local storage, requests of up to 5m CPU and 16Mi memory, memory limits of
+    /// up to 64Mi.
+    #[serde(default)]
+    pub helper_resources: Resources,
+    /// Who may connect to the pods: clients, operators and monitoring.
     #[serde(default)]
     pub access: Access,
-    /// How the API speaks TLS, which it does when the ConfigMap has both `API_CONNECTION_CERTIFICATES_CERTPATH` and
+    /// Settings of the pods: where they run, and as whom.
+    #[serde(default)]
+    pub pods: PodSettings,
+    /// The certificate of the API, which serves TLS if the ConfigMap has both `API_CONNECTION_CERTIFICATES_CERTPATH` and
     /// `…_KEYPATH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TemporalTls>,
     /// An Ingress for the API. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<TemporalIngress>,
-    /// Accounts with all rights, which are made when they are not there.
+    /// Accounts with administrator rights, which are created if they do not exist.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
     pub admins: Vec<Admin>,
-    /// What becomes of the key server's volume, and of the keys without which it cannot be opened, when this object is deleted.
+    /// Whether the key server's volume, and the keys without which it cannot be opened, are kept when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// When pods are restarted for a newer controller's sake.
+    /// When pods are restarted if only the controller is newer.
     #[serde(default)]
     pub rollout: Rollout,
 }
@@ -98,7 +110,7 @@ pub enum Bridge {
     /// Beside the API and the workers that use IPFS.
     #[default]
     On,
-    /// Nowhere: Temporal speaks with Kubo and IPFS Cluster itself.
+    /// Nowhere: Temporal connects to Kubo and IPFS Cluster itself.
     Off,
 }
 
@@ -106,19 +118,19 @@ pub enum Bridge {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemporalApi {
-    /// How many pods.
-    #[serde(default = "one")]
+    /// Number of pods.
+    #[serde(default = "one_replica")]
     #[x_kube(validation = ("self >= 1 && self <= 100", "must be 1 to 100"))]
     pub replicas: i32,
-    /// Compute resources of each. An upload is in memory as a whole, so the limit bounds the largest file. Absent: requests of
-    /// 20m CPU and 64Mi memory, a memory limit of 2Gi. The runs that make tables and accounts have the same, with requests of
-    /// 5m CPU and 32Mi memory and a memory limit of 256Mi where absent.
+    /// Compute resources of each pod. An upload is held in memory as a whole, so the limit bounds the largest file. Absent:
+    /// requests of 20m CPU and 64Mi memory, a memory limit of 2Gi. The Jobs that create tables and accounts have the same
+    /// resources; absent: requests of 5m CPU and 32Mi memory, a memory limit of 256Mi.
     #[serde(default)]
     pub resources: Resources,
-    /// Its Service. Absent: within the cluster.
+    /// Its Service. Absent: reachable within the cluster.
     #[serde(default)]
     pub service: Exposure,
-    /// How long a pod that is to end goes on serving, in seconds: the program drops what is under way when it is told to end.
+    /// How long a terminating pod keeps serving, in seconds: the program drops running requests when it receives SIGTERM.
     #[serde(default = "TemporalApi::default_drain")]
     #[x_kube(validation = ("self >= 1 && self <= 3600", "must be 1 to 3600"))]
     pub drain_seconds: i64,
@@ -151,7 +163,7 @@ pub struct Workers {
     /// Pins in private networks: `queue ipfs pin`.
     #[serde(default)]
     pub pin: Worker,
-    /// Makes IPFS keys in the key server: `queue ipfs key-creation`.
+    /// Creates IPFS keys in the key server: `queue ipfs key-creation`.
     #[serde(default)]
     pub key_creation: Worker,
     /// Publishes IPNS records: `queue ipfs ipns-entry`.
@@ -166,11 +178,11 @@ pub struct Workers {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Worker {
-    /// How many pods. With none, messages stay in the queue.
-    #[serde(default = "one")]
+    /// Number of pods. With 0, messages stay in the queue.
+    #[serde(default = "one_replica")]
     #[x_kube(validation = ("self >= 0 && self <= 100", "must be 0 to 100"))]
     pub replicas: i32,
-    /// Compute resources of each. Absent: requests of 5m CPU and 32Mi memory, a memory limit of 256Mi.
+    /// Compute resources of each pod. Absent: requests of 5m CPU and 32Mi memory, a memory limit of 256Mi.
     #[serde(default)]
     pub resources: Resources,
 }
@@ -181,11 +193,11 @@ impl Default for Worker {
     }
 }
 
-fn one() -> i32 {
+fn one_replica() -> i32 {
     1
 }
 
-/// The key server: one pod, because its store has one user at a time.
+/// The key server: one pod, because only one process at a time can open its store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Krab {
@@ -216,12 +228,13 @@ impl Default for Krab {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemporalTls {
-    /// A Secret of the type `kubernetes.io/tls`, as cert-manager makes them. Its key should be an RSA one: with TLS 1.2 the API
-    /// offers no other cipher. Absent: a certificate that the controller makes, whose CA is in the binding.
+    /// A Secret of the type `kubernetes.io/tls`, as cert-manager creates them. Its key should be an RSA key: with TLS 1.2 the API
+    /// offers no other cipher. Absent: a certificate that the controller issues, whose CA is in the binding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<String>,
-    /// More names that clients call the API by, for the certificate that the controller makes.
+    /// Additional host names of the API, for the certificate that the controller issues.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
     pub names: Vec<String>,
 }
 
@@ -229,7 +242,7 @@ pub struct TemporalTls {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemporalIngress {
-    /// The host that clients call.
+    /// The host name that clients use.
     #[x_kube(validation = ("self.size() >= 1", "must not be empty"))]
     pub host: String,
     /// The class of the Ingress. Absent: the cluster's default.
@@ -238,37 +251,37 @@ pub struct TemporalIngress {
     /// The Secret with the certificate of the host. Absent: the Ingress has no TLS of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_secret_name: Option<String>,
-    /// Annotations of the Ingress, as its controller wants them.
+    /// Annotations of the Ingress, for instance for its controller.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
-/// An account with all rights.
+/// An account with administrator rights.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Admin {
-    /// A Secret with the keys `username`, `password` and `email`. The account is made once, with that password; to change it
+    /// A Secret with the keys `username`, `password` and `email`. The account is created once, with that password; to change it
     /// later, use Temporal's own API.
     #[x_kube(validation = ("self.size() >= 1", "must not be empty"))]
     pub secret_name: String,
 }
 
-/// What is known of Temporal.
+/// The observed state of Temporal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemporalStatus {
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling` and `Stalled` as kstatus reads them; `DependenciesReady` says whether the database, the queue and
-    /// the IPFS cluster are, `QueuesServed` whether every queue has its consumers, `Migrated` whether the tables are those of the
-    /// image, `AdminsMade` whether the accounts of `spec.admins` are there, `ConfigHonoured` what became of the user's
-    /// configuration. Each message says what to do next.
+    /// `Ready`, `Reconciling` and `Stalled` as kstatus defines them; `DependenciesReady` reports whether the database, the queue
+    /// and the IPFS cluster are Ready, `QueuesServed` whether every queue has its consumers, `Migrated` whether the tables match
+    /// the image, `AdminsReady` whether the accounts of `spec.admins` are administrators, `ConfigHonoured` which settings of the
+    /// user were changed or refused. Each message names the remedy.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The volume claims that the object has been Ready with, by name: their UIDs. A claim of the same name and another UID is
-    /// reported in the condition `VolumesKept`.
+    /// UIDs of the volume claims with which the object was Ready, by name. A claim of the same name with another UID is reported
+    /// in the condition `VolumesKept`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub volumes: BTreeMap<String, String>,
     /// The Secret that a client needs to use the API.
@@ -277,26 +290,9 @@ pub struct TemporalStatus {
     /// Where the API answers within the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The image whose migration the tables have.
+    /// The image that last migrated the tables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
 }
 
-impl Status for TemporalStatus {
-    fn conditions(&self) -> &[Condition] {
-        &self.conditions
-    }
-
-    fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
-        self.observed_generation = generation;
-        self.conditions = conditions;
-    }
-
-    fn volumes(&self) -> BTreeMap<String, String> {
-        self.volumes.clone()
-    }
-
-    fn record_volumes(&mut self, volumes: BTreeMap<String, String>) {
-        self.volumes = volumes;
-    }
-}
+impl_status!(TemporalStatus);

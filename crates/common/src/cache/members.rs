@@ -5,70 +5,109 @@
 //!   pod ─▶ ReplicaSet ─▶ Deployment ─▶ the object
 //! ```
 //!
-//! Labels find pods and prove nothing: a copy made for debugging has them, and so has anything that a user starts with them. A pod
-//! that is no member is invisible to a component: it holds nothing up, is asked nothing, and is sent no password.
+//! Labels find pods and prove nothing: a debugging copy has them, and so has any pod that a user starts with them. A pod that is
+//! no member is invisible to a component: it blocks nothing, and receives no request and no password.
 //!
-//! A pod of ours may be without a controller for a moment, while its set is remade and its dependents are orphaned. It is no
-//! member then, and no stranger either: see [`Children::orphans`].
+//! The controller of a `StatefulSet` adopts any pod without a controller that is named like one of its own, and deletes it if its
+//! ordinal is beyond the replicas. Nothing in an adopted pod proves that it is foreign: whoever creates it chooses its labels,
+//! annotations and field managers. So only the pods that a set should have are [members](Children::pods_of): their names are taken
+//! by the real ones. Of the [others](Children::surplus_of), only the existence counts.
+//!
+//! A pod of ours may be without a controller for a moment, while its set is recreated and its dependents are orphaned. It is no
+//! member then, but not foreign either: see [`Children::orphans`].
 
 use std::{collections::HashSet, sync::Arc};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
+use k8s_openapi::{
+    api::{apps::v1::StatefulSet, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::{Children, Packed};
+use crate::number;
 
 /// Pods.
 const POD: &str = "Pod";
-/// What stands between a Deployment and its pods.
+/// The kind between a Deployment and its pods.
 pub(crate) const REPLICA_SET: &str = "ReplicaSet";
-/// What a controller of the stack makes for pods to come of it.
+/// The workloads that a controller of the stack creates.
 const WORKLOADS: [&str; 3] = ["Deployment", "Job", "StatefulSet"];
 
-/// Whether it matters what controls objects of that kind.
+/// Whether the controller of objects of that kind matters.
 pub(super) fn matters(kind: &str) -> bool {
     kind == POD || kind == REPLICA_SET || WORKLOADS.contains(&kind)
 }
 
-/// Whether nothing of an object is kept but whose it is: a tenant must not set how much the process holds by pods that are no
-/// members, and of a `ReplicaSet` nothing else is read.
+/// Whether only the ownership of an object is kept: pods that are no members must not increase the memory of the process, and
+/// nothing else of a `ReplicaSet` is read.
 pub(super) fn is_reduced(kind: &str, metadata: &ObjectMeta) -> bool {
-    let has_controller = || metadata.owner_references.iter().flatten().any(|owner| owner.controller == Some(true));
-    kind == REPLICA_SET || (kind == POD && !has_controller())
+    kind == REPLICA_SET || (kind == POD && controller(metadata).is_none())
+}
+
+/// The UID of the object that controls another.
+pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&str> {
+    let owners = metadata.owner_references.iter().flatten();
+    owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())
 }
 
 impl Children {
     /// The children of the object with that UID, of pods its members only.
     pub(super) fn of_owner(mut self, owner: &str) -> Self {
         let mut owners: HashSet<&str> = HashSet::from([owner]);
-        let mut strangers = Vec::new();
+        let mut others = Vec::new();
         for kinds in [&WORKLOADS[..], &[REPLICA_SET]] {
             let owned = self.iter().filter(|(kind, _, object)| kinds.contains(kind) && is_of(object, &owners));
             let owned: Vec<&str> = owned.map(|(_, _, object)| object.uid()).collect();
             owners.extend(owned);
         }
-        // A pod that names the custom resource itself as its controller was made by no workload.
+        // A pod with the custom resource itself as its controller was not created by a workload.
         owners.remove(owner);
         for (key, object) in self.all.iter().filter(|((kind, _), _)| **kind == *POD) {
             if !is_of(object, &owners) {
-                strangers.push((key.clone(), object.clone()));
+                others.push((key.clone(), object.clone()));
             }
         }
-        if !strangers.is_empty() {
+        if !others.is_empty() {
             let all = self.edit();
-            for (key, _) in &strangers {
+            for (key, _) in &others {
                 all.remove(key);
             }
-            let orphans = strangers.into_iter().filter(|(_, object)| object.controller().is_none());
+            let orphans = others.into_iter().filter(|(_, object)| object.controller().is_none());
             self.orphans = orphans.map(|(_, object)| object).collect::<Vec<Arc<Packed>>>().into();
         }
         self
     }
 
-    /// Pods with the object's labels that no controller owns, parsed: those of a set that is being remade, and strangers. Of
-    /// each only its name and its shared secret's number are known. They are a reason to wait, never a reason to stop or to delete.
-    pub fn orphans<K: Resource<DynamicType = ()> + DeserializeOwned>(&self) -> impl Iterator<Item = K> {
+    /// The members of a set: its pods with an ordinal below its replicas, and below the maximum.
+    pub fn pods_of(&self, set: &str, most: i32) -> Vec<Pod> {
+        let replicas = self.replicas_of(set, most);
+        self.named_like(set, most, |ordinal| ordinal < replicas)
+    }
+
+    /// The pods of a set beyond its replicas, with an ordinal below the maximum: former members that are ending, and foreign pods
+    /// that the set's controller has adopted. They are a reason to wait; they receive no request and no password, and their content
+    /// is no evidence.
+    pub fn surplus_of(&self, set: &str, most: i32) -> Vec<Pod> {
+        let replicas = self.replicas_of(set, most);
+        self.named_like(set, most, |ordinal| ordinal >= replicas)
+    }
+
+    fn replicas_of(&self, set: &str, most: i32) -> i32 {
+        let set: Option<StatefulSet> = self.find(set);
+        set.map_or(0, |set| number::replicas(set.spec.and_then(|spec| spec.replicas).unwrap_or(1), most))
+    }
+
+    fn named_like(&self, set: &str, most: i32, is_meant: impl Fn(i32) -> bool) -> Vec<Pod> {
+        let mut pods: Vec<Pod> = self.all();
+        pods.retain(|pod| number::ordinal(&pod.name_any(), set, most).is_some_and(&is_meant));
+        pods
+    }
+
+    /// Pods with the object's labels that no controller owns, parsed: those of a set that is being recreated, and foreign ones.
+    /// Only their names and shared secrets' numbers are known. They are a reason to wait, never to stop or to delete.
+    pub(crate) fn orphans<K: Resource<DynamicType = ()> + DeserializeOwned>(&self) -> impl Iterator<Item = K> {
         self.orphans.iter().filter_map(|object| object.parse().ok())
     }
 }
@@ -127,7 +166,29 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_set_of_our_deployment_leads_to_us() {
+    fn adopted_pod_beyond_the_replicas_is_no_member() {
+        let cache = Cache::default();
+        for name in ["set-0", "set-1", "set-2", "set-3", "set-2000000000", "set-01", "other-0"] {
+            put(&cache, "Pod", object(name, 1, Some("set-uid")));
+        }
+        let names = |pods: Vec<Pod>| pods.iter().map(ResourceExt::name_any).collect::<Vec<_>>();
+        for (version, replicas, most, members, surplus) in [
+            (1, json!(2), 4, &["set-0", "set-1"][..], &["set-2", "set-3"][..]),
+            (2, json!(null), 2, &["set-0"], &["set-1"]),
+            (3, json!(2000), 3, &["set-0", "set-1", "set-2"], &[]),
+            (4, json!(0), 2, &[], &["set-0", "set-1"]),
+        ] {
+            let mut set = object("set", version, Some("ours"));
+            set["spec"] = json!({"replicas": replicas, "selector": {}, "template": {}});
+            put(&cache, "StatefulSet", set);
+            let children = cache.children(&instance(), "ours");
+            assert_eq!(names(children.pods_of("set", most)), members, "{replicas}");
+            assert_eq!(names(children.surplus_of("set", most)), surplus, "{replicas}");
+        }
+    }
+
+    #[test]
+    fn pod_of_our_deployment_is_a_member() {
         let cache = Cache::default();
         put(&cache, "Deployment", object("api", 1, Some("ours")));
         put(&cache, "ReplicaSet", object("api-1", 1, Some("api-uid")));
@@ -138,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_comes_before_its_set_is_a_member_later() {
+    fn pod_seen_before_its_set_becomes_a_member() {
         let cache = Cache::default();
         put(&cache, "Pod", object("set-0", 1, Some("set-uid")));
         assert!(pods(&cache.children(&instance(), "ours")).is_empty());
@@ -148,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adopted_orphan_is_news_and_a_member() {
+    fn adopted_orphan_becomes_a_member() {
         let cache = Cache::default();
         put(&cache, "StatefulSet", object("set", 1, Some("ours")));
         assert!(put(&cache, "Pod", object("set-0", 2, None)));
@@ -161,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_of_an_earlier_object_of_the_name_are_no_members() {
+    fn pods_of_an_earlier_namesake_are_no_members() {
         let cache = Cache::default();
         put(&cache, "StatefulSet", object("set", 1, Some("earlier")));
         put(&cache, "Pod", object("set-0", 1, Some("set-uid")));
@@ -169,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_pod_takes_little_memory() {
+    fn foreign_pod_takes_little_memory() {
         let mut large = object("dbg", 1, None);
         large["spec"] = json!({"x": "y".repeat(100_000)});
         large["metadata"]["annotations"] =

@@ -1,7 +1,8 @@
-//! What a verdict is about: only a change of that asks for another one.
+//! The state that a verdict describes: only a change of it requires another verdict.
 //!
-//! Resource versions change with every annotation that anybody writes, so they tell only that nothing has changed. Where one has,
-//! what the children are for is compared: their content, and of their status what users of the product would notice.
+//! Resource versions change with every annotation, so equal versions only prove that nothing has changed. If one differs, the
+//! relevant parts of the children are compared: their content, and the parts of their status that users of the product would
+//! notice.
 
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -23,17 +24,17 @@ const NOTICED: [&str; 8] = [
     "loadBalancer",
 ];
 
-/// What a verdict is about.
+/// The state that a verdict describes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Basis {
-    /// The generation, and every child with its resource version: the same for what has not changed at all.
+    /// The generation, and every child with its resource version.
     versions: String,
-    /// The same without what does not matter.
+    /// The same without irrelevant parts.
     essence: String,
 }
 
 impl Basis {
-    /// Of an object and its children as they are now; `before` saves the work where nothing has changed.
+    /// The basis of an object and its children as they are now; `before` saves the work if nothing has changed.
     pub(super) fn new(object: &impl ResourceExt, children: &Children, before: Option<&Self>) -> Self {
         let generation = object.meta().generation;
         // A ReplicaSet changes with its pods, which are children themselves.
@@ -45,12 +46,13 @@ impl Basis {
         {
             return before.clone();
         }
-        let essences = counted().map(|(kind, name, live)| json!([kind, name, essence(kind, live.value())]));
+        // One after the other: together they may be large.
+        let essences = counted().map(|(kind, name, live)| hash(&json!([kind, name, essence(kind, live.value())])));
         let essence = hash(&json!([generation, essences.collect::<Vec<_>>()]));
         Self { versions, essence }
     }
 
-    /// Whether a verdict about the one is a verdict about the other.
+    /// Whether a verdict about one is valid for the other.
     pub(super) fn is_as(&self, other: &Self) -> bool {
         self.essence == other.essence
     }
@@ -65,7 +67,7 @@ fn essence(kind: &str, mut child: Value) -> Value {
         conditions.filter(|condition| condition["type"] == "Ready").map(|condition| &condition["status"]).collect();
     let containers = status["containerStatuses"].as_array().into_iter().flatten();
     let starts: Vec<&Value> = containers.map(|container| &container["restartCount"]).collect();
-    // A pod is what its set made it; `kubectl debug` may add to it.
+    // The content of a pod is that of its set; `kubectl debug` may add to it.
     let content = if kind == "Pod" { Value::Null } else { child };
     json!([metadata["uid"], metadata["deletionTimestamp"].is_null(), noticed, ready, starts, content])
 }
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_note_on_a_child_does_not_matter() {
+    fn foreign_annotation_keeps_the_verdict() {
         let same = pod(|_| {});
         assert_eq!(pod(|pod| pod["metadata"]["annotations"] = json!({"scanner": "seen"})), same);
         assert_eq!(pod(|pod| pod["metadata"]["resourceVersion"] = json!("2")), same);
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_users_of_the_product_notice_matters() {
+    fn user_visible_change_invalidates_the_verdict() {
         let before = pod(|_| {});
         for (pointer, value) in [
             ("/metadata/uid", json!("other")),

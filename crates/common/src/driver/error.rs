@@ -1,26 +1,26 @@
-//! Why a pass failed, and how it is told.
+//! Why a pass failed, and how it is reported.
 
 use crate::failure::chain;
 
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error<E: std::error::Error + 'static> {
-    /// What the pass needs to know could not be read.
-    #[error("observing failed")]
+    /// The observed state could not be read.
+    #[error("observation failed")]
     Observe(#[source] E),
-    /// The product did not do what it was told.
+    /// A write to the product failed.
     #[error("could not {action}")]
     Act {
-        /// What it was told.
+        /// The action.
         action: String,
-        /// Why it did not.
+        /// The cause.
         #[source]
         source: E,
     },
     /// The API server refused a request.
     #[error("the API server refused to {step}")]
     Api {
-        /// What it was asked.
+        /// The request.
         step: String,
         /// Its answer.
         #[source]

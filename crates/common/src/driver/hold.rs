@@ -1,8 +1,8 @@
-//! Pod templates that wait. Kubernetes would roll the pods of a Deployment at once, and start the pods of a set from the newest
-//! template whenever one is evicted or its node drained; a newer controller is no reason for either. So while nobody has permitted
-//! a rollout, the live template stays the one that was applied last.
+//! Deferred pod templates. Kubernetes would roll the pods of a Deployment at once, and start the pods of a set from the newest
+//! template whenever one is evicted or its node drained; a newer controller is no reason for either. So until the user permits a
+//! rollout, the live template stays the one that was applied last.
 //!
-//! That one is kept as text on the workload itself, written with it in one go: the live template would do as well until
+//! It is kept as text in an annotation of the workload, written in the same request: the live template would serve as well until
 //! it is edited, and then the edit would become the intent.
 
 use std::{
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     api::{Rollout, annotation},
     cache::Children,
-    manifest::{Making, Manifest, difference, disowned},
+    manifest::{Manifest, Mode, difference, disowned},
     shared,
 };
 
@@ -25,43 +25,43 @@ const APPLIED: &str = "temporal-stack.dev/applied-template";
 /// The kinds that start pods for as long as they exist.
 const WORKLOADS: [&str; 2] = ["StatefulSet", "Deployment"];
 
-/// Templates that wait, by `Kind/name` of their workload: what the driver remembers of them, because the annotation goes with an
-/// object that is made again.
+/// Deferred templates, by `Kind/name` of their workload: the driver remembers them, because the annotation is lost when an object
+/// is recreated.
 pub(super) type Templates = HashMap<String, Value>;
 
 /// A workload that keeps its template.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldBack {
     /// `Kind/name`.
     reference: String,
-    /// In what the controller's template differs.
+    /// How the controller's template differs.
     change: String,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for HeldBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} keeps an earlier pod template ({})", self.reference, self.change)
     }
 }
 
-/// What waits.
+/// The deferred changes.
 #[derive(Debug, Default)]
 pub(super) struct Holding {
     /// The workloads that keep their template.
-    pub(super) workloads: Vec<Held>,
+    pub(super) workloads: Vec<HeldBack>,
     /// All names in these templates.
     names: BTreeSet<String>,
 }
 
 impl Holding {
-    /// Whether pods that start now may read the object, although no manifest wants it any more.
+    /// Whether pods that start now may need the object, although no manifest includes it any more.
     pub(super) fn reads(&self, resource: &ApiResource, name: &str) -> bool {
-        matches!(resource.kind.as_str(), "Secret" | "ConfigMap") && self.names.contains(name)
+        matches!(resource.kind.as_str(), "Secret" | "ConfigMap" | "ServiceAccount") && self.names.contains(name)
     }
 }
 
-/// Gives each workload whose template differs, although the user asked for nothing new, the one that was applied last, and what
-/// its pods read at their start the data that it has. `component` is the field manager.
+/// Replaces each template that differs without a change by the user with the one that was applied last, and keeps the data of
+/// the objects that its pods read when they start. `component` is the field manager.
 pub(super) fn hold(
     manifests: &mut [Manifest],
     children: &Children,
@@ -81,7 +81,7 @@ pub(super) fn hold(
         let waits = |before: &Value| {
             let change = change(before, wanted)?;
             let is_held = rollout == Rollout::WhenAsked && !is_asked_for(before, wanted) && fits(before, manifest);
-            is_held.then(|| Held { reference: reference.clone(), change })
+            is_held.then(|| HeldBack { reference: reference.clone(), change })
         };
         match before.as_ref().and_then(|before| Some((before, waits(before)?))) {
             Some((before, held)) => {
@@ -106,10 +106,10 @@ pub(super) fn hold(
 }
 
 fn is_applied(manifest: &Manifest, kinds: &[&str]) -> bool {
-    kinds.contains(&manifest.resource.kind.as_str()) && matches!(manifest.making, Making::Applied)
+    kinds.contains(&manifest.resource.kind.as_str()) && matches!(manifest.mode, Mode::Applied)
 }
 
-/// The template that was applied last. The note counts while it is ours; a workload of an earlier version has none.
+/// The template that was applied last. The annotation counts while we own it; a workload of an earlier version has none.
 fn applied_last(live: &Value, api_version: &str, component: &str) -> Value {
     let note = live["metadata"]["annotations"][APPLIED].as_str();
     let is_ours = |note: &&str| {
@@ -119,7 +119,7 @@ fn applied_last(live: &Value, api_version: &str, component: &str) -> Value {
     let noted = note.filter(is_ours).and_then(|note| serde_json::from_str(note).ok());
     noted.unwrap_or_else(|| {
         let mut template = live["spec"]["template"].clone();
-        // The server writes a null for the time at which a template was made; as an intent it would be a wish.
+        // The server writes a null creation timestamp into templates; in an intent it would be a value to apply.
         prune_nulls(&mut template);
         template
     })
@@ -136,14 +136,14 @@ fn prune_nulls(value: &mut Value) {
     }
 }
 
-/// What differs between two templates, if anything does: the images, or else the first field that does.
+/// The difference between two templates, if any: the images, or else the first field that differs.
 fn change(before: &Value, wanted: &Value) -> Option<String> {
     let place = difference(wanted, before).or_else(|| difference(before, wanted).filter(|_| !is_completed(before)))?;
     let image = image_change(before, wanted);
     Some(image.unwrap_or_else(|| format!("{} differs", place.pointer.trim_start_matches('/').replace('/', "."))))
 }
 
-/// Whether the API server has added its defaults, so that what is in it beyond a template says nothing.
+/// Whether the API server has added its defaults, so that additional fields mean nothing.
 fn is_completed(template: &Value) -> bool {
     !template["spec"]["dnsPolicy"].is_null() && !template["spec"]["schedulerName"].is_null()
 }
@@ -160,7 +160,7 @@ fn image_change(before: &Value, wanted: &Value) -> Option<String> {
     })
 }
 
-/// Whether the user asked for what differs: something else, a restart, or another shared secret, for which all pods stop.
+/// Whether the user asked for the difference: by a setting, a restart, or another shared secret, for which all pods stop.
 pub(super) fn is_asked_for(before: &Value, wanted: &Value) -> bool {
     let notes = |template: &Value| template["metadata"]["annotations"].clone();
     let (before, wanted) = (notes(before), notes(wanted));
@@ -168,13 +168,13 @@ pub(super) fn is_asked_for(before: &Value, wanted: &Value) -> bool {
         || differs_in_part(&before, &wanted)
 }
 
-/// Whether a wish differs that has an annotation of its own. Earlier versions may not have written it down, which is no change.
+/// Whether a setting with its own annotation differs. Earlier versions may not have written the annotation, which is no change.
 pub(super) fn differs_in_part(before: &Value, wanted: &Value) -> bool {
     let mut parts = wanted.as_object().into_iter().flatten().filter(|(key, _)| key.starts_with(annotation::ROLL_PART));
     parts.any(|(key, wanted)| before.get(key).is_some_and(|before| before != wanted))
 }
 
-/// Whether the API server takes the workload with this template: its selector must find the pods.
+/// Whether the API server accepts the workload with this template: its selector must match the pods.
 fn fits(template: &Value, manifest: &Manifest) -> bool {
     let wanted = manifest.object["spec"]["selector"]["matchLabels"].as_object();
     wanted.into_iter().flatten().all(|(key, value)| template["metadata"]["labels"][key] == *value)
@@ -189,7 +189,7 @@ fn note(manifest: &mut Manifest) {
     metadata["annotations"][APPLIED] = json!(template);
 }
 
-/// Gives an object the data that it has, as far as nobody else has written to them: those were applied last.
+/// Keeps the live data of an object, as far as no one else has written to them: those were applied last.
 fn keep_data(manifest: &mut Manifest, children: &Children, component: &str) {
     let Some(live) = children.get(&manifest.resource.kind, manifest.name()) else { return };
     let live = live.value();
@@ -211,7 +211,9 @@ fn names(value: &Value, found: &mut BTreeSet<String>) {
         Value::Object(fields) => {
             for (key, value) in fields {
                 match value.as_str() {
-                    Some(name) if key == "name" || key == "secretName" => drop(found.insert(name.to_owned())),
+                    Some(name) if ["name", "secretName", "serviceAccountName"].contains(&key.as_str()) => {
+                        found.insert(name.to_owned());
+                    }
                     _ => names(value, found),
                 }
             }
@@ -230,14 +232,22 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_differs_is_named() {
+    fn changed_image_is_named() {
         let (before, wanted) = (template(&json!({}), "a:1"), template(&json!({}), "a:2"));
         assert_eq!(change(&before, &wanted).as_deref(), Some("image of container c: a:1, now a:2"));
         assert_eq!(change(&before, &before), None);
     }
 
     #[test]
-    fn a_field_that_the_controller_no_longer_wants_is_a_change() {
+    fn account_of_a_deferred_template_is_kept() {
+        let mut holding = Holding::default();
+        names(&json!({"spec": {"serviceAccountName": "lamp", "containers": [{"name": "c"}]}}), &mut holding.names);
+        let account = ApiResource::erase::<k8s_openapi::api::core::v1::ServiceAccount>(&());
+        assert!(holding.reads(&account, "lamp") && !holding.reads(&account, "other"));
+    }
+
+    #[test]
+    fn removed_field_is_a_change() {
         let mut before = template(&json!({}), "a:1");
         before["spec"]["hostNetwork"] = json!(true);
         assert!(change(&before, &template(&json!({}), "a:1")).is_some());
@@ -248,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_users_wishes_are_asked_for() {
+    fn only_user_changes_count_as_asked_for() {
         let part = format!("{}storage", annotation::ROLL_PART);
         let before = template(&json!({annotation::ROLL: "1", (&*part): "10Gi"}), "a");
         let asks = |annotations: Value| is_asked_for(&before, &template(&annotations, "a"));

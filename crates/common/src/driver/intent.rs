@@ -1,24 +1,32 @@
-//! What an object is to be, and whose it is: a manifest with the marks of its owner, and how those marks are read again.
+//! The desired object with its ownership: a manifest with the metadata of its owner, and how that metadata is read.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde_json::{Value, json};
 
-use super::plan::Owner;
 use crate::{
     api::{DeletionPolicy, annotation, label},
-    manifest::{Lifetime, Making, Manifest, difference, hash},
+    manifest::{Lifetime, Manifest, Mode, difference, hash},
 };
 
-/// The manifest as it is to be: with namespace, labels, owner, and the hash of all that.
+/// The owner of the children.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    /// The component, which is also the field manager.
+    pub(super) component: &'static str,
+    /// The custom resource.
+    pub(super) reference: OwnerReference,
+}
+
+/// The object to apply: with namespace, labels, owner, and the hash of all that.
 pub(super) fn stamped(owner: &Owner, manifest: &Manifest) -> Value {
     let mut object = manifest.object.clone();
     object["apiVersion"] = json!(manifest.resource.api_version);
     object["kind"] = json!(manifest.resource.kind);
     let lifetime = manifest.lifetime;
     mark(&mut object, owner, lifetime);
-    if matches!(manifest.making, Making::Existing) {
-        // It has no hash: one that is made right needs no write at all, and a write beside those of its makers would only
-        // get in their way. Whose it is, is set by itself.
+    if matches!(manifest.mode, Mode::Existing) {
+        // It has no hash: a correct object needs no write, and a write beside those of its creators would only cause conflicts.
+        // Its ownership is set separately.
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("ownerReferences");
         }
@@ -34,8 +42,8 @@ pub(super) fn stamped(owner: &Owner, manifest: &Manifest) -> Value {
     object
 }
 
-/// The keys of a Secret without their values, from whose hash a weak password could be guessed. That a value has changed is
-/// seen by comparing the values themselves.
+/// The keys of a Secret without their values, from whose hash a weak password could be guessed. A changed value is found by
+/// comparing the values themselves.
 fn without_secrets(object: &Value) -> Value {
     let mut shown = object.clone();
     if object["kind"] == "Secret"
@@ -46,14 +54,14 @@ fn without_secrets(object: &Value) -> Value {
     shown
 }
 
-/// Whether a part that cannot be changed is to be another one, or to be absent.
+/// Whether an immutable part must change or disappear.
 pub(super) fn must_be_remade(manifest: &Manifest, intent: &Value, live: &Value) -> bool {
     let made = |object: &Value| object["metadata"]["annotations"][annotation::MADE].as_str().map(str::to_owned);
     manifest.immutable.iter().any(|pointer| differs_at(pointer, intent, live))
         || made(live).is_some_and(|was| made(intent) != Some(was))
 }
 
-/// Writes whose an object is: labels, owner annotation of data, owner reference unless it is to outlive its owner.
+/// Writes the ownership of an object: labels, owner annotation of data, owner reference unless it outlives its owner.
 pub(super) fn mark(object: &mut Value, owner: &Owner, lifetime: Lifetime) {
     let labels = &mut object["metadata"]["labels"];
     labels[label::MANAGED_BY] = json!(label::STACK);
@@ -79,8 +87,8 @@ pub(super) fn is_ours(owner: &Owner, meta: &ObjectMeta) -> bool {
             && labelled(label::INSTANCE, &owner.reference.name))
 }
 
-/// Whether an object may be deleted because it is no longer wanted. Data must be recorded as this object's; and those that go with
-/// their object must be the very ones that were recorded: a copy of what we made, restored by hand, has another UID.
+/// Whether an object may be deleted because it is no longer wanted. Data must be recorded as this object's; and data that are
+/// deleted with their object must be exactly the recorded ones: a copy that was restored by hand has another UID.
 pub(super) fn may_be_deleted(owner: &Owner, lifetime: Lifetime, meta: &ObjectMeta) -> bool {
     if !is_data(meta) {
         return owns(owner, meta);

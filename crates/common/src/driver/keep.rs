@@ -1,4 +1,4 @@
-//! Watches that go on: after errors, and after a panic over an object that a user wrote.
+//! Watches that continue after errors, and after a panic over an object that a user wrote.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,19 +15,20 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    metadata::Timeless,
     panics::{Panicked, catch, caught},
     process::client::Call,
 };
 
-/// How long the same trouble is not repeated in the log.
+/// How long the same error is not repeated in the log.
 const REPEATED: Duration = Duration::from_secs(300);
-/// How long to wait before a watch whose stream panicked begins again.
+/// How long to wait before a panicked watch is restarted.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// What a watch brings.
+/// The events of a watch.
 pub(super) type Attempts<K> = BoxStream<'static, watcher::Result<Event<K>>>;
 
-/// Takes whatever a watch brings, for ever. A panic over one event costs that event.
+/// Processes the events of a watch, forever. A panic over one event loses that event.
 pub(super) async fn keep<E>(
     what: String,
     begin: impl Fn() -> BoxStream<'static, E>,
@@ -65,14 +66,29 @@ where
     let url = api.resource_url().to_owned();
     let mut log = Log::default();
     let events = watcher(api, config).default_backoff().inspect(move |event| match event {
-        Err(error) => log.trouble(&trouble(error, &url)),
-        Ok(Event::InitDone) => log.well(&url),
+        Err(error) => log.log_problem(&describe_watch_error(error, &url)),
+        Ok(Event::InitDone) => log.note_recovery(&url),
         Ok(_) => {}
     });
     events.boxed()
 }
 
-/// What was logged last.
+/// The same for objects that are parsed without the times of their managed fields.
+pub(super) fn timeless_attempts<K>(api: Api<Timeless<K>>, config: watcher::Config) -> Attempts<K>
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let parsed = |event| match event {
+        Event::Apply(Timeless(object)) => Event::Apply(object),
+        Event::Delete(Timeless(object)) => Event::Delete(object),
+        Event::Init => Event::Init,
+        Event::InitApply(Timeless(object)) => Event::InitApply(object),
+        Event::InitDone => Event::InitDone,
+    };
+    attempts(api, config).map(move |event| event.map(parsed)).boxed()
+}
+
+/// The latest log entry.
 #[derive(Default)]
 struct Log(Option<(String, Instant)>);
 
@@ -89,13 +105,13 @@ impl Log {
         true
     }
 
-    fn trouble(&mut self, text: &str) {
+    fn log_problem(&mut self, text: &str) {
         if self.is_due(text) {
             tracing::warn!("{text}");
         }
     }
 
-    fn well(&mut self, url: &str) {
+    fn note_recovery(&mut self, url: &str) {
         if self.0.take().is_some() {
             tracing::info!("the watch of {url} is working again");
         }
@@ -126,16 +142,16 @@ fn status(error: &watcher::Error) -> Option<&kube::core::Status> {
     }
 }
 
-/// What is wrong with the watch of an address, and what to do about it.
-fn trouble(error: &watcher::Error, url: &str) -> String {
-    let call = Call::of(&Method::GET, &url.parse().unwrap_or_default());
+/// The error of the watch of a URL, with the remedy.
+fn describe_watch_error(error: &watcher::Error, url: &str) -> String {
+    let call = Call::parse(&Method::GET, &url.parse().unwrap_or_default());
     let dot = if call.group.is_empty() { "" } else { "." };
     let resource = format!("{}{dot}{}", call.resource, call.group);
     let namespace = url.split_once("/namespaces/").and_then(|(_, rest)| rest.split('/').next());
     match status(error) {
-        Some(status) if status.code == 404 => format!(
-            "{resource} cannot be watched: the CustomResourceDefinition {resource} is missing; install it, and it is picked up"
-        ),
+        Some(status) if status.code == 404 => {
+            format!("{resource} cannot be watched: CustomResourceDefinition/{resource} is missing; install it")
+        }
         Some(status) if status.code == 403 => {
             let (place, role) = match namespace {
                 Some(namespace) => {
@@ -145,7 +161,7 @@ fn trouble(error: &watcher::Error, url: &str) -> String {
             };
             format!("{resource} cannot be watched{place}: {}; apply the controller's {role}", status.message)
         }
-        _ => format!("the watch of {url} broke: {error}; it is restarted with backoff"),
+        _ => format!("watch of {url} failed: {error}; retried with backoff"),
     }
 }
 
@@ -163,19 +179,19 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_kind_and_a_missing_role_are_named() {
+    fn missing_kind_and_role_are_named() {
         let url = "/apis/temporal-stack.dev/v1alpha1/namespaces/b/messagequeues";
-        let missing = trouble(&refusal(404), url);
-        assert!(missing.contains("CustomResourceDefinition messagequeues.temporal-stack.dev is missing"), "{missing}");
-        let forbidden = trouble(&refusal(403), url);
+        let missing = describe_watch_error(&refusal(404), url);
+        assert!(missing.contains("CustomResourceDefinition/messagequeues.temporal-stack.dev is missing"), "{missing}");
+        let forbidden = describe_watch_error(&refusal(403), url);
         assert!(forbidden.contains("in namespace b") && forbidden.contains("RoleBinding"), "{forbidden}");
-        let cluster = trouble(&refusal(403), "/api/v1/pods");
+        let cluster = describe_watch_error(&refusal(403), "/api/v1/pods");
         assert!(cluster.starts_with("pods cannot be watched:") && cluster.contains("ClusterRole"), "{cluster}");
         assert!(is_refused(&refusal(403)) && !is_absent(&refusal(403)) && !is_refused(&refusal(500)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_trouble_is_logged_at_intervals() {
+    async fn repeated_error_is_logged_at_intervals() {
         let mut log = Log::default();
         assert!(log.is_due("a"));
         assert!(!log.is_due("a"));
@@ -185,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_over_one_event_costs_that_event() {
+    async fn panic_over_one_event_loses_only_that_event() {
         let taken = Arc::new(Mutex::new(Vec::new()));
         let noted = taken.clone();
         let (all, done) = tokio::sync::oneshot::channel();
@@ -206,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_that_panics_is_begun_again() {
+    async fn panicked_stream_is_restarted() {
         let begun = Arc::new(Mutex::new(0));
         let (seen, done) = tokio::sync::oneshot::channel();
         let mut seen = Some(seen);

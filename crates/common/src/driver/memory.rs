@@ -1,7 +1,7 @@
-//! What the driver remembers of an object between passes. All of it may be lost: a new process looks again.
+//! The driver's memory of an object between passes. All of it may be lost: a new process reads again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,54 +13,56 @@ use super::{
     basis::Basis,
     events::Recorded,
     hold::Templates,
-    plan::{Answers, Taken},
+    plan::{Answers, NameConflict},
 };
-use crate::{component::Verdict, condition::Reason, world::Reads};
+use crate::{component::Verdict, condition::Reason, memo::Memos, world::Reads};
 
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
-/// What is remembered of one object.
+/// The memory of one object.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Named reads.
     pub(super) reads: Reads,
-    /// What changes from pass to pass.
+    /// The component's memory.
+    pub(super) memos: Memos,
+    /// The newest events.
+    pub(super) events: Recorded,
+    /// The state that changes from pass to pass.
     pub(super) state: Mutex<State>,
 }
 
-/// What changes from pass to pass.
+/// The state that changes from pass to pass.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Passes that failed one after the other, each after the wait of the one before.
+    /// Consecutive failures, each after the backoff of the previous one.
     pub(super) failures: u32,
     /// When the newest failure is retried, unless an event calls for a pass before.
     retry_at: Option<Instant>,
-    /// Passes that had to wait one after the other, for the same.
+    /// Consecutive passes that waited for the same reason.
     pub(super) waits: u32,
-    /// For what they had to.
+    /// That reason.
     pub(super) awaited: Option<Reason>,
-    /// Passes that changed something one after the other.
+    /// Consecutive passes that changed something.
     pub(super) changes: u32,
-    /// What these did, as hashes.
-    pub(super) done: Vec<String>,
-    /// How many of these did what one before had done.
+    /// The work of the latest of them, as hashes.
+    pub(super) done: VecDeque<String>,
+    /// How many of these repeated the work of an earlier one.
     pub(super) futile: u32,
     /// How often the object has let others go first.
     pub(super) yields: u32,
-    /// The generation that the newest pass was about.
+    /// The generation of the newest pass.
     pub(super) generation: Option<i64>,
-    /// A name that was somebody else's, and when.
-    pub(super) taken: Option<(Instant, Taken)>,
-    /// What the API server made of our intents.
+    /// A name that belonged to another owner, and when.
+    pub(super) taken: Option<(Instant, NameConflict)>,
+    /// The answers of the API server to our intents.
     pub(super) answers: Answers,
-    /// The pod templates that wait.
+    /// The deferred pod templates.
     pub(super) templates: Templates,
-    /// The newest verdict, and what it was about.
+    /// The newest verdict, and the state that it describes.
     pub(super) verdict: Option<Judged>,
-    /// The newest status that was written, as JSON, and the resource version that has it; until the watch has shown it.
+    /// The newest written status, as JSON, and its resource version, until the watch has shown it.
     pub(super) written: Option<(u64, Box<str>)>,
-    /// The newest events.
-    pub(super) recorded: Vec<Recorded>,
     /// The generation of an unparsable object that has been reported.
     pub(super) reported_unparsable: Option<i64>,
     /// The stage that the pass is in, or that the newest one ended in.
@@ -69,7 +71,7 @@ pub(super) struct State {
     pub(super) slow: bool,
 }
 
-/// What a pass is doing.
+/// The stage of a pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Stage {
     #[default]
@@ -94,12 +96,12 @@ impl std::fmt::Display for Stage {
     }
 }
 
-/// A verdict, when it was reached, and what it was about.
+/// A verdict, its time, and the state that it describes.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
     pub(super) at: Instant,
     pub(super) about: Basis,
-    /// Whether the component was only looked at, because the object was paused.
+    /// Whether it is from an inspection, because the object was paused.
     pub(super) is_inspection: bool,
     pub(super) verdict: Verdict,
 }
@@ -109,15 +111,15 @@ impl Memory {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notes that the pass enters a stage.
+    /// Records that the pass enters a stage.
     pub(super) fn enter(&self, stage: Stage) {
         self.with(|state| state.stage = stage);
     }
 }
 
 impl State {
-    /// Counts a failure, and returns how long to wait. A failure before the wait is over counts together with the one before: events
-    /// call for passes, too, and a burst of them must not lead to the longest wait.
+    /// Counts a failure, and returns how long to wait. A failure before the end of the previous wait is not counted again: events
+    /// trigger passes, too, and a burst of them must not lead to the longest wait.
     pub(super) fn back_off(&mut self, now: Instant) -> Duration {
         if self.failures == 0 || self.retry_at.is_none_or(|at| now >= at) {
             self.failures = self.failures.saturating_add(1);
@@ -134,16 +136,16 @@ pub(super) struct Memories(Mutex<HashMap<String, Arc<Memory>>>);
 
 impl Memories {
     /// The memory of an object.
-    pub(super) fn of(&self, uid: &str) -> Arc<Memory> {
+    pub(super) fn get_or_create(&self, uid: &str) -> Arc<Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(uid.to_owned()).or_default().clone()
     }
 
-    /// How many objects there have been passes over.
+    /// The number of objects with a memory.
     pub(super) fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Forgets an object that has gone.
+    /// Forgets a deleted object.
     pub(super) fn forget(&self, uid: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_of_failures_counts_once() {
+    fn burst_of_failures_counts_once() {
         let (mut state, start) = (State::default(), Instant::now());
         for millis in 0..100 {
             assert!(state.back_off(start + Duration::from_millis(millis)) <= Duration::from_secs(2));

@@ -1,44 +1,37 @@
-//! Which writes make the cluster what was intended: decided here, without a client, and done in [`super::write`].
+//! The writes that make the cluster match the intent: decided here, without a client, and carried out in [`super::write`].
 
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
 };
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ApiResource;
 use serde_json::{Value, json};
 
 use super::{
     hold::Holding,
-    intent::{is_data, is_ours, is_predecessors, mark, may_be_deleted, must_be_remade, owns, stamped, was_of_another},
+    intent::{
+        Owner, is_data, is_ours, is_predecessors, mark, may_be_deleted, must_be_remade, owns, stamped, was_of_another,
+    },
 };
 use crate::{
     api::{DeletionPolicy, annotation},
     cache::{Children, Packed},
-    manifest::{Draw, Lifetime, Making, Manifest, difference, disowned, hash},
+    manifest::{Draw, Lifetime, Manifest, Mode, difference, disowned, hash},
     volume::fit_request,
 };
-
-/// Whom the children belong to.
-#[derive(Clone, Debug)]
-pub(super) struct Owner {
-    /// The component, which is also the field manager.
-    pub(super) component: &'static str,
-    /// The custom resource.
-    pub(super) reference: OwnerReference,
-}
 
 /// One write to the API. `Debug` shows no content, which may be a password.
 #[derive(Clone)]
 pub(super) enum Write {
-    /// Make an object that is not there, by POST: an object of that name that somebody else made is never touched.
+    /// Create an absent object, by POST: a foreign object of that name is never touched.
     Create { resource: ApiResource, object: Value, drawn: Vec<Draw> },
     /// Apply the complete intent to an object that is ours.
     Apply { resource: ApiResource, object: Value, posted: bool, adopted: bool },
-    /// Set whose an object is, without touching what is in it.
+    /// Set the ownership of an object, without touching its content.
     Own { resource: ApiResource, name: String, patch: Value, adopted: bool },
-    /// Set labels of an object that another controller made for a child of ours.
+    /// Set labels of an object that another controller created for a child of ours.
     Label { resource: ApiResource, object: Value },
     /// Delete exactly this object.
     Delete { resource: ApiResource, target: Target, orphan: bool },
@@ -56,7 +49,7 @@ impl Write {
         }
     }
 
-    /// The object that is sent, where one is.
+    /// The object that is sent, if any.
     pub(super) fn object(&self) -> Option<&Value> {
         match self {
             Self::Create { object, .. } | Self::Apply { object, .. } | Self::Label { object, .. } => Some(object),
@@ -95,8 +88,8 @@ impl fmt::Display for Write {
     }
 }
 
-/// What the API server answered to what was applied: which intent, and the version that it became. That version is what was
-/// intended, however differently the server writes it.
+/// The answers of the API server to applied intents: the intent, and the resulting version. That version matches the intent, even
+/// if the server writes it differently.
 #[derive(Debug, Default)]
 pub(super) struct Answers(HashMap<String, (String, Option<String>)>);
 
@@ -115,7 +108,7 @@ impl Answers {
     }
 }
 
-/// A hash of all that is asked for, the values of Secrets too: it stays in memory. The UID is a precondition, and no wish.
+/// A hash of the whole intent, including the values of Secrets: it stays in memory. The UID is a precondition, not part of it.
 fn whole(object: &Value) -> String {
     let mut asked = object.clone();
     if let Some(metadata) = asked["metadata"].as_object_mut() {
@@ -124,7 +117,7 @@ fn whole(object: &Value) -> String {
     hash(&asked)
 }
 
-/// An object that is to be deleted, and nothing that has taken its place or changed since.
+/// An object to delete, in exactly this version.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) name: String,
@@ -132,22 +125,23 @@ pub(super) struct Target {
     pub(super) version: Option<String>,
 }
 
-/// An object of a name that we need belongs to somebody else.
+/// An object with a name that we need belongs to another owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct NameConflict {
     /// `Kind/name`.
     pub(super) reference: String,
 }
 
-/// What a pass has to write.
+/// The writes of a pass.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) writes: Vec<Write>,
-    /// Objects that are on their way out and must be gone before they can be made again.
+    /// Objects that are being deleted and can be recreated only afterwards.
     pub(super) leaving: Vec<String>,
 }
 
-/// Compares what is wanted with what is there. `kept` are the kinds that may be pruned, unless it is still read by what waits.
+/// Compares the manifests with the existing children. `kept` are the kinds that may be pruned, unless a deferred template still
+/// reads the object.
 pub(super) fn plan(
     owner: &Owner,
     manifests: &[Manifest],
@@ -155,12 +149,12 @@ pub(super) fn plan(
     children: &Children,
     kept: &[ApiResource],
     answers: &Answers,
-) -> Result<Plan, Taken> {
+) -> Result<Plan, NameConflict> {
     let mut plan = Plan::default();
     for manifest in manifests {
-        match (children.get(&manifest.resource.kind, manifest.name()), &manifest.making) {
+        match (children.get(&manifest.resource.kind, manifest.name()), &manifest.mode) {
             (None, _) => plan.make(owner, manifest),
-            (Some(live), Making::Labelled) => {
+            (Some(live), Mode::Labelled) => {
                 if is_of_child(owner, &live.metadata(), children, kept) {
                     plan.label(manifest, live, answers);
                 }
@@ -174,10 +168,10 @@ pub(super) fn plan(
 
 impl Plan {
     fn make(&mut self, owner: &Owner, manifest: &Manifest) {
-        let drawn = match &manifest.making {
-            Making::Applied => Vec::new(),
-            Making::Once { drawn } => drawn.clone(),
-            Making::Existing | Making::Labelled | Making::Absent => return,
+        let drawn = match &manifest.mode {
+            Mode::Applied => Vec::new(),
+            Mode::Once { drawn } => drawn.clone(),
+            Mode::Existing | Mode::Labelled | Mode::Absent => return,
         };
         self.writes.push(Write::Create {
             resource: manifest.resource.clone(),
@@ -186,10 +180,16 @@ impl Plan {
         });
     }
 
-    fn keep(&mut self, owner: &Owner, manifest: &Manifest, packed: &Packed, answers: &Answers) -> Result<(), Taken> {
+    fn keep(
+        &mut self,
+        owner: &Owner,
+        manifest: &Manifest,
+        packed: &Packed,
+        answers: &Answers,
+    ) -> Result<(), NameConflict> {
         let meta = &packed.metadata();
         let mut live = packed.value();
-        // Objects of a list do not say what they are.
+        // Objects of a list lack their kind.
         live["apiVersion"] = json!(manifest.resource.api_version);
         live["kind"] = json!(manifest.resource.kind);
         if is_predecessors(owner, meta) || (is_ours(owner, meta) && meta.deletion_timestamp.is_some()) {
@@ -197,21 +197,21 @@ impl Plan {
             return Ok(());
         }
         if !is_ours(owner, meta) {
-            return Err(Taken { reference: manifest.reference() });
+            return Err(NameConflict { reference: manifest.reference() });
         }
         let resource = manifest.resource.clone();
-        match manifest.making {
-            // What is not known to be ours to delete stays.
-            Making::Absent if !may_be_deleted(owner, manifest.lifetime, meta) => {}
-            Making::Absent => self.writes.push(Write::Delete { resource, target: target(meta), orphan: false }),
-            Making::Once { .. } => {
-                self.own(owner, manifest, meta, &live);
+        match manifest.mode {
+            // Objects that are not known to be ours are not deleted.
+            Mode::Absent if !may_be_deleted(owner, manifest.lifetime, meta) => {}
+            Mode::Absent => self.writes.push(Write::Delete { resource, target: target(meta), orphan: false }),
+            Mode::Once { .. } => {
+                self.take_ownership(owner, manifest, meta, &live);
             }
-            // Nothing is kept of what is not ours.
-            Making::Labelled => {}
-            Making::Existing => {
-                // Whose it is comes first, by a write of its own; what is in it follows with the next pass.
-                if self.own(owner, manifest, meta, &live) {
+            // Objects of other controllers are not pruned.
+            Mode::Labelled => {}
+            Mode::Existing => {
+                // Ownership comes first, by a separate write; the content follows in the next pass.
+                if self.take_ownership(owner, manifest, meta, &live) {
                     return Ok(());
                 }
                 let mut intent = stamped(owner, manifest);
@@ -221,14 +221,14 @@ impl Plan {
                     self.writes.push(Write::Apply { resource, object: intent, posted: false, adopted: false });
                 }
             }
-            Making::Applied => {
+            Mode::Applied => {
                 let mut intent = stamped(owner, manifest);
                 if must_be_remade(manifest, &intent, &live) {
                     self.writes.push(Write::Delete { resource, target: target(meta), orphan: true });
                 } else if has_drifted(owner, &intent, &live) && !answers.is_answer(manifest, &intent, meta) {
-                    // An object that has been replaced meanwhile is not the one that we compared with.
+                    // An object that has been replaced meanwhile is not the one that was compared.
                     intent["metadata"]["uid"] = json!(meta.uid);
-                    let posted = packed.was_posted_by(owner.component);
+                    let posted = packed.was_posted();
                     let adopted = was_of_another(owner, &live);
                     self.writes.push(Write::Apply { resource, object: intent, posted, adopted });
                 }
@@ -245,17 +245,17 @@ impl Plan {
         object["kind"] = json!(manifest.resource.kind);
         let is_right = difference(&manifest.object, &packed.value()).is_none();
         if meta.deletion_timestamp.is_none() && !is_right && !answers.is_answer(manifest, &object, meta) {
-            // A successor of that name may have another controller.
+            // A new object of that name may have another controller.
             object["metadata"]["uid"] = json!(meta.uid);
             self.writes.push(Write::Label { resource: manifest.resource.clone(), object });
         }
     }
 
-    /// Corrects whose an object is: labels, owner reference, owner annotation. Says whether there was something to correct. Of what
-    /// was made once, labels and annotations are corrected too: a backup tool may have restored it without them.
-    fn own(&mut self, owner: &Owner, manifest: &Manifest, meta: &ObjectMeta, live: &Value) -> bool {
+    /// Corrects the ownership of an object: labels, owner reference, owner annotation. Returns whether anything was corrected.
+    /// For objects that are created once, labels and annotations are corrected too: a backup tool may have restored them without.
+    fn take_ownership(&mut self, owner: &Owner, manifest: &Manifest, meta: &ObjectMeta, live: &Value) -> bool {
         let mut wanted = json!({});
-        if matches!(manifest.making, Making::Once { .. }) {
+        if matches!(manifest.mode, Mode::Once { .. }) {
             for part in ["labels", "annotations"] {
                 if let Some(marks) = manifest.object["metadata"].get(part).filter(|marks| marks.is_object()) {
                     wanted["metadata"][part] = marks.clone();
@@ -266,8 +266,8 @@ impl Plan {
         if manifest.lifetime == Lifetime::Data(DeletionPolicy::Delete) {
             wanted["metadata"]["annotations"][annotation::RECORDED] = json!(meta.uid);
         }
-        // Under Retain our reference must be absent, which containment alone does not see; and a merge replaces the whole
-        // list, so those of others are named again.
+        // Under Retain our reference must be absent, which containment alone does not detect; and a merge replaces the whole
+        // list, so foreign references are repeated.
         let is_wanted = wanted["metadata"].get("ownerReferences").is_some();
         let live_references = meta.owner_references.as_deref().unwrap_or_default();
         let others = live_references.iter().filter(|reference| reference.uid != owner.reference.uid);
@@ -310,13 +310,13 @@ impl Plan {
     }
 }
 
-/// Whether a value that was intended is missing or changed, or somebody else has written to a field that we applied: that is how an
-/// addition to a list or map shows that the API treats as one value.
+/// Whether an intended value is missing or changed, or another manager has written to a field that we applied: this detects
+/// additions to lists or maps that the API treats as one value.
 fn has_drifted(owner: &Owner, intent: &Value, live: &Value) -> bool {
     difference(intent, live).is_some() || disowned(intent, owner.component, live).is_some()
 }
 
-/// Whether the controller of an object is a child of ours, one that we make.
+/// Whether the controller of an object is one of our children.
 fn is_of_child(owner: &Owner, meta: &ObjectMeta, children: &Children, kept: &[ApiResource]) -> bool {
     let controller = meta.owner_references.iter().flatten().find(|reference| reference.controller == Some(true));
     controller.is_some_and(|controller| {

@@ -1,4 +1,4 @@
-//! The permissions that a component needs, from what it says it does.
+//! The permissions that a component needs, derived from its watches.
 
 use std::collections::BTreeMap;
 
@@ -18,24 +18,44 @@ pub fn rules<C: Component>() -> Vec<PolicyRule> {
         granted.sort_unstable();
         granted.dedup();
     };
-    // Watched, and read where an object does not parse.
+    // Watched, and read if an object does not parse.
     grant(&group, &plural, &["get", "list", "watch"]);
     grant(&group, &format!("{plural}/status"), &["patch"]);
+    if C::REMAINS {
+        // The finalizer.
+        grant(&group, &plural, &["patch"]);
+    }
     grant("events.k8s.io", "events", &["create", "patch"]);
-    // Why a workload of its own could not make a pod is in an event only.
+    // The reason why a workload could not create a pod is only in an event.
     grant("", "events", &["list"]);
-    // Configuration of users: watched by label and by name, and read by name.
-    grant("", "configmaps", &["get", "list", "watch"]);
-    grant("", "secrets", &["get", "list", "watch"]);
-    for neighbour in C::neighbours() {
+    let watches = C::watches();
+    if watches.is_configured {
+        // Configuration of users: watched by label and by name, and read by name.
+        grant("", "configmaps", &["get", "list", "watch"]);
+        grant("", "secrets", &["get", "list", "watch"]);
+    }
+    for neighbour in &watches.neighbours {
         grant(&neighbour.group, &neighbour.plural, &["list", "watch"]);
     }
-    for child in C::children() {
-        grant(&child.resource.group, &child.resource.plural, &["list", "watch"]);
-        grant(&child.resource.group, &child.resource.plural, &child.verbs());
+    for kind in &watches.elsewhere {
+        grant(&kind.group, &kind.plural, &["get"]);
     }
-    let own = verbs.into_iter().map(|((group, plural), verbs)| rule(&group, &plural, &verbs));
-    own.chain(C::further_rules()).collect()
+    for surrounding in &watches.surroundings {
+        grant(&surrounding.resource.group, &surrounding.resource.plural, &["list", "watch"]);
+    }
+    for kind in &watches.touched {
+        grant(&kind.group, &kind.plural, &["patch"]);
+    }
+    for child in &watches.children {
+        grant(&child.resource.group, &child.resource.plural, &["list", "watch"]);
+        grant(&child.resource.group, &child.resource.plural, child.relation.verbs());
+    }
+    if watches.children.iter().any(|child| child.resource.kind == "PersistentVolumeClaim") {
+        // The reason why a claim is not bound.
+        grant("storage.k8s.io", "storageclasses", &["list"]);
+        grant("", "persistentvolumes", &["list"]);
+    }
+    verbs.into_iter().map(|((group, plural), verbs)| rule(&group, &plural, &verbs)).collect()
 }
 
 /// The rules for the Lease, in the namespace where the controller runs.

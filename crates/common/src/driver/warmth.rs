@@ -1,16 +1,16 @@
-//! Which namespaces can be served: those of which every watch has listed what exists.
+//! The namespaces that can be served: those that every watch has listed.
 //!
-//! A namespace that lacks the controller's Role, or a cluster that lacks the `CustomResourceDefinition`, costs what is missing
-//! there and nothing else: the others are served meanwhile, and it is picked up as soon as its watches have listed.
+//! A namespace that lacks the controller's Role, or a cluster that lacks a `CustomResourceDefinition`, does not affect the
+//! others: they are served meanwhile, and the missing part is served as soon as its watches have listed it.
 
 use tokio::sync::watch;
 
-/// How far one watch has come.
+/// The state of one watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// It has not listed yet.
     Cold,
-    /// The API server refuses to list: a Role is missing, or a `CustomResourceDefinition`.
+    /// The API server refuses the list: a Role is missing, or a `CustomResourceDefinition`.
     Refused,
     /// It has listed.
     Warm,
@@ -18,16 +18,16 @@ pub(super) enum State {
 
 #[derive(Debug)]
 struct Span {
-    /// None is all of them.
+    /// `None` is all namespaces.
     namespace: Option<String>,
     state: State,
 }
 
-/// How far all watches have come; clones are the same.
+/// The state of all watches; clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Warmth(watch::Sender<Vec<Span>>);
 
-/// Where one watch says how far it has come.
+/// The handle by which one watch reports its state.
 #[derive(Clone, Debug)]
 pub(super) struct Gauge {
     all: Warmth,
@@ -57,7 +57,7 @@ impl Warmth {
 
     /// Resolves when every watch has listed or been refused, and at least one namespace can be served.
     pub(super) async fn ready(&self) {
-        // `self` keeps the sender, so there is no error to come.
+        // `self` keeps the sender, so this cannot fail.
         let _ = self.0.subscribe().wait_for(|spans| is_ready(spans)).await;
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_namespace_does_not_keep_the_others() {
+    fn refused_namespace_does_not_block_others() {
         let (warmth, gauges) = namespaces(&[Some("a"), Some("b"), Some("a"), Some("b")]);
         gauges[0].warm();
         gauges[1].refused();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_of_which_something_is_refused_is_not_ready() {
+    fn cluster_with_a_refused_watch_is_not_ready() {
         let (warmth, gauges) = namespaces(&[None, None]);
         gauges[0].warm();
         gauges[1].refused();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_that_has_listed_stays_warm() {
+    fn watch_that_has_listed_stays_warm() {
         let (warmth, gauges) = namespaces(&[None]);
         gauges[0].warm();
         gauges[0].refused();

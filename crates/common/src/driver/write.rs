@@ -1,4 +1,6 @@
-//! Doing what a plan says: each write carries the preconditions that make it safe when the cache is behind.
+//! Carrying out the writes of a plan: each has the preconditions that make it safe when the cache is behind.
+
+use std::sync::Arc;
 
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
 use kube::{
@@ -11,34 +13,43 @@ use kube::{
 };
 use rand::{RngExt, distr::Alphanumeric};
 use serde_json::{Value, json};
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
-    intent::{is_ours, is_predecessors},
-    plan::{Owner, Taken, Target, Write},
+    intent::{Owner, is_ours, is_predecessors},
+    plan::{NameConflict, Target, Write},
 };
-use crate::{cache::Arrived, manifest::Draw};
+use crate::{cache::Arrived, manifest::Draw, metadata::Timeless};
 
-/// What a write came to.
+/// The result of a write.
 #[derive(Debug)]
 pub(super) enum Written {
-    /// The object as it is now; whether it belonged to an earlier object before is worth an event.
+    /// The object as it is now; an event reports if it belonged to an earlier object before.
     Is { object: Box<Arrived>, adopted: bool },
-    /// The object has gone.
+    /// The object does not exist.
     Gone,
-    /// It is somebody else's.
-    Taken(Taken),
-    /// Somebody was faster: the next pass will see what is there.
+    /// It belongs to another owner.
+    Taken(NameConflict),
+    /// Another writer was faster: the next pass will see the result.
     Overtaken,
 }
 
-/// Does one write in a namespace.
-pub(super) async fn write(client: &Client, namespace: &str, owner: &Owner, write: &Write) -> kube::Result<Written> {
+/// Carries out one write in a namespace.
+pub(super) async fn write(
+    client: &Client,
+    namespace: &str,
+    owner: &Owner,
+    drawing: &Drawing,
+    write: &Write,
+) -> kube::Result<Written> {
     let api = |resource: &ApiResource| Api::<Arrived>::namespaced_with(client.clone(), namespace, resource);
     match write {
-        Write::Create { resource, object, drawn } => create(&api(resource), resource, owner, object, drawn).await,
+        Write::Create { resource, object, drawn } => {
+            create(&api(resource), resource, owner, drawing.insert(object.clone(), drawn).await?).await
+        }
         Write::Apply { resource, object, posted, adopted } => {
             if *posted {
-                let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, resource);
+                let api = Api::<Timeless<DynamicObject>>::namespaced_with(client.clone(), namespace, resource);
                 if !take_over_posted_fields(&api, owner, write.name(), &object["metadata"]["uid"]).await? {
                     return Ok(Written::Overtaken);
                 }
@@ -57,16 +68,10 @@ pub(super) async fn write(client: &Client, namespace: &str, owner: &Owner, write
     }
 }
 
-async fn create(
-    api: &Api<Arrived>,
-    resource: &ApiResource,
-    owner: &Owner,
-    object: &Value,
-    drawn: &[Draw],
-) -> kube::Result<Written> {
+async fn create(api: &Api<Arrived>, resource: &ApiResource, owner: &Owner, object: Value) -> kube::Result<Written> {
     let params = PostParams { field_manager: Some(owner.component.to_owned()), ..PostParams::default() };
-    // The JSON as it is: its way through a type and back would cost more than all that the server does to us.
-    let body = serde_json::to_vec(&with_drawn(object.clone(), drawn)).map_err(kube::Error::SerdeError)?;
+    // The JSON as it is: conversion through a type would cost more than the request itself.
+    let body = serde_json::to_vec(&object).map_err(kube::Error::SerdeError)?;
     let request = Request::new(api.resource_url()).create(&params, body).map_err(kube::Error::BuildRequest)?;
     match api.clone().into_client().request::<Arrived>(request).await {
         Ok(made) => Ok(is(made, false)),
@@ -78,14 +83,14 @@ async fn create(
                 Some(live) if is_ours(owner, live.meta()) => {
                     found(api, owner, &object["metadata"]["labels"], live).await
                 }
-                Some(_) => Ok(Written::Taken(Taken { reference: format!("{}/{name}", resource.kind) })),
+                Some(_) => Ok(Written::Taken(NameConflict { reference: format!("{}/{name}", resource.kind) })),
             }
         }
         Err(error) => Err(error),
     }
 }
 
-/// One of ours was there, which the cache did not have: it is behind, or somebody took the labels off, which come back.
+/// One of our objects existed that the cache did not have: it is behind, or the labels were removed, and are restored.
 async fn found(api: &Api<Arrived>, owner: &Owner, labels: &Value, live: Arrived) -> kube::Result<Written> {
     let has = |(key, value): (&String, &Value)| live.labels().get(key).map(String::as_str) == value.as_str();
     if labels.as_object().into_iter().flatten().all(has) {
@@ -100,12 +105,12 @@ async fn apply(api: &Api<Arrived>, owner: &Owner, object: &Value, adopted: bool)
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let params = PatchParams::apply(owner.component).force();
     match api.patch(name, &params, &Patch::Apply(object)).await {
-        // An apply merges lists by key: where somebody changed the key itself (the port of a Service), ours comes to stand
-        // beside theirs, and the two may be impossible together. A merge patch replaces the whole list.
+        // An apply merges lists by key: if someone changed the key itself (the port of a Service), our element is added beside
+        // theirs, and both together may be invalid. A merge patch replaces the whole list.
         Err(kube::Error::Api(status)) if status.is_invalid() => {
             let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
             let mut body = object.clone();
-            // Of the metadata only which object it is: their lists have owners of others in them.
+            // Only the identity of the metadata: its lists contain foreign owners.
             body["metadata"] = json!({ "uid": object["metadata"]["uid"] });
             overtaken(api.patch(name, &params, &Patch::Merge(body)).await, adopted)
         }
@@ -113,18 +118,17 @@ async fn apply(api: &Api<Arrived>, owner: &Owner, object: &Value, adopted: bool)
     }
 }
 
-/// An object that was made by POST has its fields under an `Update` entry of ours, beside which an apply makes a second entry:
-/// fields that are no longer applied would stay. So the entry is turned into an `Apply` entry first, once in the
-/// object's life. `false` if the object has changed meanwhile, or is another one.
+/// An object that was created by POST has its fields under an `Update` entry of ours, beside which an apply adds a second entry:
+/// fields that are no longer applied would stay. So the entry is turned into an `Apply` entry first, once in the object's life.
+/// `false` if the object has changed meanwhile, or is another one.
 async fn take_over_posted_fields(
-    api: &Api<DynamicObject>,
+    api: &Api<Timeless<DynamicObject>>,
     owner: &Owner,
     name: &str,
     uid: &Value,
 ) -> kube::Result<bool> {
-    let Some(live) = api.get_opt(name).await?.filter(|live| live.metadata.uid.as_deref() == uid.as_str()) else {
-        return Ok(false);
-    };
+    let live = api.get_opt(name).await?.map(|Timeless(live)| live);
+    let Some(live) = live.filter(|live| live.metadata.uid.as_deref() == uid.as_str()) else { return Ok(false) };
     let version = live.metadata.resource_version.clone();
     let mut entries = live.metadata.managed_fields.unwrap_or_default();
     let is_ours = |entry: &ManagedFieldsEntry, operation| {
@@ -133,7 +137,7 @@ async fn take_over_posted_fields(
             && entry.operation.as_deref() == Some(operation)
     };
     if entries.iter().any(|entry| is_ours(entry, "Apply")) {
-        // Two entries of one name would be read as one of them.
+        // Of two entries of one name only one would be read.
         entries.retain(|entry| !is_ours(entry, "Update"));
     }
     for entry in entries.iter_mut().filter(|entry| is_ours(entry, "Update")) {
@@ -147,7 +151,7 @@ async fn take_over_posted_fields(
     }
 }
 
-/// Deletes this very pod, as it was seen, so that its set makes it anew; `false` if it has changed or gone meanwhile.
+/// Deletes exactly this version of a pod, so that its set recreates it; `false` if it has changed or been deleted meanwhile.
 pub(super) async fn restart_pod(client: &Client, namespace: &str, pod: &Pod) -> kube::Result<bool> {
     let params = DeleteParams {
         preconditions: Some(Preconditions {
@@ -156,7 +160,7 @@ pub(super) async fn restart_pod(client: &Client, namespace: &str, pod: &Pod) -> 
         }),
         ..DeleteParams::default()
     };
-    match Api::<Pod>::namespaced(client.clone(), namespace).delete(&pod.name_any(), &params).await {
+    match Api::<Timeless<Pod>>::namespaced(client.clone(), namespace).delete(&pod.name_any(), &params).await {
         Ok(_) => Ok(true),
         Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(false),
         Err(error) => Err(error),
@@ -170,7 +174,7 @@ async fn delete(api: &Api<Arrived>, target: &Target, orphan: bool) -> kube::Resu
         ..DeleteParams::default()
     };
     match api.delete(&target.name, &params).await {
-        // Some kinds are answered with the object even when nothing is left of it.
+        // Some kinds are answered with the object even if it is deleted at once.
         Ok(answer) => match answer.left().filter(|left| left.meta().deletion_timestamp.is_some()) {
             Some(going) => Ok(is(going, false)),
             None => Ok(Written::Gone),
@@ -193,16 +197,41 @@ fn overtaken(result: kube::Result<Arrived>, adopted: bool) -> kube::Result<Writt
     }
 }
 
-/// Puts random values where they are asked for.
-fn with_drawn(mut object: Value, drawn: &[Draw]) -> Value {
-    for draw in drawn {
-        let value: String = match draw {
-            Draw::Letters(_) => rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect(),
-            Draw::Bytes(_, written) => written(&rand::random()),
-        };
-        object["stringData"][draw.key()] = json!(value);
+/// Draws random values for the passes of a controller.
+///
+/// An RSA key takes a processor for a second or more, so it is computed outside of the threads that run passes, and one after
+/// the other: many new objects of one tenant must not take the processors from the others.
+pub(super) struct Drawing(Arc<Semaphore>);
+
+impl Default for Drawing {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
     }
-    object
+}
+
+impl Drawing {
+    /// Inserts the random values into an object.
+    async fn insert(&self, mut object: Value, drawn: &[Draw]) -> kube::Result<Value> {
+        for draw in drawn {
+            let value: String = match draw {
+                Draw::Letters(_) => rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect(),
+                Draw::Bytes(_, written) => self.compute(*written).await?,
+            };
+            object["stringData"][draw.key()] = json!(value);
+        }
+        Ok(object)
+    }
+
+    async fn compute(&self, written: fn(&[u8; 32]) -> String) -> kube::Result<String> {
+        let failed = kube::Error::Service;
+        let turn = self.0.clone().acquire_owned().await.map_err(|error| failed(error.into()))?;
+        // The turn ends with the computation, even if the pass is cancelled meanwhile.
+        let computed = spawn_blocking(move || {
+            let _turn = turn;
+            written(&rand::random())
+        });
+        computed.await.map_err(|error| failed(error.into()))
+    }
 }
 
 /// A precondition did not hold.
@@ -210,18 +239,53 @@ pub(super) fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
-/// The object has gone.
+/// The object does not exist.
 pub(super) fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// The namespace is being deleted, and takes everything with it, or has gone: nothing is left to do.
+/// The namespace is being deleted with everything in it, or does not exist any more: nothing is left to do.
 pub(super) fn is_leaving(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if is_leaving_status(status))
 }
 
-/// The same of an answer.
+/// The same for an answer.
 pub(super) fn is_leaving_status(status: &Status) -> bool {
     (status.code == 403 && status.message.contains("because it is being terminated"))
         || (status.code == 404 && status.message.starts_with("namespaces \""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    static GOES_ON: AtomicBool = AtomicBool::new(false);
+    static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+    /// Computes until another task has run; reports whether it did, and was the only one meanwhile.
+    fn compute(_: &[u8; 32]) -> String {
+        let is_alone = UNDER_WAY.fetch_add(1, Ordering::SeqCst) == 0;
+        let until = Instant::now() + Duration::from_secs(30);
+        while !GOES_ON.load(Ordering::SeqCst) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+        format!("{is_alone} {}", GOES_ON.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test]
+    async fn long_draw_delays_no_other_task() {
+        let drawing = Drawing::default();
+        let draw = || drawing.insert(json!({}), &[Draw::Bytes("key", compute)]);
+        let other = async { GOES_ON.store(true, Ordering::SeqCst) };
+        let (first, second, third, ()) = tokio::join!(draw(), draw(), draw(), other);
+        for drawn in [first, second, third] {
+            assert_eq!(drawn.unwrap(), json!({"stringData": {"key": "true true"}}));
+        }
+    }
 }

@@ -1,20 +1,28 @@
-//! Why there is no answer that could be used.
+//! Why a request has no usable answer.
 
-/// Why there is no answer that could be used. No message has more of an answer than a few printable words.
+use crate::mesh::PERMIT;
+
+/// Why a request has no usable answer. Messages quote at most a few printable words of an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The address is none, or one that is not connected to.
-    #[error("{address} is no address of a server: the host {cause}")]
+    /// The address is invalid or refused.
+    #[error("{address} is not the address of a server: the host {cause}")]
     Address {
         /// Host and port.
         address: String,
-        /// What is wrong with it.
+        /// The error in it.
         cause: String,
     },
     /// A name cannot be a part of a URL.
-    #[error("the name {name:?} has no URL: it stands for another path; choose another name")]
+    #[error("name {name:?} cannot be used in a URL: it would address another path; choose another name")]
     Name {
         /// The name.
+        name: String,
+    },
+    /// A header cannot be sent.
+    #[error("header {name:?} cannot be sent: its value or name has characters that HTTP cannot carry; correct it")]
+    Header {
+        /// Its name, shortened and printable.
         name: String,
     },
     /// The server does not answer.
@@ -22,17 +30,17 @@ pub enum Failure {
     Unreachable {
         /// Host and port.
         address: String,
-        /// What happened instead.
+        /// The error.
         cause: String,
     },
-    /// The server takes too long, be it at the beginning or in the middle of its answer.
+    /// The server takes too long, at the beginning or in the middle of its answer.
     #[error("{address} did not finish its answer to {request}: it took more than {seconds} s")]
     Slow {
         /// Host and port.
         address: String,
         /// Method and path.
         request: String,
-        /// How long was waited.
+        /// The timeout.
         seconds: u64,
     },
     /// The server sends the request elsewhere.
@@ -47,8 +55,40 @@ pub enum Failure {
         /// The status of the answer.
         status: u16,
     },
-    /// The answer is longer than any that is right.
-    #[error("{address} answers {request} with more than {limit} bytes: {cause}")]
+    /// The proxy of a mesh has no server to pass the request to.
+    #[error(
+        "{address} is starting: nothing listens behind the mesh's proxy ({request}: {status}); retried with backoff"
+    )]
+    Starting {
+        /// Host and port.
+        address: String,
+        /// Method and path.
+        request: String,
+        /// The status of the answer.
+        status: u16,
+    },
+    /// The policy of a mesh does not let the request pass.
+    #[error("{address} is refused by the mesh's policy ({request}: 403); {PERMIT}")]
+    RefusedByMesh {
+        /// Host and port.
+        address: String,
+        /// Method and path.
+        request: String,
+    },
+    /// The server does not do as it was asked.
+    #[error("{address} refuses {request} ({status}): {cause}")]
+    Refused {
+        /// Host and port.
+        address: String,
+        /// Method and path.
+        request: String,
+        /// The status of the answer.
+        status: u16,
+        /// The server's words.
+        cause: String,
+    },
+    /// The answer is longer than any valid one.
+    #[error("{address} answered {request} with more than {limit} bytes: {cause}")]
     TooLarge {
         /// Host and port.
         address: String,
@@ -56,12 +96,24 @@ pub enum Failure {
         request: String,
         /// The limit.
         limit: usize,
-        /// What that means, and what to do.
+        /// The explanation, with the remedy.
         cause: &'static str,
     },
-    /// Others are reading large answers at the same time.
+    /// The answer has more values than any valid one.
+    #[error("{address} answered {request} with more than {limit} values: {cause}")]
+    TooManyValues {
+        /// Host and port.
+        address: String,
+        /// Method and path.
+        request: String,
+        /// The limit.
+        limit: usize,
+        /// The explanation, with the remedy.
+        cause: &'static str,
+    },
+    /// Too many other large answers are being read.
     #[error(
-        "the answer of {address} to {request} is large, and other large answers are being read; retried with backoff"
+        "the answer of {address} to {request} is large, and too many other large answers are being read; retried with backoff"
     )]
     Busy {
         /// Host and port.
@@ -69,24 +121,24 @@ pub enum Failure {
         /// Method and path.
         request: String,
     },
-    /// The answer is not what the product would say.
-    #[error("{address} answers {request} with something else than was expected: {cause}")]
+    /// The answer is not one of the product.
+    #[error("{address} gave an unexpected answer to {request}: {cause}")]
     Unreadable {
         /// Host and port.
         address: String,
         /// Method and path.
         request: String,
-        /// What is wrong with it.
+        /// The error in it.
         cause: String,
     },
-    /// An answer ended before all of it was said.
+    /// An answer ended early.
     #[error("{address} did not finish its answer to {request}: {cause}")]
     Cut {
         /// Host and port.
         address: String,
         /// Method and path.
         request: String,
-        /// What the server says, or what happened to the connection.
+        /// The server's error, or the error of the connection.
         cause: String,
     },
 }

@@ -1,7 +1,7 @@
 //! An answer of newline-delimited JSON, cut into lines as it comes, and the check that it is whole.
 //!
-//! Some programs begin to answer before they know whether they can finish. If they cannot, they say so after the last line, in an
-//! HTTP trailer that is there and empty when all went well.
+//! Some programs start an answer before they know whether they can finish it. If they cannot, they report it after the last line,
+//! in an HTTP trailer that is present and empty on success.
 
 use std::{mem, time::Duration};
 
@@ -10,13 +10,13 @@ use http_body_util::BodyExt;
 use reqwest::{Body, Response, header};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Failure, MISTAKEN};
-use crate::failure::{deepest, words};
+use super::{answer::MISTAKEN, failure::Failure};
+use crate::failure::{deepest, printable};
 
 /// How long a server may be silent in the middle of a list.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// How long a list, each of its lines, and the time for all of it may be.
+/// The limits of a list: its lines, its total size, and its times.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Until the list begins.
@@ -31,7 +31,7 @@ pub struct Bounds {
     pub trailer: &'static str,
 }
 
-/// What has come of an answer and is not taken yet.
+/// The received part of an answer that is not consumed yet.
 pub struct Lines {
     body: Body,
     bounds: Bounds,
@@ -39,14 +39,14 @@ pub struct Lines {
     address: String,
     request: String,
     buffer: Vec<u8>,
-    /// How much has come in all.
+    /// The total number of bytes received.
     came: usize,
     /// Where the next line begins.
     start: usize,
-    /// How far was looked for its end.
+    /// How far its end has been searched for.
     seen: usize,
     has_ended: bool,
-    /// Whether the answer says that the trailer is to come.
+    /// Whether the answer announces the trailer.
     awaits_trailer: bool,
 }
 
@@ -55,7 +55,7 @@ impl Lines {
         let announced = answer.headers().get_all(header::TRAILER).iter();
         let is_error = |names: &str| names.split(',').any(|name| name.trim().eq_ignore_ascii_case(bounds.trailer));
         let is_announced = announced.filter_map(|value| value.to_str().ok()).any(is_error);
-        // An empty answer announces it, too, and has no place for it.
+        // An empty answer announces it, too, but cannot have one.
         let has_body = answer.status() != reqwest::StatusCode::NO_CONTENT;
         Self {
             body: answer.into(),
@@ -86,6 +86,9 @@ impl Lines {
 
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         loop {
+            if self.buffer.len() - self.start > self.bounds.line {
+                self.check_line()?;
+            }
             if let Some(line) = self.take() {
                 if !line.trim_ascii().is_empty() {
                     return Ok(Some(line));
@@ -94,15 +97,22 @@ impl Lines {
                 let rest = mem::take(&mut self.buffer).split_off(self.start);
                 (self.start, self.seen) = (0, 0);
                 return Ok(Some(rest).filter(|rest| !rest.trim_ascii().is_empty()));
-            } else if self.buffer.len() - self.start > self.bounds.line {
-                return Err(self.too_large(self.bounds.line, "a line that long is none of a list; look at the server"));
             } else {
                 self.read().await?;
             }
         }
     }
 
-    /// The next line, if all of it has come.
+    /// The next line, or what has come of it, must not be longer than a line may be.
+    fn check_line(&self) -> Result<(), Failure> {
+        let begun = &self.buffer[self.start..];
+        if begun.iter().take(self.bounds.line + 1).any(|&byte| byte == b'\n') {
+            return Ok(());
+        }
+        Err(self.too_large(self.bounds.line, "no list has a line of that length; check the server"))
+    }
+
+    /// The next line, if it is complete.
     fn take(&mut self) -> Option<Vec<u8>> {
         let Some(length) = self.buffer[self.seen..].iter().position(|&byte| byte == b'\n') else {
             self.seen = self.buffer.len();
@@ -122,7 +132,7 @@ impl Lines {
         let silent = Instant::now() + SILENCE;
         let frame = timeout_at(silent.min(self.until), self.body.frame()).await.map_err(|_| {
             if silent < self.until {
-                return self.cut(format!("nothing came for {} s", SILENCE.as_secs()));
+                return self.cut(format!("nothing received for {} s", SILENCE.as_secs()));
             }
             let (address, request) = (self.address.clone(), self.request.clone());
             Failure::Slow { address, request, seconds: self.bounds.ends_within.as_secs() }
@@ -133,7 +143,7 @@ impl Lines {
             Some(Ok(frame)) => frame,
             None if self.awaits_trailer => {
                 return Err(self.cut(format!(
-                    "the trailer {} is missing, which says whether the list is whole; let proxies on the way pass trailers on",
+                    "trailer {} missing, so the list may be incomplete; configure proxies between controller and server to pass trailers",
                     self.bounds.trailer
                 )));
             }
@@ -153,9 +163,9 @@ impl Lines {
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
                 self.awaits_trailer &= !trailers.contains_key(self.bounds.trailer);
-                // There are two of them if something goes wrong at the very end: an empty one, and what it was.
+                // After a late error there are two of them: an empty one, and the error.
                 let said = trailers.get_all(self.bounds.trailer).iter();
-                let mut said = said.map(|value| words(&String::from_utf8_lossy(value.as_bytes())));
+                let mut said = said.map(|value| printable(&String::from_utf8_lossy(value.as_bytes())));
                 if let Some(cause) = said.find(|cause| !cause.is_empty()) {
                     return Err(self.cut(cause));
                 }

@@ -11,13 +11,21 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::*;
+use super::{
+    answer::{BUDGET, OF_ONE_NAMESPACE},
+    request::VALUES,
+    *,
+};
+use crate::quota::on_behalf_of;
+
+/// Held by tests that need the budget for themselves.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 const SOON: Duration = Duration::from_secs(10);
 const BOUNDS: Bounds =
     Bounds { begins_within: SOON, ends_within: SOON, line: 1000, all: 10_000, trailer: "x-stream-error" };
 
-/// A server that answers each connection with these bytes, some at a time, and then says no more. Counts what it was asked.
+/// A server that answers each connection with these bytes, piece by piece, and then sends nothing more. Counts its requests.
 struct Fake {
     server: Server,
     asked: Arc<Mutex<Vec<String>>>,
@@ -73,7 +81,7 @@ fn chunked(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_redirect_is_a_failure_and_its_target_is_not_asked() {
+async fn redirect_fails_and_its_target_is_not_contacted() {
     let victim = Fake::new(whole("200 OK", "{}")).await;
     for status in [301, 302, 303, 307, 308, 300, 304] {
         let target = format!("http://{}/pins/theirs", victim.server.address());
@@ -89,7 +97,34 @@ async fn a_redirect_is_a_failure_and_its_target_is_not_asked() {
 }
 
 #[tokio::test]
-async fn an_answer_over_its_limit_is_a_failure_announced_or_not() {
+async fn answer_of_a_proxy_is_not_taken_for_the_servers() {
+    let marked = "l5d-proxy-error: logical service request timeout: 1s\r\nContent-Length: 0\r\n\r\n";
+    let marked = |status: &str| format!("HTTP/1.1 {status}\r\n{marked}");
+    for answer in [whole("502 Bad Gateway", ""), marked("502 Bad Gateway"), marked("503 Service Unavailable")] {
+        let failure = Client::new().accepted(Fake::new(answer).await.request(1000)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Starting { .. }), "{failure}");
+        assert!(failure.to_string().contains("is starting"), "{failure}");
+    }
+    let fake = Fake::new(whole("403 Forbidden", "")).await;
+    for failure in [
+        Client::new().accepted(fake.request(1000)).await.unwrap_err(),
+        Client::new().lines(fake.request(1000), BOUNDS).await.map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(failure, Failure::RefusedByMesh { .. }), "{failure}");
+        assert!(failure.to_string().contains("refused by the mesh's policy"), "{failure}");
+    }
+    for (answer, cause) in [
+        (whole("503 Service Unavailable", r#"{"message": "alarm"}"#), "alarm"),
+        (whole("403 Forbidden", "no"), "no"),
+        (marked("504 Gateway Timeout"), "logical service request timeout: 1s"),
+    ] {
+        let failure = Client::new().accepted(Fake::new(answer).await.request(1000)).await.unwrap_err();
+        assert!(matches!(&failure, Failure::Refused { cause: said, .. } if said == cause), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn oversized_answer_fails_announced_or_not() {
     let body = "x".repeat(1001);
     let announced = "HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\nx".to_owned();
     for answer in [whole("200 OK", &body), chunked(&body), announced] {
@@ -101,27 +136,59 @@ async fn an_answer_over_its_limit_is_a_failure_announced_or_not() {
     assert_eq!(Client::new().send(fake.request(1001)).await.unwrap().body.len(), 1001);
 }
 
+#[test]
+fn usual_client_is_made_once() {
+    assert!(Arc::ptr_eq(&Client::new().0, &Client::trusting(Trust::System, None).0));
+    assert!(!Arc::ptr_eq(&Client::new().0, &Client::trusting(Trust::Anybody, None).0));
+}
+
 #[tokio::test]
-async fn a_refusal_without_end_is_a_failure() {
+async fn answer_of_too_many_values_is_a_failure() {
+    let _alone = ALONE.lock().await;
+    let answer = |count: usize| whole("200 OK", &format!("[{{}}{}]", ",{}".repeat(count / 2 - 1)));
+    let fake = Fake::new(answer(VALUES + 2)).await;
+    let failure = Client::new().send(fake.request(4 * FREE)).await.unwrap_err();
+    assert!(matches!(failure, Failure::TooManyValues { limit: VALUES, .. }), "{failure}");
+    let text = whole("200 OK", &format!("\"{}\"", ",".repeat(VALUES + 2)));
+    let fake = Fake::new(text).await;
+    assert!(Client::new().send(fake.request(4 * FREE)).await.is_ok(), "a text is one value");
+}
+
+#[expect(clippy::used_underscore_binding, reason = "the share is only held")]
+#[tokio::test]
+async fn answer_of_many_values_takes_a_share_of_the_budget() {
+    let _alone = ALONE.lock().await;
+    let many = Fake::new(whole("200 OK", &format!("[0{}]", ",0".repeat(VALUES / 4)))).await;
+    let answer = Client::new().send(many.request(4 * FREE)).await.unwrap();
+    assert!(answer.body.len() < FREE);
+    let share = answer._share.amount();
+    assert!((4 << 20..5 << 20).contains(&share), "{share}");
+}
+
+#[tokio::test]
+async fn endless_refusal_is_a_failure() {
     let fake = Fake::new("HTTP/1.1 500 No\r\nContent-Length: 2000000000\r\n\r\nno").await;
     assert!(matches!(Client::new().send(fake.request(10)).await.unwrap_err(), Failure::TooLarge { .. }));
 }
 
 #[tokio::test]
 async fn large_answers_share_a_budget_that_small_ones_do_not_need() {
-    let taken = BUDGET.acquire_many(24 << 10).await.unwrap();
+    let _alone = ALONE.lock().await;
+    let mut taken = BUDGET.share();
+    assert!(taken.extend(OF_ONE_NAMESPACE));
     let large = Fake::new(whole("200 OK", &"x".repeat(2 * FREE))).await;
     let small = Fake::new(whole("200 OK", "{}")).await;
     assert!(matches!(Client::new().send(large.request(4 * FREE)).await.unwrap_err(), Failure::Busy { .. }));
     assert!(Client::new().send(small.request(4 * FREE)).await.unwrap().is_success());
+    // The namespace has all that it may have, and others have the rest.
+    let answer = on_behalf_of("other", Client::new().send(large.request(4 * FREE))).await;
+    assert_eq!(answer.unwrap().body.len(), 2 * FREE);
     drop(taken);
-    let answer = Client::new().send(large.request(4 * FREE)).await.unwrap();
-    assert!(BUDGET.available_permits() < 24 << 10);
-    drop(answer);
+    assert!(Client::new().send(large.request(4 * FREE)).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_drip_ends_at_the_deadline_in_head_and_body() {
+async fn slow_answer_ends_at_its_deadline_in_head_and_body() {
     for answer in [whole("200 OK", "0123456789"), chunked(&"1\n".repeat(100))] {
         let fake = Fake::dripping(answer, 1, Duration::from_millis(20)).await;
         let within = Duration::from_millis(200);
@@ -134,34 +201,44 @@ async fn a_drip_ends_at_the_deadline_in_head_and_body() {
 }
 
 #[tokio::test]
-async fn a_list_that_drips_for_ever_ends_at_its_deadline() {
+async fn slow_list_ends_at_its_deadline() {
     let mut answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
     answer.push_str(&"1\r\nx\r\n".repeat(10_000));
     let fake = Fake::dripping(answer, 64, Duration::from_millis(20)).await;
     let bounds = Bounds { ends_within: Duration::from_millis(500), line: 100_000, all: 100_000, ..BOUNDS };
-    let lines = Client::new().lines(fake.request(1000), bounds).await.unwrap().unwrap();
+    let lines = Client::new().lines(fake.request(1000), bounds).await.unwrap();
     let failure = lines.into_stream().try_collect::<Vec<_>>().await.unwrap_err();
     assert!(matches!(failure, Failure::Slow { .. }), "{failure}");
 }
 
 #[tokio::test]
-async fn a_list_of_too_many_lines_is_a_failure() {
+async fn list_of_too_many_lines_is_a_failure() {
     let fake = Fake::new(chunked(&"{}\n".repeat(5000))).await;
-    let lines = Client::new().lines(fake.request(1000), BOUNDS).await.unwrap().unwrap();
+    let lines = Client::new().lines(fake.request(1000), BOUNDS).await.unwrap();
     let failure = lines.into_stream().try_collect::<Vec<_>>().await.unwrap_err();
     assert!(matches!(failure, Failure::TooLarge { limit: 10_000, .. }), "{failure}");
 }
 
 #[tokio::test]
-async fn a_line_of_too_many_bytes_is_a_failure() {
+async fn line_of_too_many_bytes_is_a_failure() {
     let fake = Fake::new(chunked(&"x".repeat(5000))).await;
-    let lines = Client::new().lines(fake.request(1000), BOUNDS).await.unwrap().unwrap();
+    let lines = Client::new().lines(fake.request(1000), BOUNDS).await.unwrap();
     let failure = lines.into_stream().try_collect::<Vec<_>>().await.unwrap_err();
     assert!(matches!(failure, Failure::TooLarge { limit: 1000, .. }), "{failure}");
 }
 
 #[tokio::test]
-async fn headers_without_end_are_a_failure() {
+async fn long_line_that_arrives_at_once_is_a_failure() {
+    for end in ["\n", "\n{}\n", ""] {
+        let fake = Fake::new(format!("{}0\r\n\r\n", chunked(&format!("{{}}\n{}{end}", "x".repeat(1001))))).await;
+        let lines = Client::new().lines(fake.request(1000), BOUNDS).await.unwrap();
+        let failure = lines.into_stream().try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(matches!(failure, Failure::TooLarge { limit: 1000, .. }), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn endless_headers_are_a_failure() {
     for headers in [format!("A: {}\r\n", "x".repeat(2_000_000)), "A: b\r\n".repeat(HEADERS + 1)] {
         let fake = Fake::new(format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 0\r\n\r\n")).await;
         assert!(matches!(Client::new().send(fake.request(1000)).await.unwrap_err(), Failure::Unreachable { .. }));
@@ -169,9 +246,9 @@ async fn headers_without_end_are_a_failure() {
 }
 
 #[tokio::test]
-async fn what_a_refusal_says_is_printable_and_short() {
+async fn refusal_text_is_printable_and_short() {
     let fake = Fake::new(whole("500 No", &format!("a\u{1b}[2Jb\n{}", "c".repeat(5000)))).await;
-    let words = Client::new().send(fake.request(10)).await.unwrap().words();
+    let words = Client::new().send(fake.request(10)).await.unwrap().printable();
     assert!(words.starts_with("a [2Jb c") && words.chars().count() < 310, "{words}");
 }
 
@@ -197,7 +274,7 @@ async fn garbage_and_closed_connections_are_failures() {
 }
 
 #[test]
-fn a_host_that_is_none_is_never_asked() {
+fn invalid_host_is_never_contacted() {
     for host in ["a@b", "a/b", "a?b", "a#b", "a b", "", "0x7f.1", "169.254.169.254"] {
         let request = Server::new(host, 80).request(Method::GET, &Path::fixed("a"), SOON, 10);
         assert!(matches!(request, Err(Failure::Address { .. })), "{host}");
@@ -207,9 +284,9 @@ fn a_host_that_is_none_is_never_asked() {
 }
 
 #[test]
-fn a_path_stays_the_path_that_was_written() {
+fn path_is_sent_as_written() {
     for segment in ["a/../b", "%2e%2e", "a\\..\\b", "\t..", "..;", "a?b#c"] {
-        let path = Path::of(&["x", segment, "y"]).unwrap();
+        let path = Path::from_segments(&["x", segment, "y"]).unwrap();
         let request = Server::new("h", 80).request(Method::GET, &path, SOON, 10).unwrap();
         assert_eq!(request.url.path(), format!("/{}", path.path()));
         assert_eq!(request.url.path().matches('/').count(), 3);
@@ -219,7 +296,7 @@ fn a_path_stays_the_path_that_was_written() {
 }
 
 #[test]
-fn a_url_may_have_a_login_that_debug_does_not_show() {
+fn login_in_a_url_is_hidden_by_debug() {
     let server = Server::of_url("http://me:s3%20cret@127.0.0.1:9094/").unwrap();
     assert_eq!(server.login(), Some(("me", "s3 cret")));
     assert_eq!(format!("{server:?}"), "127.0.0.1:9094");
@@ -236,8 +313,8 @@ fn no_other_crate_has_an_http_client() {
         let folder = entry.unwrap();
         let Ok(manifest) = std::fs::read_to_string(folder.path().join("Cargo.toml")) else { continue };
         let name = folder.file_name().into_string().unwrap();
-        // The bridge passes on what its own pod asks, and hyper follows no redirect.
-        // ipfs-api-backend-hyper is there for its requests; who sends them is this client.
+        // The bridge passes on the requests of its own pod, and hyper follows no redirect.
+        // ipfs-api-backend-hyper only builds the requests; this client sends them.
         let forbidden = ["reqwest", "hyper", "ureq", "isahc"];
         let dependency = |line: &&str| forbidden.iter().any(|client| line.starts_with(client));
         let found: Vec<&str> = manifest.lines().filter(dependency).collect();
@@ -249,7 +326,7 @@ fn no_other_crate_has_an_http_client() {
 
 /// An address is given to others when its Service has gone: an open connection would still lead to the pods of the one before.
 #[tokio::test]
-async fn each_request_has_a_connection_of_its_own() {
+async fn each_request_opens_its_own_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Server::new("127.0.0.1", listener.local_addr().unwrap().port());
     let client = Client::new();

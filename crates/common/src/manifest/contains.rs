@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::quantity;
 
-/// The first place in which a live object is not what was intended.
+/// The first place in which a live object differs from the intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// JSON pointer to the field.
@@ -15,30 +15,30 @@ pub struct Difference {
 
 /// Finds the first intended value that `live` does not contain.
 ///
-/// What the API server adds (defaults, status, fields of other managers) is no difference. What it rewrites is none either:
-/// quantities are compared by value, and empty maps and lists may be absent. In a list of objects every intended element
-/// must be contained in some live one, because merged lists keep the elements of others; a list of plain values must be
-/// the same. What others have added to a list or map that the API treats as one value is seen by [`disowned`](super::disowned).
+/// Additions of the API server (defaults, status, fields of other managers) are no difference. Nor are rewritten values:
+/// quantities are compared by value, and empty maps and lists may be absent. In a list of objects every intended element must be
+/// contained in some live one, because merged lists keep foreign elements; a list of plain values must be equal. Foreign
+/// additions to a list or map that the API treats as one value are detected by [`disowned`](super::disowned).
 pub fn difference(intent: &Value, live: &Value) -> Option<Difference> {
     let mut path = Vec::new();
-    compare(intent, live, &mut path).then(|| Difference::at(&path))
+    has_difference(intent, live, &mut path).then(|| Difference::at(&path))
 }
 
 impl Difference {
-    /// At the end of a path, innermost first.
+    /// The difference at the end of a path, innermost first.
     pub(super) fn at(path: &[String]) -> Self {
         Self { pointer: path.iter().rev().fold(String::new(), |pointer, part| pointer + "/" + part) }
     }
 }
 
-/// Whether they differ; `path` then holds the way to the difference, innermost first.
-fn compare(intent: &Value, live: &Value, path: &mut Vec<String>) -> bool {
+/// Whether they differ; `path` is then the path to the difference, innermost first.
+fn has_difference(intent: &Value, live: &Value, path: &mut Vec<String>) -> bool {
     match (intent, live) {
         (Value::Object(intent), Value::Object(live)) => {
             for (key, wanted) in intent {
                 let differs = match live.get(key) {
-                    Some(found) if is_quantity_field(key) => !same_quantities(wanted, found),
-                    Some(found) => compare(wanted, found, path),
+                    Some(found) if is_quantity_field(key) => !has_same_quantities(wanted, found),
+                    Some(found) => has_difference(wanted, found, path),
                     None => !is_empty(wanted),
                 };
                 if differs {
@@ -51,8 +51,8 @@ fn compare(intent: &Value, live: &Value, path: &mut Vec<String>) -> bool {
         (Value::Array(intent), Value::Array(live)) if intent.iter().all(Value::is_object) => {
             for (index, wanted) in intent.iter().enumerate() {
                 // Most lists keep their order, so the element of the same index is tried first.
-                let here = live.get(index).is_some_and(|found| !compare(wanted, found, &mut Vec::new()));
-                let found = here || live.iter().any(|found| !compare(wanted, found, &mut Vec::new()));
+                let here = live.get(index).is_some_and(|found| !has_difference(wanted, found, &mut Vec::new()));
+                let found = here || live.iter().any(|found| !has_difference(wanted, found, &mut Vec::new()));
                 if !found {
                     path.push(index.to_string());
                     return true;
@@ -69,7 +69,7 @@ pub(super) fn is_empty(value: &Value) -> bool {
         Value::Null => true,
         Value::Object(map) => map.values().all(is_empty),
         Value::Array(list) => list.is_empty(),
-        // What is as good as absent is left out by the server where its type has no pointer.
+        // Empty values are left out by the server if their type has no pointer.
         Value::String(text) => text.is_empty(),
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),
@@ -81,10 +81,10 @@ fn is_quantity_field(key: &str) -> bool {
     matches!(key, "requests" | "limits" | "sizeLimit" | "hard" | "divisor")
 }
 
-fn same_quantities(intent: &Value, live: &Value) -> bool {
+fn has_same_quantities(intent: &Value, live: &Value) -> bool {
     match (intent, live) {
         (Value::Object(intent), Value::Object(live)) => {
-            intent.iter().all(|(key, wanted)| live.get(key).is_some_and(|found| same_quantities(wanted, found)))
+            intent.iter().all(|(key, wanted)| live.get(key).is_some_and(|found| has_same_quantities(wanted, found)))
         }
         (Value::String(intent), Value::String(live)) => {
             intent == live || quantity::compare(intent, live) == Some(Ordering::Equal)
@@ -111,47 +111,47 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_value_is_named_with_its_way() {
+    fn changed_value_is_named_with_its_path() {
         let intent = json!({"spec": {"ports": [{"name": "sql", "port": 5432}]}});
         let live = json!({"spec": {"ports": [{"name": "sql", "port": 5433}]}});
         assert_eq!(pointer(&intent, &live).as_deref(), Some("/spec/ports/0"));
     }
 
     #[test]
-    fn a_quantity_is_compared_by_value() {
+    fn quantity_is_compared_by_value() {
         let intent = json!({"resources": {"limits": {"memory": "1024Mi", "cpu": "0.5"}}});
         let live = json!({"resources": {"limits": {"memory": "1Gi", "cpu": "500m"}}});
         assert_eq!(pointer(&intent, &live), None);
     }
 
     #[test]
-    fn a_quantity_of_another_value_is_a_difference() {
+    fn quantity_of_another_value_is_a_difference() {
         let intent = json!({"resources": {"limits": {"memory": "1Gi"}}});
         let live = json!({"resources": {"limits": {"memory": "2Gi"}}});
         assert_eq!(pointer(&intent, &live).as_deref(), Some("/resources/limits"));
     }
 
     #[test]
-    fn elements_of_others_in_a_merged_list_are_left_alone() {
+    fn foreign_elements_of_a_merged_list_are_no_difference() {
         let intent = json!({"ports": [{"port": 1}]});
         let live = json!({"ports": [{"port": 2}, {"port": 1}]});
         assert_eq!(pointer(&intent, &live), None);
     }
 
     #[test]
-    fn an_appended_argument_is_a_difference() {
+    fn appended_argument_is_a_difference() {
         assert!(pointer(&json!({"args": ["-a"]}), &json!({"args": ["-a", "-b"]})).is_some());
     }
 
     #[test]
-    fn an_absent_zero_is_no_difference_but_another_value_is() {
+    fn absent_zero_is_no_difference_but_another_value_is() {
         let intent = json!({"text": "", "flag": false, "number": 0});
         assert_eq!(pointer(&intent, &json!({})), None);
         assert_eq!(pointer(&intent, &json!({"flag": true})).as_deref(), Some("/flag"));
     }
 
     #[test]
-    fn an_absent_empty_map_is_no_difference_but_an_absent_value_is() {
+    fn absent_empty_map_is_no_difference_but_an_absent_value_is() {
         assert_eq!(pointer(&json!({"a": {}, "b": {"c": []}}), &json!({})), None);
         assert_eq!(pointer(&json!({"a": {"b": 1}}), &json!({})).as_deref(), Some("/a"));
     }

@@ -1,20 +1,20 @@
-//! Whether all that was intended still belongs to the manager that applied it, by what the API server has noted of that.
+//! Whether all intended fields still belong to the manager that applied them, by the managed fields of the API server.
 //!
-//! A list or map that the API treats as one value (`x-kubernetes-list-type: atomic`, `x-kubernetes-map-type: atomic`: the selector
-//! of a Service, the rules and peers of a `NetworkPolicy`, the arguments of a container) has its owners as a whole. An edit that adds to
-//! it leaves every intended value where it was, and still takes the ownership away. Which lists and maps are treated so is
-//! the server's to know: its notes (`managedFields`) end at them, so no table of kinds has to be kept, defaults that the server adds do
-//! not matter, and the kinds of others need nothing more.
+//! A list or map that the API treats as one value (`x-kubernetes-list-type: atomic`, `x-kubernetes-map-type: atomic`: the
+//! selector of a Service, the rules and peers of a `NetworkPolicy`, the arguments of a container) is owned as a whole. An edit
+//! that adds to it leaves every intended value in place, but takes over the ownership. The server knows which lists and maps are
+//! atomic: its `managedFields` end at them, so no table of kinds is needed, defaults that the server adds do not matter, and
+//! foreign kinds need no special treatment.
 
 use serde_json::Value;
 
 use super::contains::{Difference, is_empty};
 
-/// Metadata that nobody owns.
+/// Metadata without an owner.
 const IDENTITY: [&str; 4] = ["name", "namespace", "uid", "resourceVersion"];
 
-/// Finds the first intended field that `manager` does not own in `live`, be it by having posted or by having applied it.
-pub fn disowned(intent: &Value, manager: &str, live: &Value) -> Option<Difference> {
+/// Finds the first intended field that `manager` does not own in `live`, whether by POST or by apply.
+pub(crate) fn disowned(intent: &Value, manager: &str, live: &Value) -> Option<Difference> {
     let entries = live["metadata"]["managedFields"].as_array().map(Vec::as_slice).unwrap_or_default();
     let of_version = |entry: &&Value| entry["apiVersion"].is_null() || entry["apiVersion"] == intent["apiVersion"];
     let is_managers = |entry: &&Value| entry["manager"] == manager && entry["subresource"].is_null();
@@ -37,7 +37,7 @@ pub fn disowned(intent: &Value, manager: &str, live: &Value) -> Option<Differenc
     lacks.then(|| Difference::at(&path))
 }
 
-/// Whether a field of a map is missing from the notes; `path` then holds the way to it, innermost first.
+/// Whether a field of a map is missing from the managed fields; `path` is then the path to it, innermost first.
 fn lacks_field(key: &str, wanted: &Value, nodes: &[&Value], path: &mut Vec<String>) -> bool {
     let below = children(nodes, &format!("f:{key}"));
     let lacks = if below.is_empty() { !is_empty(wanted) } else { lacks_value(wanted, &below, path) };
@@ -48,7 +48,7 @@ fn lacks_field(key: &str, wanted: &Value, nodes: &[&Value], path: &mut Vec<Strin
 }
 
 fn lacks_value(wanted: &Value, nodes: &[&Value], path: &mut Vec<String>) -> bool {
-    // Nothing is noted below a value that is owned as a whole.
+    // The managed fields end at a value that is owned as a whole.
     if nodes.iter().any(|node| node.as_object().is_none_or(serde_json::Map::is_empty)) {
         return false;
     }
@@ -74,7 +74,7 @@ fn children<'a>(nodes: &[&'a Value], key: &str) -> Vec<&'a Value> {
     nodes.iter().filter_map(|node| node.get(key)).collect()
 }
 
-/// How an element of a list is noted: by the fields that are its key, or by its value.
+/// How the managed fields name an element of a list: by its key fields, or by its value.
 enum Element {
     Key(Value),
     Value(Value),
@@ -94,7 +94,7 @@ fn keyed<'a>(nodes: &[&'a Value]) -> Vec<(Element, &'a Value)> {
     entries.filter_map(|(key, node)| Some((element(key)?, node))).collect()
 }
 
-/// Whether this is how the element is noted. A part of the key that the element does not have is a default of the server's.
+/// Whether this names the element. A part of the key that the element does not have is a default of the server.
 fn is_of(noted: &Element, element: &Value) -> bool {
     match noted {
         Element::Value(value) => value == element,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selector_that_somebody_added_to_is_disowned() {
+    fn extended_selector_is_disowned() {
         let intent = json!({"kind": "Service", "metadata": {"name": "x"}, "spec": {"selector": {"a": "b"}, "type": "ClusterIP"}});
         assert_eq!(missing(&intent, &json!({"f:spec": {"f:selector": {}, "f:type": {}}})), None);
         let after = json!({"f:spec": {"f:type": {}}});
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_within_an_element_is_owned_by_itself() {
+    fn nested_list_is_owned_separately() {
         let pod = |container: Value| json!({"f:spec": {"f:containers": {r#"k:{"name":"c"}"#: container}}});
         let intent = json!({"spec": {"containers": [{"name": "c", "args": ["-a"]}]}});
         assert_eq!(missing(&intent, &pod(json!({".": {}, "f:name": {}, "f:args": {}}))), None);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_good_as_absent_needs_no_owner() {
+    fn empty_value_needs_no_owner() {
         assert_eq!(
             missing(&json!({"spec": {"a": {}, "b": [], "c": false, "d": 0}}), &json!({"f:spec": {"f:e": {}}})),
             None
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn posted_and_applied_fields_count_together_and_others_do_not() {
+    fn only_posted_and_applied_fields_count_as_owned() {
         let live = json!({"metadata": {"managedFields": [
             {"manager": "m", "operation": "Update", "fieldsV1": {"f:data": {"f:a": {}}}},
             {"manager": "m", "operation": "Apply", "fieldsV1": {"f:data": {"f:b": {}}}},

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exponent_beyond_all_bounds_is_no_quantity() {
+    fn excessive_exponent_is_no_quantity() {
         for text in ["1e2147483647", "1e-2147483648", "1E99999999999"] {
             assert_eq!(bytes(text), None, "{text}");
         }
@@ -104,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn other_values_are_ordered() {
+    fn different_values_are_ordered() {
         assert_eq!(compare("1G", "1Gi"), Some(Ordering::Less));
         assert_eq!(compare("10Gi", "9Gi"), Some(Ordering::Greater));
     }
 
     #[test]
-    fn what_is_no_quantity_has_no_order() {
+    fn invalid_quantity_has_no_order() {
         for text in ["", "ten", "1Qi", "1.2.3", "Gi", "--1", "1e2147483647", "1e-2147483648", "1e99"] {
             assert_eq!(compare(text, "1"), None, "{text}");
         }

@@ -1,7 +1,7 @@
-//! The port that the kubelet and Prometheus look at.
+//! The port for the kubelet and Prometheus.
 //!
-//! * `/live` is 200 unless the process's main loop has stood still for a minute: then a restart is the way out.
-//! * `/ready` is 200 once the controller has called [`Ready::set`]: its caches are warm. A standby is as ready as a leader.
+//! * `/livez` is 200 unless the process's main loop has been stuck for a minute: then a restart is needed.
+//! * `/readyz` is 200 once the controller has called [`Ready::set`]: its caches are warm. A standby is as ready as a leader.
 //! * `/metrics` is what [`Metrics`] holds, as `OpenMetrics` text.
 
 use std::{
@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{Error, listen::listen, metrics::Metrics};
+use super::{Error, listen::listen, metrics::Metrics, serve::serve};
 
 const BEAT: Duration = Duration::from_secs(5);
 const STUCK: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ impl Ready {
         Self(watch::Sender::new(false))
     }
 
-    /// Says that they are, for the rest of the process.
+    /// Reports that they are, for the rest of the process.
     pub fn set(&self) {
         self.0.send_replace(true);
     }
@@ -43,7 +43,7 @@ impl Ready {
 
     /// Resolves when they are.
     pub async fn wait(&self) {
-        // `self` keeps the sender, so there is no error to come.
+        // `self` keeps the sender, so this cannot fail.
         let _ = self.0.subscribe().wait_for(|ready| *ready).await;
     }
 }
@@ -57,7 +57,7 @@ impl Pulse {
         Self(Arc::new(Mutex::new(Instant::now())))
     }
 
-    /// Beats for ever; polled beside the work in the same task, so that it stops when the work blocks.
+    /// Beats forever; polled beside the work in the same task, so that it stops when the work blocks.
     pub(super) async fn beat(&self) -> Infallible {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -73,7 +73,7 @@ impl Pulse {
     }
 }
 
-/// What the admin port answers from.
+/// The state behind the admin port.
 #[derive(Clone, Debug)]
 pub(super) struct Admin {
     pub(super) pulse: Pulse,
@@ -91,19 +91,15 @@ impl Admin {
         let failed = |source| Error::Admin { address, source };
         let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        tracing::info!(%address, "serving /live, /ready and /metrics");
-        tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, self.router()).await {
-                tracing::error!(%error, "the admin port is closed");
-            }
-        });
+        tracing::info!(%address, "serving /livez, /readyz and /metrics");
+        tokio::spawn(serve(self.router(), listener));
         Ok(address)
     }
 
     fn router(self) -> Router {
         Router::new()
-            .route("/live", get(live))
-            .route("/ready", get(ready))
+            .route("/livez", get(live))
+            .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .with_state(self)
     }
@@ -151,28 +147,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_is_what_the_controller_says() {
+    async fn readyz_follows_the_controller() {
         let admin = admin();
-        assert_eq!(status(&admin, "/ready").await, 503);
+        assert_eq!(status(&admin, "/readyz").await, 503);
         admin.ready.set();
-        assert_eq!(status(&admin, "/ready").await, 200);
+        assert_eq!(status(&admin, "/readyz").await, 200);
         admin.ready.wait().await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn live_ends_when_the_main_loop_stands_still() {
+    async fn livez_fails_when_the_main_loop_is_stuck() {
         let admin = admin();
         let pulse = admin.pulse.clone();
         let beating = tokio::spawn(async move { pulse.beat().await });
         tokio::time::sleep(STUCK * 3).await;
-        assert_eq!(status(&admin, "/live").await, 200);
+        assert_eq!(status(&admin, "/livez").await, 200);
         beating.abort();
         tokio::time::sleep(STUCK).await;
-        assert_eq!(status(&admin, "/live").await, 503);
+        assert_eq!(status(&admin, "/livez").await, 503);
     }
 
     #[tokio::test]
-    async fn the_default_address_answers_over_both_families() {
+    async fn default_address_answers_over_both_families() {
         use clap::Parser as _;
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -187,7 +183,7 @@ mod tests {
         let port = admin().spawn(address).unwrap().port();
         for host in ["127.0.0.1", "::1"] {
             let mut stream = tokio::net::TcpStream::connect((host, port)).await.unwrap();
-            stream.write_all(b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+            stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 200"), "{host}: {answer}");

@@ -9,7 +9,7 @@ use super::log;
 /// How a controller process runs; flattened into each controller's own arguments.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Process")]
-// Its group would have the name of every other struct that is called like this one.
+// The name of its group would collide with that of other structs called `Args`.
 #[group(skip)]
 pub struct Args {
     /// What to log: a level, or a list of `target=level` such as `info,kube=debug`.
@@ -20,38 +20,38 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub log_format: log::Format,
 
-    /// Where to serve `/live`, `/ready` and `/metrics`; port 0 takes a free one, and `[::]` is every address of IPv4 and IPv6.
+    /// Where to serve `/livez`, `/readyz` and `/metrics`; port 0 takes a free one, and `[::]` is every IPv4 and IPv6 address.
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     pub admin_addr: SocketAddr,
 
     /// Serve the custom resources of this namespace only; repeat it or separate several by commas.
     ///
-    /// Without it the whole cluster is served, which takes a `ClusterRole`; with it a `Role` in each namespace does.
+    /// Without it the whole cluster is served, which requires a `ClusterRole`; with it a `Role` in each namespace suffices.
     #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
     pub namespace: Vec<String>,
 
     /// Whether to wait for this controller's Lease before changing anything.
     ///
-    /// `off` is for running from a shell, where it is certain that no other instance serves the same objects.
+    /// `off` is for running from a shell, when no other instance serves the same objects.
     #[arg(long, value_enum, value_name = "WHETHER", default_value_t)]
     pub lease: LeaseMode,
 
-    /// The namespace of the Lease; the pod's own by default, or outside a cluster that of the kubeconfig's context.
+    /// The namespace of the Lease; by default the pod's own, or outside a cluster that of the kubeconfig's context.
     ///
-    /// Instances that share it take turns, whatever they serve: those for different namespaces need different ones.
+    /// Only one of the instances that share it leads, whatever they serve: instances for different namespaces need different ones.
     #[arg(long, value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
     pub lease_namespace: Option<String>,
 
-    /// How many seconds running passes may take to end after SIGTERM, before they are cut off.
+    /// How many seconds running passes may take to end after SIGTERM before they are cancelled.
     ///
-    /// Keep it 5 s below the pod's `terminationGracePeriodSeconds`, so that there is time left to release the Lease.
+    /// Keep it 5 s below the pod's `terminationGracePeriodSeconds`, so that time remains to release the Lease.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub drain_timeout: Duration,
 
     /// The context of the kubeconfig to use; its current one by default.
     ///
-    /// The kubeconfig is found as by kubectl, through `KUBECONFIG` or in `~/.kube/config`. Where there is none, and
-    /// this option is absent, the pod's service account is used.
+    /// The kubeconfig is found as by kubectl, through `KUBECONFIG` or in `~/.kube/config`. Without a kubeconfig and without this
+    /// option, the pod's service account is used.
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 }
@@ -74,7 +74,7 @@ impl Args {
 /// Which namespaces a controller serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All of them, those still to be made included.
+    /// All of them, including future ones.
     Cluster,
     /// These, sorted and each once; never empty.
     Namespaces(Vec<String>),
@@ -125,19 +125,36 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_come_repeated_or_listed() {
+    fn deployed_policies_open_only_the_admin_port() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/controllers");
+        let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+        let port = format!("port: {}}}", parse(&[]).admin_addr.port());
+        for name in ["database", "queue", "ipfs", "storage", "temporal"] {
+            let policy = read(&format!("{name}/network-policy.yaml"));
+            let pods = format!("podSelector:\n    matchLabels:\n      app.kubernetes.io/name: {name}-controller\n");
+            let label = format!("app.kubernetes.io/name: {name}-controller\n");
+            assert!(policy.contains(&pods) && read(&format!("{name}/deployment.yaml")).contains(&label), "{policy}");
+            assert!(policy.matches("port:").count() == 1 && policy.contains(&port), "{policy}");
+            assert!(policy.contains("namespaceSelector:"), "{policy}");
+            assert!(read(&format!("{name}/kustomization.yaml")).contains("- network-policy.yaml\n"));
+            assert!(read("kustomization.yaml").contains(&format!("- {name}/network-policy.yaml\n")));
+        }
+    }
+
+    #[test]
+    fn repeated_and_listed_namespaces_are_read() {
         let args = parse(&["--namespace", "b,a", "--namespace=b", "--namespace", "c"]);
         let namespaces = ["a", "b", "c"].map(String::from).to_vec();
         assert_eq!(args.scope(), Scope::Namespaces(namespaces));
     }
 
     #[test]
-    fn a_blank_namespace_is_none() {
+    fn blank_namespace_counts_as_absent() {
         assert_eq!(parse(&["--namespace="]).scope(), Scope::Cluster);
     }
 
     #[test]
-    fn the_rest_reads_as_documented() {
+    fn other_arguments_are_read_as_documented() {
         let args = parse(&["--log-format=json", "--lease=off", "--drain-timeout=3", "--admin-addr=127.0.0.1:0"]);
         assert_eq!(args.log_format, log::Format::Json);
         assert_eq!(args.lease, LeaseMode::Off);

@@ -3,10 +3,11 @@
 //! # Guarantees
 //!
 //! * Every request that is sent is counted once, before it is sent, in the [`Requests`] given.
-//! * An answer that does not begin within 30 s is an error, and so is a connection on which nothing arrives for 300 s. Watches
-//!   fit: their answer begins at once, and they ask the server to end them after 290 s.
-//! * A request is sent once. kube would repeat it up to 15 times on 429, 503 and 504, for minutes, uncounted and out of
-//!   sight of whoever waits; the driver and the Lease have their own back-off.
+//! * An answer that does not begin within 30 s is an error, and so is a connection on which nothing arrives for 300 s. This suits
+//!   watches: their answer begins at once, and they ask the server to end them after 290 s.
+//! * No answer has a value below level 100, so one object of a tenant cannot fail a list: see [`bounded`].
+//! * A request is sent once. kube would repeat it up to 15 times on 429, 503 and 504, for minutes, uncounted and invisible to the
+//!   caller; the driver and the Lease have their own backoff.
 //!
 //! # One more layer
 //!
@@ -29,10 +30,15 @@ use kube::{
     client::{Body, ClientBuilder, DynBody},
     config::KubeConfigOptions,
 };
-use tower::{BoxError, ServiceBuilder, timeout::TimeoutLayer, util::BoxService};
+use tower::{
+    BoxError, ServiceBuilder,
+    timeout::TimeoutLayer,
+    util::{BoxService, MapResponseLayer},
+};
 
 use super::Error;
 
+pub(crate) use self::depth::bounded;
 pub use self::{
     call::{Call, Verb},
     counts::Counts,
@@ -41,9 +47,10 @@ pub use self::{
 
 mod call;
 mod counts;
+mod depth;
 mod requests;
 
-/// What the requests of a client pass through.
+/// The service of a client.
 pub type Stack = BoxService<Request<Body>, Response<Box<DynBody>>, BoxError>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,9 +58,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than the longest watch, which the server ends.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Makes *ring* the process's TLS provider; the first thing a `main` does.
+/// Makes *ring* the process's TLS provider; `main` calls it first.
 pub fn install_crypto() {
-    // An error says that there is a provider already, which is just as well.
+    // An error means that a provider is installed already, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -87,6 +94,7 @@ pub fn builder(mut config: Config, requests: &Requests) -> Result<ClientBuilder<
     let layers = ServiceBuilder::new()
         .layer(BoxService::layer())
         .layer(requests.layer())
+        .layer(MapResponseLayer::new(bounded))
         .layer(TimeoutLayer::new(ANSWER_TIMEOUT));
     Ok(ClientBuilder::try_from(config)?.with_layer(&layers))
 }

@@ -1,26 +1,26 @@
-//! Turns: of all processes of one name, one leads.
+//! Leader election: of all processes of one name, one leads.
 //!
-//! A process that wants to lead calls [`Lease::acquire`], keeps the [`Held`] it gets while it leads, ends when
-//! [`Held::lost`] resolves, and calls [`Held::release`] when it has stopped changing things.
+//! A process that wants to lead calls [`Lease::acquire`], keeps the [`HeldLease`] it gets while it leads, ends when
+//! [`HeldLease::lost`] resolves, and calls [`HeldLease::release`] when it has stopped changing things.
 //!
 //! # Guarantees
 //!
-//! * A standby follows the Lease by a watch, so a released Lease is taken as soon as the news arrives, and costs no
-//!   request while it is held.
-//! * After a crash a standby takes over when it has seen no renewal for as long as the Lease says (15 s). It measures that on
+//! * A standby follows the Lease by a watch, so a released Lease is taken as soon as the event arrives, without requests while it
+//!   is held.
+//! * After a crash a standby takes over when it has seen no renewal for the duration in the Lease (15 s). It measures that on
 //!   its own monotonic clock, from when it saw the last change: no other machine's clock matters.
 //! * A holder renews every 4 to 5 s and gives up 10 s after it *began* its last successful renewal, so 5 s pass between its
 //!   end and the earliest take-over.
-//! * Every write names the resource version it was decided on: of two claims one fails, and a late one fails always.
+//! * Every write names the resource version it was decided on: of two claims one fails, and a late one always fails.
 //! * A process that finds a version of the Lease older than one before, because the cluster was restored from a backup, does not
-//!   lead: its caches are of a time that never was, and its watches would hear nothing. It ends, and begins again.
-//! * A Lease deleted while it is held is made again by its holder; a standby that saw it held waits as after a crash.
-//! * What the API server refuses is tried again, with a warning that says which right is missing: an API server that starts
-//!   refuses much for a moment.
+//!   lead: its caches describe a state that no longer exists, and its watches would miss events. It ends, and restarts.
+//! * A Lease deleted while it is held is recreated by its holder; a standby that saw it held waits as after a crash.
+//! * Refused requests are retried, with a warning that names the missing permission: an API server that is starting refuses many
+//!   requests for a moment.
 //!
 //! # Caveats
 //!
-//! * This is no fence. A process that is frozen and woken may finish a write that it had begun as the holder.
+//! * This is no fencing. A process that was frozen may finish a write that it had started as the holder.
 //! * A process that *starts* just after someone deleted the Lease by hand finds none and takes it; the former holder
 //!   notices when it renews, up to 5 s later.
 //!
@@ -41,7 +41,7 @@ use self::{access::Access, record::Record};
 
 pub use self::{
     access::Failure,
-    held::{Held, Lost},
+    held::{HeldLease, Lost},
 };
 
 mod access;
@@ -50,21 +50,21 @@ pub(super) mod fake;
 mod held;
 mod record;
 
-/// How long a holder that is not heard of is believed to be alive.
+/// How long a holder without renewals counts as alive.
 const DURATION: Duration = Duration::from_secs(15);
-/// How long after its last renewal a holder stops to believe in itself.
+/// How long after its last renewal a holder gives up.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// How long to wait before a request that failed is tried again.
+/// How long to wait before a failed request is retried.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// The turn that processes of one name take.
+/// The leader election of processes of one name.
 #[derive(Clone, Debug)]
 pub struct Lease {
     access: Access,
 }
 
 impl Lease {
-    /// The Lease `name` in `namespace`, as seen by a candidate named after this pod and a random suffix.
+    /// The Lease `name` in `namespace`, for a candidate named after this pod with a random suffix.
     pub fn new(client: Client, namespace: &str, name: &str) -> Self {
         let suffix: u64 = rand::random();
         Self {
@@ -78,19 +78,19 @@ impl Lease {
         }
     }
 
-    /// Who this candidate is, as `holderIdentity` will say.
+    /// The identity of this candidate, for `holderIdentity`.
     pub fn identity(&self) -> &str {
         &self.access.identity
     }
 
-    /// Waits for the turn; resolves when this candidate holds the Lease.
+    /// Waits until this candidate holds the Lease.
     ///
-    /// Dropping it gives up waiting. A claim that is just being sent may then still succeed, and stands until it expires.
+    /// Dropping it stops waiting. A claim that is being sent may then still succeed, and lasts until it expires.
     ///
     /// # Errors
     ///
-    /// The cluster was restored from a backup while this candidate stood by: what it has watched is not what exists.
-    pub async fn acquire(&self) -> Result<Held, Lost> {
+    /// The cluster was restored from a backup while this candidate stood by, so its caches are wrong.
+    pub async fn acquire(&self) -> Result<HeldLease, Lost> {
         let Access { api, name, .. } = &self.access;
         let changes = watcher::watch_object(api.clone(), name).default_backoff();
         pin_mut!(changes);
@@ -112,14 +112,14 @@ impl Lease {
                 },
                 () = sleep_until(attempt_at) => {
                     let started = Instant::now();
-                    let claimed = self.access.claim(&mut record).await;
-                    if self.access.history.went_back() {
+                    let claimed = self.access.acquire(&mut record).await;
+                    if self.access.history.has_gone_back() {
                         return Err(Lost::Restored);
                     }
                     match claimed {
                         Ok(Some(lease)) => {
                             tracing::info!(lease = name, identity = self.identity(), "lease acquired");
-                            return Ok(Held::new(self.access.clone(), lease, started));
+                            return Ok(HeldLease::new(self.access.clone(), lease, started));
                         }
                         Ok(None) => {}
                         Err(failure) => {
@@ -134,7 +134,7 @@ impl Lease {
     }
 }
 
-/// Says each thing once, until another is to be said.
+/// Logs each message once, until it changes.
 #[derive(Debug, Default)]
 struct Warnings {
     failure: String,
@@ -145,7 +145,7 @@ impl Warnings {
     fn warn(&mut self, failure: &Failure) {
         let failure = failure.chain();
         if self.failure != failure {
-            tracing::warn!(failure, "the lease cannot be claimed for now");
+            tracing::warn!(failure, "the lease cannot be claimed at the moment");
             self.failure = failure;
         }
     }
@@ -158,12 +158,12 @@ impl Warnings {
     }
 }
 
-/// Between four fifths of `duration` and all of it, so that many do not act at the same time.
+/// Between four fifths of `duration` and all of it, so that candidates do not act at the same time.
 fn jittered(duration: Duration) -> Duration {
     duration.mul_f64(rand::random_range(0.8..=1.0))
 }
 
-/// The pod's name, which Kubernetes makes its host name.
+/// The pod's name, which is its host name.
 fn pod(fallback: &str) -> String {
     std::env::var("HOSTNAME")
         .or_else(|_| fs::read_to_string("/proc/sys/kernel/hostname"))

@@ -8,7 +8,7 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// How many connections may wait to be taken.
+/// How many connections may wait to be accepted.
 const WAITING: i32 = 1024;
 
 /// Listens on an address. `[::]` is every address of both families, whatever the system's default for IPv6 sockets is; on a
@@ -16,7 +16,7 @@ const WAITING: i32 = 1024;
 ///
 /// # Errors
 ///
-/// The address is taken, not ours, or of a family that the machine does not have.
+/// The address is in use, not available, or of a family that the machine does not have.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     match bind(address) {
         Err(error) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && is_missing(&error) => {
@@ -30,7 +30,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// # Errors
 ///
-/// An address is taken or not ours, or the machine has none of them: the address, and why.
+/// An address is in use or not available, or the machine has none of them: the address, and the error.
 pub fn listen_each(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
     let mut listeners = Vec::new();
     let mut missing = None;
@@ -47,7 +47,7 @@ pub fn listen_each(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, (Socket
     }
 }
 
-/// Whether the machine lacks the address, or all of its family: that has no kind of its own.
+/// Whether the machine lacks the address, or its family: `io::ErrorKind` has no variant for it.
 fn is_missing(error: &io::Error) -> bool {
     !matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied | ErrorKind::InvalidInput)
 }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_unspecified_address_takes_both_families() {
+    async fn unspecified_address_listens_on_both_families() {
         let listener = listen("[::]:0".parse().unwrap()).unwrap();
         let port = listener.local_addr().unwrap().port();
         for host in ["127.0.0.1", "::1"] {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_the_machine_lacks_is_left_out() {
+    async fn unavailable_address_is_left_out() {
         // Of a range for documentation, which no machine has.
         let (ours, others) = ("127.0.0.1:0".parse().unwrap(), "[2001:db8::1]:0".parse().unwrap());
         assert_eq!(listen_each(&[ours, others]).unwrap().len(), 1);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_is_taken_is_an_error() {
+    async fn taken_address_is_an_error() {
         let taken = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = taken.local_addr().unwrap();
         let (failed, error) = listen_each(&["[::1]:0".parse().unwrap(), address]).unwrap_err();

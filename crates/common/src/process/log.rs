@@ -1,10 +1,11 @@
-//! Where events go.
+//! The log.
 //!
 //! # Guarantees
 //!
 //! * No body of a request or an answer is logged, whatever the filter says: kube's own events that quote them (its
-//!   `kube_client::client` module prints the whole answer when it cannot be read) are dropped. A Secret is such a body. So are
-//!   statements that a database driver quotes below `info`: one that sets a password quotes its verifier.
+//!   `kube_client::client` module prints the whole answer when it cannot be read) are dropped. A Secret is such a body.
+//!   Of the database driver only errors are logged: a statement that sets a password contains its verifier, and the notices of
+//!   a server, up to 4 MiB for each session, are text of a stranger.
 //! * Standard output stays free: events go to standard error, coloured only on a terminal.
 
 use std::io::{self, IsTerminal as _};
@@ -30,7 +31,7 @@ pub enum Format {
 ///
 /// # Errors
 ///
-/// The filter does not parse, or there is a subscriber already.
+/// The filter does not parse, or a subscriber is installed already.
 pub fn init(filter: &str, format: Format) -> Result<(), Error> {
     let filter =
         EnvFilter::builder().parse(filter).map_err(|source| Error::LogFilter { filter: filter.to_owned(), source })?;
@@ -47,46 +48,33 @@ pub fn init(filter: &str, format: Format) -> Result<(), Error> {
 }
 
 fn quotes_no_body(event: &Metadata<'_>) -> bool {
-    let quotes_statements = event.target().starts_with("tokio_postgres") && *event.level() > tracing::Level::INFO;
-    event.target() != "kube_client::client" && !quotes_statements
+    let quotes_server = event.target().starts_with("tokio_postgres") && *event.level() > tracing::Level::ERROR;
+    event.target() != "kube_client::client" && !quotes_server
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::testkit::LogBuffer;
 
     #[test]
-    fn answers_that_cannot_be_read_are_not_quoted() {
-        let written = Written::default();
-        let writer = written.clone();
-        let events = fmt::layer().with_writer(move || writer.clone());
+    fn foreign_text_is_not_logged() {
+        let buffer = LogBuffer::default();
+        let events = fmt::layer().with_writer(buffer.clone());
         let subscriber = tracing_subscriber::registry().with(events.with_filter(filter_fn(quotes_no_body)));
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(target: "kube_client::client", "{{\"data\": \"hunter2\"}}");
+            tracing::info!(target: "tokio_postgres::connection", "NOTICE: hunter2");
+            tracing::warn!(target: "tokio_postgres::connection", "WARNING: hunter2");
             tracing::warn!(target: "kube_client::client::builder", "failed with status 500");
         });
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let text = buffer.text();
         assert!(!text.contains("hunter2"), "{text}");
         assert!(text.contains("failed with status 500"), "{text}");
     }
 
     #[test]
-    fn a_bad_filter_is_named() {
+    fn invalid_filter_is_named() {
         let error = init("info,kube=loud", Format::Plain).unwrap_err();
         assert!(error.to_string().contains("info,kube=loud"), "{error}");
     }

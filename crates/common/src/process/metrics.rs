@@ -1,8 +1,8 @@
-//! What a process tells Prometheus.
+//! The metrics of a process.
 
 use std::{
     fmt, fs,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -32,9 +32,13 @@ impl Metrics {
         Self(Arc::new(Mutex::new(registry)))
     }
 
-    /// Lets `add` register metrics; keep their handles to change them.
+    /// Lets `add` register metrics, whose names get the prefix `temporal_stack_`; keep their handles to change them.
     pub fn register<T>(&self, add: impl FnOnce(&mut Registry) -> T) -> T {
-        add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        add(self.registry().sub_registry_with_prefix("temporal_stack"))
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All metrics as `OpenMetrics` text.
@@ -44,11 +48,11 @@ impl Metrics {
     /// A metric registered here cannot be written.
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut written = String::new();
-        self.register(|registry| text::encode(&mut written, registry))?;
+        text::encode(&mut written, &self.registry())?;
         Ok(written)
     }
 
-    /// What `/metrics` answers.
+    /// The answer of `/metrics`.
     pub fn answer(&self) -> Response {
         match self.encode() {
             Ok(text) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
@@ -73,14 +77,14 @@ impl Collector for ThisProcess {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         gauge(
             &mut encoder,
-            ("process_start_time", "When the process started, since 1970"),
+            ("process_start_time", "Start time of the process since the Unix epoch"),
             &Unit::Seconds,
             &ConstGauge::new(started.as_secs_f64()),
         )?;
         if let Some(bytes) = resident_memory() {
             gauge(
                 &mut encoder,
-                ("process_resident_memory", "Memory that is in use and not swapped out"),
+                ("process_resident_memory", "Resident memory size of the process"),
                 &Unit::Bytes,
                 &ConstGauge::new(bytes),
             )?;
@@ -98,7 +102,7 @@ fn gauge(
     value.encode(encoder.encode_descriptor(name, help, Some(unit), value.metric_type())?)
 }
 
-/// `VmRSS` of `/proc/self/status` in bytes; none where there is no such file.
+/// `VmRSS` of `/proc/self/status` in bytes; `None` if the file does not exist.
 fn resident_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -119,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_process_tells_its_start_and_its_memory() {
+    fn process_reports_start_time_and_memory() {
         let text = Metrics::new().encode().unwrap();
         assert!(value(&text, "process_start_time_seconds ") > 1.7e9, "{text}");
         if cfg!(target_os = "linux") {
@@ -129,13 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_a_family_by_verb_group_and_resource() {
+    fn requests_are_counted_by_verb_group_and_resource() {
         let (metrics, requests) = (Metrics::new(), Requests::default());
         metrics.register(|registry| requests.register(registry));
         let address = "/apis/apps/v1/namespaces/a/statefulsets/b".parse().unwrap();
-        requests.add(Call::of(&Method::PATCH, &address));
+        requests.add(Call::parse(&Method::PATCH, &address));
         let text = metrics.encode().unwrap();
-        let line = r#"kubernetes_client_requests_total{verb="patch",group="apps",resource="statefulsets"} 1"#;
+        let line =
+            r#"temporal_stack_kubernetes_client_requests_total{verb="patch",group="apps",resource="statefulsets"} 1"#;
         assert!(text.lines().any(|written| written == line), "{text}");
         assert_eq!(Counts::read(&text), requests.snapshot(), "{text}");
     }

@@ -1,4 +1,4 @@
-//! What the controller may do now, as told by its supervisor.
+//! The phase of the controller, set by its supervisor.
 
 use tokio::sync::watch;
 
@@ -13,10 +13,10 @@ pub(super) enum Phase {
 /// How the wait for leadership ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Leadership {
+pub(crate) enum Leadership {
     /// This process leads, until its shutdown.
     Held,
-    /// The process is to end; it may or may not have led.
+    /// The process must end; it may or may not have led.
     Ended,
 }
 
@@ -64,7 +64,7 @@ impl Phases {
     }
 
     pub(super) async fn shutdown(mut self) {
-        // An error says that nobody is left to tell: that is the end, too.
+        // An error means that the sender is gone, which is the end, too.
         let _ = self.0.wait_for(|phase| *phase == Phase::Ending).await;
     }
 }

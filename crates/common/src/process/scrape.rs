@@ -1,4 +1,4 @@
-//! `/metrics` from outside: what another process writes with [`Metrics`](super::Metrics), read again.
+//! `/metrics` of another process, as written by [`Metrics`](super::Metrics), read back.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -10,7 +10,7 @@ use super::client::Counts;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
-/// What a process said of itself on `/metrics`.
+/// The text of a process's `/metrics`.
 #[derive(Clone, Debug)]
 pub struct Scrape(String);
 
@@ -19,14 +19,14 @@ impl Scrape {
     ///
     /// # Errors
     ///
-    /// The port is closed, or its answer is no success.
+    /// The port is closed, or the answer is an error.
     pub fn read(admin: SocketAddr) -> io::Result<Self> {
         get(admin, "/metrics").map(Self)
     }
 
     /// Whether the caches of a process of this machine are warm; blocks as [`read`](Self::read) does.
     pub fn is_ready(admin: SocketAddr) -> bool {
-        get(admin, "/ready").is_ok()
+        get(admin, "/readyz").is_ok()
     }
 
     /// The requests that it has sent.
@@ -34,12 +34,12 @@ impl Scrape {
         Counts::read(&self.0)
     }
 
-    /// How many passes have ended so.
+    /// How many passes have had this result.
     pub fn passes(&self, result: &str) -> u64 {
-        self.value(&format!("passes_total{{result=\"{result}\"}}")).unwrap_or_default()
+        self.value(&format!("temporal_stack_passes_total{{result=\"{result}\"}}")).unwrap_or_default()
     }
 
-    /// Its resident memory in bytes, where its system tells that.
+    /// Its resident memory in bytes, if its system reports it.
     pub fn resident_memory(&self) -> Option<u64> {
         self.value("process_resident_memory_bytes")
     }
@@ -50,7 +50,7 @@ impl Scrape {
     }
 }
 
-/// One request a connection is all that this takes.
+/// One request per connection suffices.
 fn get(admin: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(admin)?;
     stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
@@ -60,6 +60,6 @@ fn get(admin: SocketAddr, path: &str) -> io::Result<String> {
     if answer.starts_with("HTTP/1.1 200") {
         return Ok(answer);
     }
-    let said = answer.lines().next().unwrap_or_default();
-    Err(io::Error::other(format!("{path} of {admin} answers {said}")))
+    let output = answer.lines().next().unwrap_or_default();
+    Err(io::Error::other(format!("{admin} answered GET {path} with {output}")))
 }

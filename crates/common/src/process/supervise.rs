@@ -15,7 +15,7 @@ use tower::BoxError;
 
 use super::{
     Error, Ready,
-    lease::{Held, Lease, Lost},
+    lease::{HeldLease, Lease, Lost},
     phase::Control,
 };
 
@@ -42,11 +42,11 @@ pub fn signals() -> io::Result<mpsc::Receiver<()>> {
     Ok(receiver)
 }
 
-/// Whatever decides over the controller from outside.
+/// The signals, the Lease and the limits that control a process.
 pub(super) struct Supervisor {
     pub(super) control: Control,
     pub(super) ready: Ready,
-    /// None leads without taking turns.
+    /// `None` leads without an election.
     pub(super) lease: Option<Lease>,
     pub(super) signals: mpsc::Receiver<()>,
     pub(super) drain_timeout: Duration,
@@ -91,8 +91,12 @@ impl Supervisor {
     }
 
     /// Lets `controller` come to its end, within limits.
-    async fn drain<C: Future>(&mut self, controller: Pin<&mut C>, held: Option<&Held>) -> Result<C::Output, Error> {
-        tracing::info!("ending: waiting for the passes that run");
+    async fn drain<C: Future>(
+        &mut self,
+        controller: Pin<&mut C>,
+        held: Option<&HeldLease>,
+    ) -> Result<C::Output, Error> {
+        tracing::info!("shutting down: waiting for running passes");
         self.control.end();
         tokio::select! {
             biased;
@@ -103,8 +107,8 @@ impl Supervisor {
     }
 }
 
-/// Waits until the caches are warm, then for the turn: who is not ready to lead does not ask to.
-async fn turn(ready: Ready, lease: Option<Lease>) -> Result<Option<Held>, Lost> {
+/// Waits until the caches are warm, then for the Lease: a process that is not ready does not claim it.
+async fn turn(ready: Ready, lease: Option<Lease>) -> Result<Option<HeldLease>, Lost> {
     ready.wait().await;
     match lease {
         Some(lease) => lease.acquire().await.map(Some),
@@ -112,7 +116,7 @@ async fn turn(ready: Ready, lease: Option<Lease>) -> Result<Option<Held>, Lost> 
     }
 }
 
-async fn lost(held: Option<&Held>) -> Lost {
+async fn lost(held: Option<&HeldLease>) -> Lost {
     match held {
         Some(held) => held.lost().await,
         None => std::future::pending().await,

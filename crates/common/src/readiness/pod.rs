@@ -1,8 +1,11 @@
-//! What keeps a pod from being ready: scheduler, kubelet, container runtime, or the program in it.
+//! Why a pod is not ready: because of scheduler, kubelet, container runtime, or its program.
 
 use std::cmp::Ordering;
 
-use k8s_openapi::api::core::v1::{Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::{
+    api::core::v1::{Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod},
+    jiff::Timestamp,
+};
 use kube::ResourceExt;
 
 use super::{Program, field, refusal::LONGEST};
@@ -11,9 +14,9 @@ use crate::{
     message::{kubectl, logs, previous_logs, shortened},
 };
 
-/// Reasons for which a container waits while all is well.
+/// Waiting reasons of a normal start.
 const STARTING: [&str; 2] = ["PodInitializing", "ContainerCreating"];
-/// Reasons for which an image is not there.
+/// Waiting reasons of a missing image.
 const NO_IMAGE: [&str; 8] = [
     "ErrImagePull",
     "ImagePullBackOff",
@@ -24,15 +27,22 @@ const NO_IMAGE: [&str; 8] = [
     "RegistryUnavailable",
     "SignatureValidationFailed",
 ];
-/// What a registry answers to one that it does not know.
+/// Words in a registry's answer to an unknown login.
 const NO_LOGIN: [&str; 5] = ["unauthorized", "denied", "authenticat", "authoriz", "forbidden"];
-/// What the line begins with that a program ends with, where it says so.
+/// Words that begin the last line of a failing program.
 const SEVERE: [&str; 7] = ["FATAL", "PANIC", "fatal error", "panic:", "ERROR", "Error:", "error:"];
 /// The exit code of a program that was killed.
 const KILLED: i32 = 137;
+/// How long a step of a start may take before it counts as a cause, in seconds: the log has what it waits for.
+const USUAL_STEP: i64 = 60;
 
-/// What keeps a pod from being ready, and how to end it.
-pub fn trouble(pod: &Pod, programs: &[Program]) -> Option<String> {
+/// Why a pod is not ready, with the remedy.
+pub(crate) fn pod_problem(pod: &Pod, programs: &[Program]) -> Option<String> {
+    trouble_at(pod, programs, Timestamp::now())
+}
+
+/// The same at a given time.
+pub(super) fn trouble_at(pod: &Pod, programs: &[Program], now: Timestamp) -> Option<String> {
     let name = pod.name_any();
     let status = pod.status.as_ref()?;
     if status.reason.as_deref() == Some("Evicted") {
@@ -46,22 +56,35 @@ pub fn trouble(pod: &Pod, programs: &[Program]) -> Option<String> {
         .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
         .and_then(|condition| condition.message.clone());
     if let Some(message) = unscheduled {
-        return Some(format!("Pod/{name} cannot be scheduled: {}", shortened(&message, LONGEST)));
+        let remedy = if message.contains("volume node affinity conflict") {
+            "; its volume can be used only on some nodes or in one zone: make room there"
+        } else {
+            ""
+        };
+        return Some(format!("Pod/{name} cannot be scheduled: {}{remedy}", shortened(&message, LONGEST)));
     }
     let init = status.init_container_statuses.iter().flatten();
-    let all = init.chain(status.container_statuses.iter().flatten()).map(|status| Seen { pod, status, programs });
-    let all: Vec<Seen<'_>> = all.collect();
-    all.iter().find_map(Seen::failed).or_else(|| all.iter().find_map(Seen::unready))
+    let all = init.chain(status.container_statuses.iter().flatten()).map(|status| ContainerReport {
+        pod,
+        status,
+        programs,
+        now,
+    });
+    let all: Vec<ContainerReport<'_>> = all.collect();
+    let unready =
+        || all.iter().find_map(ContainerReport::unready).or_else(|| all.iter().find_map(ContainerReport::unfinished));
+    all.iter().find_map(ContainerReport::failed).or_else(unready)
 }
 
 /// A container, as the kubelet sees it.
-struct Seen<'a> {
+struct ContainerReport<'a> {
     pod: &'a Pod,
     status: &'a ContainerStatus,
     programs: &'a [Program],
+    now: Timestamp,
 }
 
-impl Seen<'_> {
+impl ContainerReport<'_> {
     /// Why it does not run, or ran and failed and is not ready again.
     fn failed(&self) -> Option<String> {
         let state = self.status.state.as_ref()?;
@@ -82,17 +105,17 @@ impl Seen<'_> {
         let is_init = self.pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
         let is_init = is_init.into_iter().any(|container| container.name == self.status.name);
         match (&state.terminated, self.last_end()) {
-            // Between its end and the kubelet's decision to wait with the next start.
+            // It has ended, and the kubelet has not decided yet to wait before the next start.
             (Some(ended), _) if has_failed(ended) => Some(self.ended(ended)),
             (None, Some(ended)) if has_failed(ended) && !is_init && !self.status.ready => Some(self.ended(ended)),
             _ => None,
         }
     }
 
-    /// It runs, and is not ready.
+    /// It runs, but is not ready.
     fn unready(&self) -> Option<String> {
         let runs = self.status.state.as_ref().is_some_and(|state| state.running.is_some());
-        if !runs || self.status.ready {
+        if !runs || self.status.ready || self.runs_to_its_end() {
             return None;
         }
         let scarce = self.scarce();
@@ -105,24 +128,47 @@ impl Seen<'_> {
         }
         let describe = kubectl(&self.namespace(), &format!("describe pod {}", self.pod.name_any()));
         let remedy = scarce.unwrap_or_else(|| format!("see {describe}"));
-        Some(format!("{} runs and does not pass its readiness probe; {remedy}", self.subject()))
+        Some(format!("{} is running but fails its readiness probe; {remedy}", self.subject()))
+    }
+
+    /// It runs, and the pod has been waiting for its end or its startup probe for long.
+    fn unfinished(&self) -> Option<String> {
+        let since = self.status.state.as_ref()?.running.as_ref()?.started_at.as_ref()?;
+        if self.status.ready || self.now.duration_since(since.0).as_secs() <= USUAL_STEP {
+            return None;
+        }
+        let has_startup_probe = self.spec().is_some_and(|spec| spec.startup_probe.is_some());
+        let step = if self.runs_to_its_end() {
+            "has not ended"
+        } else if has_startup_probe && self.status.started != Some(true) {
+            "has not passed its startup probe"
+        } else {
+            return None;
+        };
+        let logs = logs(&self.namespace(), &self.pod.name_any(), &self.status.name);
+        Some(format!("{} has been running for more than a minute and {step}; see {logs}", self.subject()))
+    }
+
+    /// Whether the pod waits for its end: an init container that is no sidecar.
+    fn runs_to_its_end(&self) -> bool {
+        let mut init = self.pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
+        init.any(|init| init.name == self.status.name && init.restart_policy.as_deref() != Some("Always"))
     }
 
     fn no_image(&self, reason: &str, words: &str) -> String {
         let image = &self.status.image;
         let image = Some(image).filter(|image| !image.is_empty()).or_else(|| self.spec()?.image.as_ref());
         let image = shortened(image.map_or("its image", String::as_str), 200);
-        // The kubelet says the same in two turns, while it tries and while it waits.
+        // The kubelet reports the same in two forms, while it tries and while it waits.
         let waits = "Back-off pulling image \"";
         let answer =
             words.strip_prefix(waits).map_or(words, |rest| rest.split_once("\": ").map_or("", |(_, rest)| rest));
         let answer = answer.trim_start_matches("ErrImagePull: ");
         let answer = if answer.is_empty() { reason.to_owned() } else { shortened(answer, LONGEST) };
-        let account = self.pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default");
         let remedy = if NO_LOGIN.iter().any(|said| answer.to_ascii_lowercase().contains(said)) {
-            format!("add a Secret with the registry's login to imagePullSecrets of ServiceAccount/{account}")
+            "add a Secret with the registry's login to spec.pods.imagePullSecrets".to_owned()
         } else {
-            "correct the image, or let the nodes reach its registry".to_owned()
+            "correct the image, or give the nodes access to its registry".to_owned()
         };
         format!("{} cannot pull {image}: {answer}; {remedy}", self.subject())
     }
@@ -134,7 +180,7 @@ impl Seen<'_> {
         format!("{} cannot be started: {words}; see {describe}", self.subject())
     }
 
-    /// It ran, and ended. The text is the same while it waits for its next start and while it runs again.
+    /// It ended. The text is the same while it waits for its next start and while it runs again.
     fn ended(&self, ended: &ContainerStateTerminated) -> String {
         let (subject, name) = (self.subject(), &self.status.name);
         if matches!(ended.reason.as_deref(), Some("StartError" | "ContainerCannotRun")) {
@@ -151,10 +197,10 @@ impl Seen<'_> {
         let see = if runs_again { previous_logs } else { logs };
         let see = see(&self.namespace(), &self.pod.name_any(), name);
         let remedy = match (is_denied.then(|| self.owner()).flatten(), self.scarce()) {
-            (Some(owner), _) => format!("give the volume to {owner}, or see {see}"),
+            (Some(owner), _) => format!("change the owner of the volume to {owner}, or see {see}"),
             (None, Some(scarce)) => format!("{scarce}, or see {see}"),
             (None, None) if ended.exit_code == KILLED => match self.limit() {
-                Some(limit) => format!("if memory is short, {} (now {limit}); else see {see}", self.raise()),
+                Some(limit) => format!("if memory is short, {} (now {limit}); otherwise see {see}", self.raise()),
                 None => format!("see {see}"),
             },
             (None, None) => format!("see {see}"),
@@ -187,25 +233,23 @@ impl Seen<'_> {
         limits.get("memory").map(|limit| limit.0.as_str())
     }
 
-    /// How it gets more memory.
+    /// The remedy for more memory.
     fn raise(&self) -> String {
         match field(self.programs, &self.status.name) {
             Some(field) => format!("raise {field}.limits.memory"),
-            None => "no field of the spec raises it, so report it to the authors of the controller".to_owned(),
+            None => "no field of the spec raises it; report this as a bug".to_owned(),
         }
     }
 
-    /// Its memory limit does not suffice whatever it does, and how it gets more.
+    /// The message if its memory limit is below the minimum, with the remedy.
     fn scarce(&self) -> Option<String> {
         let program = self.programs.iter().find(|program| program.container == self.status.name)?;
         let (limit, minimum) = (self.limit()?, program.minimum?);
         let is_scarce = compare_quantities(limit, minimum) == Some(Ordering::Less);
-        is_scarce.then(|| {
-            format!("its memory limit {limit} is below the {minimum} that it needs to start: {}", self.raise())
-        })
+        is_scarce.then(|| format!("its memory limit {limit} is below the required minimum {minimum}: {}", self.raise()))
     }
 
-    /// Whom its files must belong to.
+    /// The required owner of its files.
     fn owner(&self) -> Option<String> {
         let security = self.pod.spec.as_ref()?.security_context.as_ref()?;
         let user = security.run_as_user?;
@@ -218,15 +262,15 @@ fn has_failed(ended: &ContainerStateTerminated) -> bool {
     ended.exit_code != 0 || ended.reason.as_deref() == Some("OOMKilled")
 }
 
-/// The end of what a container wrote before it failed, where its termination message is its log: from the last line on that
-/// names a severity, without what stands before it, such as the time; else the last two lines.
+/// The end of what a container wrote before it failed, where its termination message is its log: from the last line that names a
+/// severity, without its prefix, such as the time; else the last two lines.
 pub(super) fn last_words(message: &str) -> Option<String> {
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let severe = |line: &&str| SEVERE.iter().filter_map(|severity| line.find(severity)).min();
     let found = lines.iter().enumerate().rev().find_map(|(index, line)| Some((index, severe(line)?)));
     let text = match found {
         Some((index, at)) => {
-            // PostgreSQL says which setting is wrong in the line before.
+            // PostgreSQL names the wrong setting in the previous line.
             let before = index.checked_sub(1).filter(|_| lines[index].contains("contains errors"));
             let before = before.and_then(|before| Some(&lines[before][lines[before].find("LOG:")?..]));
             let hint = lines.get(index + 1).and_then(|next| Some(&next[next.find("HINT:")?..]));

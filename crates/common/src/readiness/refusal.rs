@@ -1,4 +1,4 @@
-//! What the API server, its admission plugins and webhooks refused, and what ends it. Their words are passed on; what is added is
+//! Refusals of the API server, its admission plugins and webhooks, with the remedy. Their messages are quoted; the remedy names
 //! the field of the spec or the object that decides.
 
 use std::{cmp::Ordering, collections::BTreeSet};
@@ -11,17 +11,17 @@ use crate::{
     message::{kubectl, shortened},
 };
 
-/// How many characters of the words of others a message has.
+/// How many characters of a quoted message are kept.
 pub(crate) const LONGEST: usize = 400;
 
-/// Why a pod, or the claim of its volume, was not made, with the remedy.
+/// Why a pod, or the claim of its volume, was not created, with the remedy.
 pub(crate) fn of_pod(words: &str, template: Option<&PodTemplateSpec>, namespace: &str, programs: &[Program]) -> String {
     let what = if words.contains("persistentvolumeclaims \"") { "the volume claim" } else { "the pod" };
     let refusal = Refusal { words: plain(words), template, namespace, programs };
-    refusal.told(&format!("{what} is refused"))
+    refusal.describe(&format!("{what} is refused"))
 }
 
-/// Why an object was not made or changed, with the remedy.
+/// Why an object was not created or changed, with the remedy.
 pub(crate) fn of_child(
     reference: &str,
     words: &str,
@@ -29,10 +29,26 @@ pub(crate) fn of_child(
     namespace: &str,
     programs: &[Program],
 ) -> String {
-    Refusal { words: plain(words), template, namespace, programs }.told(&format!("{reference} is refused"))
+    Refusal { words: plain(words), template, namespace, programs }.describe(&format!("{reference} is refused"))
 }
 
-/// The words without what stands before them: who tried what, and the name of a pod, which is another one each time.
+/// The remedy for words of a volume driver, or of a quota, about the size of a volume.
+pub(super) fn storage_remedy(words: &str) -> Option<String> {
+    let words = words.to_ascii_lowercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    if has(&["exceeded quota", "quota exceeded", "quotaexceeded"]) {
+        return Some("raise the quota, or lower the size of the storage in the spec".to_owned());
+    }
+    if has(&["not enough", "no space", "insufficient", "resourceexhausted", "exhausted", "no capacity"]) {
+        return Some("make room in the storage system, or lower the size of the storage in the spec".to_owned());
+    }
+    if has(&["topology", "zone"]) {
+        return Some("give the class topologies that the nodes have, or add nodes there".to_owned());
+    }
+    None
+}
+
+/// The message without its prefix: the attempted request, and the name of a pod, which changes each time.
 fn plain(words: &str) -> &str {
     let rest = words.split_once(" failed error: ").map_or(words, |(_, rest)| rest);
     let rest = rest.trim_start_matches("Error creating: ");
@@ -47,7 +63,7 @@ struct Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    fn told(&self, what: &str) -> String {
+    fn describe(&self, what: &str) -> String {
         let words = shortened(self.words, LONGEST);
         match self.remedy() {
             Some(remedy) => format!("{what}: {words}; {remedy}"),
@@ -55,7 +71,7 @@ impl Refusal<'_> {
         }
     }
 
-    /// What ends it. The order matters: one text may have the words of two.
+    /// The remedy. The order matters: one message may match several.
     fn remedy(&self) -> Option<String> {
         let has = |part: &str| self.words.contains(part);
         if let Some((_, missing)) = self.words.split_once("must specify ") {
@@ -63,34 +79,42 @@ impl Refusal<'_> {
         }
         if let Some((_, rest)) = self.words.split_once("exceeded quota: ") {
             let quota = rest.split(',').next().unwrap_or_default();
-            return Some(format!("raise ResourceQuota/{quota}, delete what it counts{}", self.or_lower(rest)));
+            return Some(match self.lowered(rest) {
+                Some(fields) => {
+                    format!("raise ResourceQuota/{quota}, delete objects that it counts, or lower {fields}")
+                }
+                None => format!("raise ResourceQuota/{quota}, or delete objects that it counts"),
+            });
         }
         if has(" usage per ") || has("limit to request ratio per ") {
             return Some(self.keep_the_range());
         }
         if has("violates PodSecurity") {
             let label = "pod-security.kubernetes.io/enforce";
-            return Some(format!("give Namespace/{} a level in its label {label} that permits it", self.namespace));
+            return Some(format!(
+                "set the label {label} of Namespace/{} to a level that permits the pod",
+                self.namespace
+            ));
         }
         if has("failed calling webhook") || has("failed calling admission webhook") {
-            return Some("bring that webhook back, or exempt the namespace from it".to_owned());
+            return Some("restore that webhook, or exempt the namespace from it".to_owned());
         }
         if has("admission webhook") || has("ValidatingAdmissionPolicy") || has("denied request") {
-            return Some("meet that policy, or exempt the namespace from it".to_owned());
+            return Some("comply with that policy, or exempt the namespace from it".to_owned());
         }
-        if has("error looking up service account") || has("serviceaccount") {
-            return Some("restore the ServiceAccount".to_owned());
+        if has("error looking up service account") || has("serviceaccount \"") {
+            return Some("restore the ServiceAccount, or correct spec.pods.serviceAccountName".to_owned());
         }
         if has("cannot create resource") || has("cannot patch resource") || has("cannot delete resource") {
-            return Some("grant that to the ServiceAccount of the controller".to_owned());
+            return Some("grant that permission to the ServiceAccount of the controller".to_owned());
         }
         if has("Invalid value") || has("is invalid") || has("Required value") || has("Unsupported value") {
-            return Some("correct the field of the spec that it comes from".to_owned());
+            return Some("correct the field of the spec that sets it".to_owned());
         }
         None
     }
 
-    /// A `LimitRange` bounds a resource of a container, and does not say of which one: it is the one that has that value.
+    /// A `LimitRange` limits a resource of a container without naming the container: it is the one that has that value.
     fn keep_the_range(&self) -> String {
         const OF_CONTAINER: &str = " usage per Container is ";
         let (mut fields, mut without) = (BTreeSet::new(), BTreeSet::new());
@@ -113,16 +137,18 @@ impl Refusal<'_> {
             remedies.push(format!("set {}", joined(&fields)));
         }
         if !without.is_empty() {
-            remedies
-                .push(format!("change the range, because no field of the spec is for container {}", joined(&without)));
+            remedies.push(format!(
+                "change the LimitRange: no field of the spec sets the resources of container {}",
+                joined(&without)
+            ));
         }
         if remedies.is_empty() {
-            remedies.push("keep within it, or change it".to_owned());
+            remedies.push("stay within the range, or change it".to_owned());
         }
-        format!("that is a LimitRange ({see}): {}", remedies.join("; "))
+        format!("see the LimitRange ({see}): {}", remedies.join("; "))
     }
 
-    /// A quota counts something that containers do not state: `limits.cpu for: a,b; limits.memory for: c`.
+    /// A quota counts a resource that containers do not specify: `limits.cpu for: a,b; limits.memory for: c`.
     fn specify(&self, missing: &str) -> String {
         let (mut fields, mut without) = (BTreeSet::new(), BTreeSet::new());
         for part in missing.split("; ") {
@@ -136,20 +162,26 @@ impl Refusal<'_> {
         }
         let mut remedies = Vec::new();
         if !fields.is_empty() {
-            // Helpers beside them get what they have.
+            // Helper containers get the same resources.
             remedies.push(format!("set {}", joined(&fields)));
         }
         if fields.is_empty() {
             let which = if without.is_empty() { "them".to_owned() } else { format!("container {}", joined(&without)) };
-            remedies.push(format!("give the namespace a LimitRange with defaults for {which}"));
+            remedies.push(format!("create a LimitRange with defaults for {which}"));
         }
         remedies.join("; ")
     }
 
-    /// What else helps against a quota that is exceeded: a field, where one decides.
-    fn or_lower(&self, rest: &str) -> String {
+    /// The fields that count against a quota that is exceeded, if the spec sets any.
+    fn lowered(&self, rest: &str) -> Option<String> {
         let requested = rest.split_once("requested: ").map_or("", |(_, requested)| requested);
         let requested = requested.split(", used:").next().unwrap_or_default();
+        if requested
+            .split(',')
+            .any(|part| part.split('=').next().is_some_and(|part| part.ends_with("requests.storage")))
+        {
+            return Some("the size of the storage in the spec".to_owned());
+        }
         let of_containers = ["cpu", "memory", "ephemeral-storage"];
         let counts = requested.split(',').filter_map(|part| part.split('=').next());
         let is_of_containers =
@@ -159,7 +191,7 @@ impl Refusal<'_> {
             .filter(|_| is_of_containers)
             .filter_map(|container| field(self.programs, &container.name).map(str::to_owned))
             .collect();
-        if fields.is_empty() { String::new() } else { format!(", or lower {}", joined(&fields)) }
+        (!fields.is_empty()).then(|| joined(&fields))
     }
 
     fn containers(&self) -> impl Iterator<Item = &Container> {
@@ -168,7 +200,7 @@ impl Refusal<'_> {
     }
 }
 
-/// Whether a container asks for that much of a resource; `specified`: for none at all.
+/// Whether a container has that value of a resource; `specified`: whether it has none.
 fn has(container: &Container, kind: &str, resource: &str, value: &str) -> bool {
     let resources = container.resources.as_ref();
     let all = resources.and_then(|resources| match kind {

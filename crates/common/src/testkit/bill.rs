@@ -1,16 +1,16 @@
-//! A bill of materials as people review it.
+//! A bill of materials for review.
 
-use crate::manifest::{Making, Manifest};
+use crate::manifest::{Manifest, Mode};
 
-/// All manifests as YAML, each with a comment that says how it is made and how long it stays: what a snapshot test compares.
+/// All manifests as YAML, each with a comment on how it is created and how long it lives, for snapshot tests.
 pub fn bill(manifests: &[Manifest]) -> String {
     let documents = manifests.iter().map(|manifest| {
-        let making = match &manifest.making {
-            Making::Once { drawn } => format!("made once, drawn: {drawn:?}"),
-            making => format!("{making:?}").to_lowercase(),
+        let mode = match &manifest.mode {
+            Mode::Once { drawn } => format!("made once, drawn: {drawn:?}"),
+            mode => format!("{mode:?}").to_lowercase(),
         };
         let object = serde_saphyr::to_string(&manifest.object).expect("an object is YAML");
-        format!("# {} ({making}, {:?})\n{object}", manifest.reference(), manifest.lifetime)
+        format!("# {} ({mode}, {:?})\n{object}", manifest.reference(), manifest.lifetime)
     });
     documents.collect::<Vec<_>>().join("---\n")
 }

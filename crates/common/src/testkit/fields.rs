@@ -1,4 +1,4 @@
-//! Who owns which field: `managedFields`. All lists are treated as one value, and so are selectors.
+//! The ownership of fields: `managedFields`. All lists are treated as one value, and so are selectors.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 type Pointers = BTreeSet<String>;
 
-/// Fields that nobody owns.
+/// Fields without an owner.
 const UNOWNED: [&str; 11] = [
     "/apiVersion",
     "/kind",
@@ -21,14 +21,14 @@ const UNOWNED: [&str; 11] = [
     "/metadata/generateName",
 ];
 
-/// Who writes, and through which door.
+/// The writer, and the subresource.
 #[derive(Clone, Copy)]
 pub(super) struct Writer<'a> {
     pub(super) manager: &'a str,
     pub(super) subresource: Option<&'a str>,
 }
 
-/// Server-side apply of `intent` over `live`; a text says which field conflicts.
+/// Server-side apply of `intent` over `live`; the error names the conflicting field.
 pub(super) fn apply(live: &Value, intent: &Value, writer: Writer<'_>, force: bool) -> Result<Value, String> {
     let mut next = live.clone();
     let mut entries = entries(live);
@@ -56,7 +56,7 @@ pub(super) fn apply(live: &Value, intent: &Value, writer: Writer<'_>, force: boo
     Ok(next)
 }
 
-/// Notes in `next` that all in which it differs from `live` was written by `writer`.
+/// Records in `next` that all its differences from `live` were written by `writer`.
 pub(super) fn update(live: &Value, next: &mut Value, writer: Writer<'_>) {
     let mut entries = entries(next);
     let (before, after) = (leaves(live), leaves(next));

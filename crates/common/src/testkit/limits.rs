@@ -1,13 +1,15 @@
-//! How long names of Kubernetes may be, by what becomes of them.
+//! Limits on the length of Kubernetes names, by their use.
 
 use serde_json::Value;
 
 use crate::{dns, manifest::Manifest};
 
-/// What the set's controller puts behind its name, for a label of the pods.
+/// The longest part of a host name, and the longest value of a label.
+const LABEL: usize = 63;
+/// The suffix that the set's controller appends to its name, for a label of the pods.
 const REVISION: &str = "-0123456789";
 
-/// What is too long in a bill of materials, a line each. `pods` is how many pods a set may have at most.
+/// The names that are too long in a bill of materials, a line each. `pods` is the maximum number of pods of a set.
 pub fn too_long(manifests: &[Manifest], pods: usize) -> Vec<String> {
     manifests.iter().flat_map(|manifest| wrong(manifest, pods)).collect()
 }
@@ -16,11 +18,11 @@ fn wrong(manifest: &Manifest, pods: usize) -> Vec<String> {
     let (kind, name) = (manifest.resource.kind.as_str(), manifest.name());
     let mut names = vec![(name.to_owned(), dns::HOST)];
     match kind {
-        // A label of their pods is the name of a Job.
-        "Service" | "Job" => names.push((name.to_owned(), dns::LABEL)),
+        // The name of a Job is a label of its pods.
+        "Service" | "Job" => names.push((name.to_owned(), LABEL)),
         "StatefulSet" => {
-            names.push((format!("{name}{REVISION}"), dns::LABEL));
-            names.push((format!("{name}-{}", pods - 1), dns::LABEL));
+            names.push((format!("{name}{REVISION}"), LABEL));
+            names.push((format!("{name}-{}", pods - 1), LABEL));
         }
         _ => {}
     }
@@ -36,8 +38,7 @@ fn labels(value: &Value, found: &mut Vec<(String, usize)>) {
             for (key, value) in fields {
                 match value {
                     Value::Object(labels) if ["labels", "matchLabels", "selector"].contains(&key.as_str()) => {
-                        found
-                            .extend(labels.values().filter_map(|label| Some((label.as_str()?.to_owned(), dns::LABEL))));
+                        found.extend(labels.values().filter_map(|label| Some((label.as_str()?.to_owned(), LABEL))));
                         labels.values().for_each(|value| self::labels(value, found));
                     }
                     value => self::labels(value, found),

@@ -1,4 +1,4 @@
-//! Who can connect to whom by the policies that a component makes: what a network that enforces them would say.
+//! Which pods can connect to which, by the policies that a component creates, as a network that enforces them would decide.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::manifest::Manifest;
 
-/// An object as a file of `deploy` has it.
+/// An object from a file of `deploy`.
 pub fn deployed<K: DeserializeOwned>(yaml: &str) -> K {
     serde_saphyr::from_str(yaml).expect("an object of this kind")
 }
@@ -40,7 +40,7 @@ impl Endpoint {
         Self::new("temporal-stack-system", &labels)
     }
 
-    /// A pod of somebody else's, in another namespace.
+    /// A foreign pod, in another namespace.
     pub fn stranger() -> Self {
         Self::new("elsewhere", &[("app", "stranger")])
     }
@@ -62,7 +62,7 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Of what is made in that namespace.
+    /// From the manifests in that namespace.
     pub fn new(namespace: &str, manifests: &[Manifest]) -> Self {
         let of_kind = |kind: &'static str| manifests.iter().filter(move |manifest| manifest.resource.kind == kind);
         let policies = of_kind("NetworkPolicy")
@@ -120,7 +120,7 @@ impl Reach {
     }
 }
 
-/// An absent selector takes all, as an empty one does.
+/// An absent selector matches all, as an empty one does.
 fn matches(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
     let Some(selector) = selector else { return true };
     assert!(selector.match_expressions.is_none(), "expressions are not evaluated");

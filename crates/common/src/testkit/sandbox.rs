@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// A directory with a volume in it, what a container is given, and the programs that it calls. It goes with this value.
+/// A directory with a volume, the files of a container, and the programs that it calls. It is removed on drop.
 #[derive(Debug)]
 pub struct Sandbox {
     root: PathBuf,
@@ -21,7 +21,7 @@ impl Default for Sandbox {
         let root = std::env::temp_dir().join(format!("temporal-stack-{}-{count}", std::process::id()));
         fs::create_dir_all(root.join("bin")).unwrap();
         let sandbox = Self { root };
-        // Whoever waits ends with its first pause.
+        // A script that waits ends with its first pause.
         sandbox.program("sleep", "echo paused; kill $PPID");
         sandbox
     }
@@ -34,12 +34,12 @@ impl Drop for Sandbox {
 }
 
 impl Sandbox {
-    /// Where a path of the container is on this machine.
+    /// The path on this machine of a path of the container.
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// Writes a file of the container, and the directories that it is in.
+    /// Writes a file of the container, and its directories.
     pub fn write(&self, path: &str, text: &str) -> PathBuf {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -47,12 +47,12 @@ impl Sandbox {
         path
     }
 
-    /// Makes a directory of the container.
+    /// Creates a directory of the container.
     pub fn directory(&self, path: &str) {
         fs::create_dir_all(self.path(path)).unwrap();
     }
 
-    /// Puts something in the place of a path that answers with an error, as a broken volume does: ELOOP, because EIO is hard to come by.
+    /// Replaces a path by one that returns an error, as a broken volume does: ELOOP, because EIO is hard to produce.
     pub fn broken(&self, path: &str) {
         let path = self.path(path);
         let _ = fs::remove_file(&path);
@@ -80,8 +80,8 @@ impl Sandbox {
         fs::read_to_string(self.path(path)).is_ok_and(|found| found == text)
     }
 
-    /// Runs a program of this shell with these variables, of which those that begin with a slash are paths of the container, as are
-    /// `paths` where they stand in the program. Returns whether it ended well, and what it said.
+    /// Runs a program of this shell with these variables, of which those that begin with a slash are paths of the container, as
+    /// are `paths` in the program. Returns whether it succeeded, and its output.
     pub fn run(&self, shell: &str, program: &str, paths: &[&str], variables: &[(&str, &str)]) -> (bool, String) {
         let inside = |path: &str| self.path(path).to_string_lossy().into_owned();
         let program = paths.iter().fold(program.to_owned(), |program, path| program.replace(path, &inside(path)));

@@ -30,11 +30,11 @@ struct Asked {
 }
 
 impl Asked {
-    async fn of(request: Request<Body>) -> Self {
+    async fn read(request: Request<Body>) -> Self {
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await.unwrap();
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-        let Call { verb, resource, .. } = Call::of(&parts.method, &parts.uri);
+        let Call { verb, resource, .. } = Call::parse(&parts.method, &parts.uri);
         let (resource, subresource) = match resource.split_once('/') {
             Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),
             None => (resource, None),
@@ -96,7 +96,7 @@ struct Refusal(u16, &'static str, String);
 
 impl FakeApi {
     pub(super) async fn answer(&self, controller: bool, request: Request<Body>) -> Answer {
-        let asked = Asked::of(request).await;
+        let asked = Asked::read(request).await;
         if controller {
             let recorded = asked.recorded();
             let fault = self.change(|state| {
@@ -160,7 +160,7 @@ impl FakeApi {
     }
 }
 
-/// The last event of a watch whose version is not known any more.
+/// The last event of a watch with an expired version.
 fn expired() -> Value {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -229,7 +229,7 @@ impl State {
     fn list(&self, asked: &Asked) -> Value {
         let mut items = self.store.list(&asked.selector());
         for item in &mut items {
-            // As a real server does for the kinds that are compiled into it.
+            // As a real server does for built-in kinds.
             let group = item["apiVersion"].as_str().unwrap_or_default().split('/').next().unwrap_or_default();
             let compiled_in = !group.contains('.') || group.ends_with(".k8s.io");
             if let Some(fields) = item.as_object_mut().filter(|_| compiled_in) {
@@ -256,7 +256,7 @@ impl State {
         Ok(self.store(asked, object))
     }
 
-    /// Stores what a write through this door may change.
+    /// Stores the parts that a write to this subresource may change.
     fn replace(&mut self, asked: &Asked, live: &Value, next: &Value) -> Value {
         let mut stored = if asked.subresource.is_some() { live.clone() } else { next.clone() };
         stored["status"] = if asked.subresource.is_some() { next["status"].clone() } else { live["status"].clone() };

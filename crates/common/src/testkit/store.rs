@@ -1,14 +1,14 @@
-//! The objects, their versions, and what a watch has to tell of them.
+//! The objects, their versions, and the events of watches.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Resource (`secrets`), namespace and name. Groups are left out: no test needs two resources of one name.
+/// Resource (`secrets`), namespace and name. Groups are omitted: no test needs two resources of one name.
 pub(super) type Key = (String, String, String);
 
-/// All objects, and all that ever happened to them.
+/// All objects, with their history.
 #[derive(Clone, Default)]
 pub(super) struct Store {
     objects: BTreeMap<Key, Value>,
@@ -24,7 +24,7 @@ struct Change {
     after: Option<Value>,
 }
 
-/// What a list or a watch is limited to.
+/// The selection of a list or a watch.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selector {
     pub(super) resource: String,
@@ -67,7 +67,7 @@ impl Store {
             .collect()
     }
 
-    /// Stores an object in its next version; nothing happens if it is as it was.
+    /// Stores an object in its next version; nothing happens if it is unchanged.
     pub(super) fn put(&mut self, key: Key, mut object: Value) -> Value {
         let before = self.objects.get(&key).cloned();
         if before.as_ref().is_some_and(|before| *before == object) {
@@ -100,7 +100,7 @@ impl Store {
         object
     }
 
-    /// Deletes an object, or says of it that it is being deleted if it has finalizers.
+    /// Deletes an object, or marks it as being deleted if it has finalizers.
     pub(super) fn delete(&mut self, key: &Key, orphan: bool) {
         let Some(mut object) = self.objects.get(key).cloned() else { return };
         if orphan {
@@ -142,7 +142,7 @@ impl Store {
         }
     }
 
-    /// The first thing after `version` that a watch has to tell, with its version.
+    /// The first event of a watch after `version`, with its version.
     pub(super) fn next(&self, selector: &Selector, version: u64) -> Option<(u64, Value)> {
         self.log.iter().filter(|change| change.version > version).find_map(|change| {
             let takes = |object: &&Value| selector.takes(&change.key, object);
@@ -150,7 +150,7 @@ impl Store {
             let (kind, mut object) = match (before, after) {
                 (None, Some(after)) => ("ADDED", after.clone()),
                 (Some(_), Some(after)) => ("MODIFIED", after.clone()),
-                // Also of one that only the selector takes no more: it is told as it was while that took it.
+                // Also if an object no longer matches the selector: the event has the last matching state.
                 (Some(before), None) => ("DELETED", before.clone()),
                 (None, None) => return None,
             };

@@ -1,4 +1,4 @@
-//! Why children are not what they should be: the words of whoever refused.
+//! Why children are not ready: the message of the refusing party.
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
@@ -11,7 +11,7 @@ use crate::stage::{Stage, time_passes};
 
 const WORDS: &str = "must specify limits.cpu for: lamp";
 
-/// A workload could make no pod, or one, and says so in an event.
+/// A workload that could create no pod, or only one, with an event about it.
 async fn refused(stage: &Stage, uid: &Value, name: &str, reason: &str, message: &str, time: &str) {
     let event = json!({
         "metadata": {"name": name},
@@ -39,7 +39,7 @@ fn lists(stage: &Stage) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_set_that_may_make_no_pod_reports_who_refused() {
+async fn set_that_cannot_create_pods_reports_the_refusal() {
     let stage = Stage::new();
     stage.ready("x", json!({"replicas": 1})).await;
     assert_eq!(lists(&stage), 0);
@@ -63,7 +63,24 @@ async fn a_set_that_may_make_no_pod_reports_who_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_lacks_a_secret_reports_its_kubelets_words() {
+async fn list_of_events_over_its_limit_is_not_read() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"replicas": 1})).await;
+    let uid = stage.object("statefulsets", "x")["metadata"]["uid"].clone();
+    refused(&stage, &uid, "a", "FailedCreate", WORDS, "2026-01-01T00:00:00Z").await;
+    let flood = "x".repeat(1 << 20);
+    refused(&stage, &uid, "b", "Noise", &flood, "2026-01-01T00:00:01Z").await;
+    without_pods(&stage).await;
+    stage.until_reason("x", "ChildrenNotReady").await;
+    let before = lists(&stage);
+    time_passes(600).await;
+    assert!(!message(&stage).contains(WORDS), "{}", message(&stage));
+    assert!((1..=61).contains(&(lists(&stage) - before)), "a failed list is retried at most once in ten seconds");
+    assert!(message(&stage).contains("0 of 1 pods ready"), "{}", message(&stage));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pod_without_its_secret_reports_the_kubelets_event() {
     let stage = Stage::new();
     stage.ready("x", json!({"replicas": 1})).await;
     stage.unready_pod("x", 0).await;
@@ -115,7 +132,7 @@ async fn every_child_that_lacks_pods_is_named() {
     }
 }
 
-/// What the API server answers with, the reason that comes of it, and what the message has.
+/// The API server's answer, the resulting reason, and a part of the message.
 async fn child_refused(code: u16, answer: &str, parts: &[&str]) {
     let stage = Stage::new();
     for _ in 0..3 {
@@ -129,34 +146,34 @@ async fn child_refused(code: u16, answer: &str, parts: &[&str]) {
     }
     assert_eq!(stage.condition("x", "Stalled").unwrap()["reason"], "ChildRefused");
     assert_ne!(stage.object("secrets", "x-key"), Value::Null, "what comes before is made");
-    // The set mounts what was refused.
+    // The set mounts the refused object.
     assert_eq!(stage.object("statefulsets", "x"), Value::Null);
     stage.until_ready("x").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_forbidden_is_named_with_the_words() {
+async fn forbidden_child_is_named_with_the_answer() {
     child_refused(403, "exceeded quota: team, requested: count/configmaps=1", &["raise ResourceQuota/team"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_invalid_is_named_with_the_words() {
+async fn invalid_child_is_named_with_the_answer() {
     child_refused(422, "metadata.annotations: Invalid value: \"a b\"", &["correct the field"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_a_webhook_denies_is_named_with_the_words() {
-    child_refused(400, "admission webhook \"w\" denied the request: no", &["meet that policy"]).await;
+async fn child_denied_by_a_webhook_is_named_with_the_answer() {
+    child_refused(400, "admission webhook \"w\" denied the request: no", &["comply with that policy"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_whose_webhook_is_away_is_named_with_the_words() {
+async fn child_with_an_absent_webhook_is_named_with_the_answer() {
     let words = "Internal error occurred: failed calling webhook \"w\": connection refused";
-    child_refused(500, words, &["bring that webhook back"]).await;
+    child_refused(500, words, &["restore that webhook"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_may_make_no_pod_reports_who_refused() {
+async fn job_that_cannot_create_pods_reports_the_refusal() {
     let stage = Stage::new();
     stage.make("x", json!({"replicas": 1, "lit": true})).await;
     stage.api.until("the Job", |_| (stage.object("jobs", "x") != Value::Null).then_some(())).await;
@@ -185,7 +202,7 @@ async fn children_beside_a_refused_one_are_still_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lasting_refusal_is_tried_less_and_less_often() {
+async fn lasting_refusal_is_retried_with_backoff() {
     let stage = Stage::new();
     for _ in 0..100 {
         stage.api.refuse_next("configmaps", 403, "exceeded quota: team");

@@ -1,11 +1,11 @@
-//! For which object a source of a default name counts.
+//! Which object may use a source with a default name.
 
 use serde_json::json;
 
 use crate::stage::Stage;
 
 #[tokio::test(start_paused = true)]
-async fn a_source_of_a_default_name_is_read_for_the_oldest_object() {
+async fn source_of_a_default_name_is_read_for_the_oldest_object() {
     let stage = Stage::new();
     stage.config_map("lamp-config", json!({"colour": "gold"})).await;
     stage.ready("a-plain", json!({"plain": true})).await;

@@ -1,4 +1,4 @@
-//! Data outlive their object: Secrets that are made once, kept, and adopted again.
+//! Data outlive their object: Secrets that are created once, kept, and adopted again.
 
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_drawn_once_and_kept() {
+async fn key_is_drawn_once_and_kept() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let key = stage.object("secrets", "x-key")["data"]["key"].clone();
@@ -26,7 +26,7 @@ async fn a_key_is_drawn_once_and_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_of_what_is_made_once_is_left_alone() {
+async fn edit_of_a_generated_secret_is_kept() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.edit::<Secret>("x-key", json!({"data": {"key": "dGhlaXJz"}})).await;
@@ -44,7 +44,7 @@ async fn two_objects_have_different_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn data_are_retained_and_adopted_by_the_next_object_of_the_name() {
+async fn retained_data_are_adopted_by_the_next_namesake() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let key = stage.object("secrets", "x-key")["data"].clone();
@@ -61,11 +61,11 @@ async fn data_are_retained_and_adopted_by_the_next_object_of_the_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cache_that_is_behind_adopts_and_never_makes_a_second_key() {
+async fn stale_cache_adopts_the_key_and_makes_no_second() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let before = stage.api.calls().len();
-    // The cache loses the Secret, as one would that has not seen it yet.
+    // The cache loses the Secret, as if it had not seen it yet.
     let secret = stage.object("secrets", "x-key");
     stage.edit::<Secret>("x-key", json!({"metadata": {"labels": {label::COMPONENT: null}}})).await;
     stage.api.hold_watches("secrets");
@@ -79,7 +79,7 @@ async fn a_cache_that_is_behind_adopts_and_never_makes_a_second_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_object_whose_watch_is_held_back_reads_what_the_conflict_is_about() {
+async fn conflict_before_the_watch_catches_up_is_read() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let key = stage.object("secrets", "x-key")["data"].clone();
@@ -87,7 +87,7 @@ async fn a_new_object_whose_watch_is_held_back_reads_what_the_conflict_is_about(
     stage.api.collect_garbage();
     let api = stage.end().await;
 
-    // A leader that begins before there is anything to list, and hears of no Secret.
+    // A leader that starts before any object exists, and gets no event about a Secret.
     let labels = api.get("secrets", "a", "x-key").unwrap()["metadata"]["labels"].clone();
     api.hold_watches("secrets");
     let hidden = json!({"metadata": {"labels": {label::COMPONENT: null}}});
@@ -110,7 +110,7 @@ async fn a_new_object_whose_watch_is_held_back_reads_what_the_conflict_is_about(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_of_somebody_else_is_left_alone_byte_for_byte() {
+async fn foreign_object_is_not_changed_by_a_byte() {
     let stage = Stage::new();
     stage.foreign_secret("x-key").await;
     let before = stage.object("secrets", "x-key");
@@ -128,7 +128,7 @@ async fn an_object_of_somebody_else_is_left_alone_byte_for_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deletion_policy_decides_whether_data_have_an_owner() {
+async fn deletion_policy_decides_whether_data_have_an_owner() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let owners = || stage.object("secrets", "x-key")["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len);
@@ -147,7 +147,7 @@ async fn the_deletion_policy_decides_whether_data_have_an_owner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn data_that_are_no_longer_wanted_are_not_deleted_while_their_object_is_there() {
+async fn unwanted_data_are_kept_while_their_object_exists() {
     let stage = Stage::new();
     stage.ready("x", json!({"deletionPolicy": "Delete"})).await;
     stage.edit_spec("x", json!({"keyless": true})).await;
@@ -157,7 +157,7 @@ async fn data_that_are_no_longer_wanted_are_not_deleted_while_their_object_is_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_owner_that_somebody_else_adds_to_data_stays() {
+async fn foreign_owner_of_data_is_kept() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let theirs = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "theirs"});
@@ -174,7 +174,7 @@ async fn an_owner_that_somebody_else_adds_to_data_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_earlier_object_of_the_name_has_left_to_garbage_collection_is_waited_for() {
+async fn children_of_a_deleted_namesake_are_waited_for() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.delete::<Lamp>("x").await;
@@ -186,7 +186,7 @@ async fn what_an_earlier_object_of_the_name_has_left_to_garbage_collection_is_wa
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_claim_that_somebody_else_makes_is_adjusted_when_it_comes_and_stays() {
+async fn volume_claim_of_a_set_is_adjusted_and_kept() {
     let stage = Stage::new();
     stage.ready("x", json!({"claim": "x-volume"})).await;
     assert!(stage.object("persistentvolumeclaims", "x-volume").is_null());
@@ -203,7 +203,7 @@ async fn a_volume_claim_that_somebody_else_makes_is_adjusted_when_it_comes_and_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_claim_without_our_labels_is_somebody_elses() {
+async fn volume_claim_without_our_labels_is_left_alone() {
     let stage = Stage::new();
     stage.claim("x-volume", json!({})).await;
     let before = stage.object("persistentvolumeclaims", "x-volume");

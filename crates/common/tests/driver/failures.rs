@@ -1,4 +1,4 @@
-//! What fails, and what goes on.
+//! Failures, and the work that continues in spite of them.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::json;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::stage::{Stage, time_passes};
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_request_is_reported_and_tried_again() {
+async fn refused_request_is_reported_and_retried() {
     let stage = Stage::new();
     stage.api.fail_next(Verb::Create, "configmaps", 500);
     stage.make("x", json!({})).await;
@@ -19,7 +19,7 @@ async fn a_refused_request_is_reported_and_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_product_that_does_not_listen_is_told_again() {
+async fn failed_write_to_the_product_is_retried() {
     let stage = Stage::new();
     stage.product().deaf.push("x".to_owned());
     stage.make("x", json!({"say": "hi"})).await;
@@ -32,7 +32,7 @@ async fn a_product_that_does_not_listen_is_told_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_are_retried_less_and_less_often_while_other_objects_go_on() {
+async fn failures_back_off_while_other_objects_go_on() {
     let stage = Stage::new();
     stage.product().deaf.push("x".to_owned());
     stage.make("x", json!({"say": "hi"})).await;
@@ -49,7 +49,7 @@ async fn failures_are_retried_less_and_less_often_while_other_objects_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_status_of_a_lasting_failure_is_written_once() {
+async fn status_of_a_lasting_failure_is_written_once() {
     let stage = Stage::new();
     stage.product().deaf.push("x".to_owned());
     stage.make("x", json!({"say": "hi"})).await;
@@ -61,7 +61,7 @@ async fn the_status_of_a_lasting_failure_is_written_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_does_not_parse_is_told_so_and_others_go_on() {
+async fn unparsable_object_is_reported_and_others_go_on() {
     let stage = Stage::new();
     stage.make("bad", json!({"replicas": "many"})).await;
     stage.until_reason("bad", "Unparsable").await;
@@ -78,7 +78,20 @@ async fn an_object_that_does_not_parse_is_told_so_and_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_on_its_way_out_is_no_failure() {
+async fn oversized_object_is_reported() {
+    let stage = Stage::new();
+    stage.make("large", json!({"colour": "x".repeat(100_000)})).await;
+    stage.until_reason("large", "Unparsable").await;
+    let stalled = stage.condition("large", "Stalled").unwrap();
+    let message = stalled["message"].as_str().unwrap();
+    assert!(message.contains(" KiB exceed the limit of 64") && message.contains("ConfigMap"), "{message}");
+    assert!(stage.object("configmaps", "large").is_null());
+    stage.edit_spec("large", json!({"colour": "red"})).await;
+    stage.until_ready("large").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn terminating_namespace_is_no_failure() {
     let stage = Stage::new();
     stage.api.hold_watches("lamps");
     stage.make("x", json!({})).await;
@@ -86,12 +99,12 @@ async fn a_namespace_on_its_way_out_is_no_failure() {
     stage.api.release_watches();
     time_passes(1800).await;
     let calls: Vec<_> = stage.api.calls().iter().map(ToString::to_string).collect();
-    // What the user wrote is asked for before anything is made.
+    // The user's objects are read before any child is created.
     assert_eq!(calls, ["get configmaps/lamp-config", "create secrets/x-key"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_cannot_be_recorded_fails_nothing() {
+async fn unrecordable_event_fails_nothing() {
     let stage = Stage::new();
     for _ in 0..3 {
         stage.api.fail_next(Verb::Create, "events", 403);
@@ -101,7 +114,7 @@ async fn an_event_that_cannot_be_recorded_fails_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_that_cannot_be_written_is_tried_again() {
+async fn failed_status_write_is_retried() {
     let stage = Stage::new();
     stage.api.fail_next(Verb::Patch, "lamps/status", 500);
     stage.api.fail_next(Verb::Patch, "lamps/status", 500);
@@ -109,7 +122,7 @@ async fn a_status_that_cannot_be_written_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_whose_end_was_not_reported_is_made_again() {
+async fn child_with_an_unreported_deletion_is_recreated() {
     let stage = Stage::new();
     stage.ready("x", json!({"service": "a"})).await;
     let first = stage.object("statefulsets", "x")["metadata"]["uid"].clone();

@@ -1,7 +1,10 @@
-//! What one object, one namespace or one missing thing costs the others: nothing.
+//! A failing object, namespace or dependency does not delay the others.
 
 use serde_json::json;
-use temporal_stack_common::{process::Scope, testkit::FakeApi};
+use temporal_stack_common::{
+    process::Scope,
+    testkit::{FakeApi, LogBuffer},
+};
 use tokio::time::Instant;
 
 use crate::stage::{Stage, time_passes};
@@ -15,7 +18,7 @@ fn message(stage: &Stage, name: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pass_that_panics_costs_its_own_object_only() {
+async fn panicking_pass_affects_only_its_object() {
     for place in ["observe", "decide", "carry out", "verify"] {
         let stage = Stage::new();
         stage.product().panics.push(("x".to_owned(), place));
@@ -25,7 +28,7 @@ async fn a_pass_that_panics_costs_its_own_object_only() {
         assert!(message.contains(&format!("stage `{place}`")) && message.contains("lamp.rs:"), "{message}");
         assert!(!message.contains("password"), "{message}");
         let metrics = stage.process.metrics.encode().unwrap();
-        assert!(metrics.contains("passes_total{result=\"panicked\"}"), "{metrics}");
+        assert!(metrics.contains("temporal_stack_passes_total{result=\"panicked\"}"), "{metrics}");
 
         stage.ready("y", json!({"say": "hi"})).await;
         stage.product().panics.clear();
@@ -34,7 +37,7 @@ async fn a_pass_that_panics_costs_its_own_object_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pass_that_panics_is_retried_with_backoff() {
+async fn pass_that_panics_is_retried_with_backoff() {
     let stage = Stage::new();
     stage.product().panics.push(("x".to_owned(), "decide"));
     stage.make("x", json!({})).await;
@@ -46,7 +49,7 @@ async fn a_pass_that_panics_is_retried_with_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pass_beyond_its_deadline_is_cancelled_and_reported() {
+async fn pass_beyond_its_deadline_is_cancelled_and_reported() {
     let stage = Stage::new();
     stage.product().hangs.push("x".to_owned());
     stage.make("x", json!({})).await;
@@ -54,7 +57,7 @@ async fn a_pass_beyond_its_deadline_is_cancelled_and_reported() {
     let message = message(&stage, "x");
     assert!(message.contains("stage `verify`"), "{message}");
     let metrics = stage.process.metrics.encode().unwrap();
-    assert!(metrics.contains("passes_total{result=\"overran\"}"), "{metrics}");
+    assert!(metrics.contains("temporal_stack_passes_total{result=\"overran\"}"), "{metrics}");
     stage.product().hangs.clear();
     stage.until_ready("x").await;
 }
@@ -73,7 +76,7 @@ async fn many_slow_objects_do_not_keep_others_waiting() {
     there.ready("x", json!({})).await;
     assert!(start.elapsed().as_secs() < 120, "{:?}", start.elapsed());
 
-    // When all are known to be slow, nobody waits for them at all.
+    // When all are known to be slow, no other object waits for them.
     time_passes(1800).await;
     let start = Instant::now();
     there.ready("y", json!({})).await;
@@ -83,7 +86,7 @@ async fn many_slow_objects_do_not_keep_others_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_without_its_role_does_not_keep_the_others() {
+async fn namespace_without_its_role_does_not_block_others() {
     for refused in ["lamps", "statefulsets", "configmaps", "services"] {
         let api = FakeApi::new();
         api.refuse(refused, "b", 403);
@@ -102,19 +105,28 @@ async fn a_namespace_without_its_role_does_not_keep_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_absent_kind_is_picked_up_when_it_appears() {
+async fn absent_kind_is_picked_up_when_it_appears() {
+    let buffer = LogBuffer::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(buffer.clone()).finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
     let api = FakeApi::new();
     api.refuse("lamps", "", 404);
     let stage = Stage::with(api.clone(), Scope::Cluster);
     time_passes(600).await;
     assert!(!stage.process.ready.is_set());
+    let is_missing = |line: &&str| line.contains("WARN") && line.contains("CustomResourceDefinition/lamps");
+    let log = buffer.text();
+    let lines: Vec<&str> = log.lines().filter(is_missing).collect();
+    assert!((1..4).contains(&lines.len()), "{} lines in ten minutes: {log}", lines.len());
+    assert!(lines[0].contains("is missing; install it"), "{log}");
     api.permit_all();
     stage.ready("x", json!({})).await;
     assert!(stage.process.ready.is_set());
+    assert!(buffer.text().contains("is working again"), "{}", buffer.text());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_configuration_is_used_and_not_kept() {
+async fn large_configuration_is_used_and_not_kept() {
     let stage = Stage::new();
     let filler = "x".repeat(100 << 10);
     stage.config_map("lamp-config", json!({"colour": "gold", "filler": filler})).await;
@@ -131,7 +143,7 @@ async fn a_large_configuration_is_used_and_not_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_is_read_once_for_each_version() {
+async fn configuration_is_read_once_for_each_version() {
     let stage = Stage::new();
     stage.config_map("lamp-config", json!({"colour": "gold"})).await;
     stage.ready("x", json!({"colour": "red"})).await;
@@ -144,7 +156,7 @@ async fn a_configuration_is_read_once_for_each_version() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restored_cluster_is_believed() {
+async fn restored_cluster_replaces_the_cache() {
     let stage = Stage::new();
     stage.ready("x", json!({"colour": "red"})).await;
     let before = stage.api.snapshot();
@@ -155,7 +167,7 @@ async fn a_restored_cluster_is_believed() {
     stage.ready("y", json!({})).await;
     stage.api.restore(&before);
     time_passes(60).await;
-    // What was still written for an object of the time that never was goes with it, as dependents without an owner do.
+    // Children that were still written for an object of the lost time are garbage-collected with their owner.
     stage.api.collect_garbage();
     time_passes(10).await;
     let colour = || stage.object("configmaps", "x")["data"]["colour"].clone();
@@ -164,7 +176,7 @@ async fn a_restored_cluster_is_believed() {
     time_passes(120).await;
     assert_eq!(stage.api.calls()[calls..], [], "what was restored is as it should be");
 
-    // Versions of the time that never was are not waited for.
+    // Versions of the lost time are not waited for.
     stage.edit_spec("x", json!({"colour": "gold"})).await;
     time_passes(5).await;
     assert_eq!((colour(), stage.reason("x").as_deref()), ("gold".into(), Some("Verified")));

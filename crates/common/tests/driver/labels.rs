@@ -1,13 +1,14 @@
-//! Labels of pods, which their set makes: set while they are ours to set, and nothing else of theirs.
+//! Labels of pods that a set creates: the driver sets them while it owns them, and no other field of the pod.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 use temporal_stack_common::{
     api::{annotation, label},
-    component::{Child, Component},
+    component::Component,
     driver,
     process::client::Verb,
+    watches::{Child, Relation},
 };
 
 use crate::{
@@ -33,7 +34,7 @@ fn writes(stage: &Stage) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_label_is_set_once_when_the_pod_comes() {
+async fn label_is_set_once_when_the_pod_appears() {
     let stage = in_the("hall").await;
     assert_eq!(room(&stage), "hall");
     time_passes(600).await;
@@ -43,7 +44,7 @@ async fn a_label_is_set_once_when_the_pod_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_but_the_label_is_said_of_a_pod() {
+async fn only_the_label_of_a_pod_is_written() {
     let stage = in_the("hall").await;
     let uid = stage.object("pods", "x-0")["metadata"]["uid"].clone();
     let sent = stage.api.calls().into_iter().find(|call| call.verb == Verb::Patch && call.resource == "pods").unwrap();
@@ -54,7 +55,7 @@ async fn nothing_but_the_label_is_said_of_a_pod() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_label_that_somebody_changes_or_takes_off_is_set_back() {
+async fn changed_or_removed_label_is_restored() {
     let stage = in_the("hall").await;
     for theirs in [json!("cellar"), Value::Null] {
         stage.edit::<Pod>("x-0", json!({"metadata": {"labels": {"room": theirs}}})).await;
@@ -65,7 +66,7 @@ async fn a_label_that_somebody_changes_or_takes_off_is_set_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_label_is_set_on_the_same_pod_and_on_its_successor() {
+async fn changed_label_is_set_on_the_pod_and_its_successor() {
     let stage = in_the("hall").await;
     stage.edit_spec("x", json!({"room": "attic"})).await;
     stage.until_ready("x").await;
@@ -79,7 +80,7 @@ async fn another_label_is_set_on_the_same_pod_and_on_its_successor() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_has_the_label_already_or_wants_none_is_not_written_to() {
+async fn pod_with_the_right_labels_is_not_written_to() {
     let stage = Stage::new();
     stage.ready("x", json!({"replicas": 1})).await;
     stage.pod("x", 0).await;
@@ -94,7 +95,7 @@ async fn a_pod_that_has_the_label_already_or_wants_none_is_not_written_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_of_somebody_elses_set_is_left_alone() {
+async fn pod_of_a_foreign_set_is_left_alone() {
     let stage = Stage::new();
     stage.ready("x", json!({"room": "hall"})).await;
     let labels = json!({label::MANAGED_BY: label::STACK, label::COMPONENT: "lamps", label::INSTANCE: "x"});
@@ -113,7 +114,7 @@ async fn a_pod_of_somebody_elses_set_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_is_going_is_left_alone() {
+async fn terminating_pod_is_left_alone() {
     let stage = in_the("hall").await;
     stage.edit::<Pod>("x-0", json!({"metadata": {"finalizers": ["somebody/waits"]}})).await;
     stage.delete::<Pod>("x-0").await;
@@ -123,11 +124,11 @@ async fn a_pod_that_is_going_is_left_alone() {
 }
 
 #[test]
-fn labelling_needs_a_patch_and_makes_nothing_to_be_pruned() {
-    let pods = Child::restarted::<Pod>().and_labelled();
-    assert!(!pods.is_kept());
+fn labelling_needs_patch_and_prunes_nothing() {
+    let pods = Child::new::<Pod>(Relation::Restarted { labelled: true });
+    assert!(!pods.is_owned());
     let rules = driver::rules::<Lamps>();
     let of_pods = rules.iter().find(|rule| rule.resources.as_deref() == Some(&["pods".to_owned()])).unwrap();
     assert_eq!(of_pods.verbs, ["delete", "list", "patch", "watch"]);
-    assert_eq!(Lamps::children().iter().filter(|child| child.is_kept()).count(), 7);
+    assert_eq!(Lamps::watches().children.iter().filter(|child| child.is_owned()).count(), 7);
 }

@@ -1,138 +1,63 @@
-//! A component to test with: a ConfigMap, a Secret made once, a `StatefulSet`, and something that the product must be told.
+//! A component for tests: a ConfigMap, a Secret that is created once, a `StatefulSet`, and an operation in the product.
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     sync::{Arc, Mutex},
 };
 
-use k8s_openapi::{
-    api::{
-        apps::v1::{Deployment, StatefulSet},
-        batch::v1::Job,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
-        policy::v1::PodDisruptionBudget,
-        storage::v1::StorageClass,
-    },
-    apimachinery::pkg::apis::meta::v1::Condition,
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+    policy::v1::PodDisruptionBudget,
+    storage::v1::StorageClass,
 };
-use kube::{CustomResource, ResourceExt, api::ApiResource};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use kube::{ResourceExt, api::ApiResource};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use temporal_stack_common::{
-    api::{DeletionPolicy, Rollout, Status, annotation},
-    claim::Configuration,
-    component::{Child, Component, Facts, Gate, Progress, Sources, Verdict},
+    api::annotation,
+    component::{Component, Decision, Gate, Intent, Memos, Stalled, Verdict, Waiting},
     condition::reason,
     manifest::{Draw, Manifest, hex},
     neighbour::Neighbour,
+    quota::Quota,
     readiness::{Program, job_trouble},
-    world::World,
+    watches::{Child, Configuration, Relation, Sources, Watches},
+    world::{ReadError, World},
 };
+use tokio::time::Instant;
 
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(group = "test.dev", version = "v1", kind = "Lamp", namespaced, status = "LampStatus", derive = "PartialEq")]
-#[serde(rename_all = "camelCase", default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of one test")]
-pub struct LampSpec {
-    /// A value of the ConfigMap.
-    pub colour: String,
-    /// A value of the ConfigMap that may be absent.
-    pub shade: Option<String>,
-    /// Whether there is a second ConfigMap.
-    pub spare: bool,
-    /// Whether no ConfigMap of the user's is read.
-    pub plain: bool,
-    /// Whether the Secret is not wanted.
-    pub keyless: bool,
-    /// Whether there must be no ConfigMap of the first version any more.
-    pub tidy: bool,
-    /// A volume claim that somebody else makes.
-    pub claim: Option<String>,
-    /// A volume claim that is no longer wanted.
-    pub outgrown: Option<String>,
-    /// What the label `room` of the first pod is to say.
-    pub room: Option<String>,
-    /// A `StorageClass` that must be there.
-    pub class: Option<String>,
-    /// What the product is to be told.
-    pub say: Option<String>,
-    /// An immutable field of the set.
-    pub service: String,
-    /// How many pods the set has.
-    pub replicas: i32,
-    /// What rolls the pods.
-    pub roll: String,
-    /// Memory of the pods.
-    pub memory: Option<String>,
-    /// Whether there is a Deployment of the same pods.
-    pub deployed: bool,
-    /// Whether there is a Service for the pods.
-    pub served: bool,
-    /// A wish that has an annotation of its own.
-    pub part: Option<String>,
-    /// Whether there is a Job, which is waited for.
-    pub lit: bool,
-    /// Whether there is a `PodDisruptionBudget`, the first of all children.
-    pub guarded: bool,
-    /// The Service of another component that it refers to.
-    pub beside: Option<String>,
-    /// What becomes of the Secret.
-    pub deletion_policy: DeletionPolicy,
-    /// When pods are restarted.
-    pub rollout: Rollout,
-}
+mod kind;
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct LampStatus {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    pub conditions: Vec<Condition>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub volumes: BTreeMap<String, String>,
-}
+pub use kind::{Lamp, LampStatus};
 
-impl Status for LampStatus {
-    fn conditions(&self) -> &[Condition] {
-        &self.conditions
-    }
-
-    fn report(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
-        self.observed_generation = generation;
-        self.conditions = conditions;
-    }
-
-    fn volumes(&self) -> BTreeMap<String, String> {
-        self.volumes.clone()
-    }
-
-    fn record_volumes(&mut self, volumes: BTreeMap<String, String>) {
-        self.volumes = volumes;
-    }
-}
-
-/// The product, and what the test makes of it.
+/// The fake product, and how it behaves.
 #[derive(Debug)]
 pub struct Product {
-    /// What it has been told.
+    /// The operations that it has carried out.
     pub told: Vec<String>,
-    /// Whether it forgets at once what it is told.
+    /// Whether it forgets each operation at once.
     pub forgets: bool,
-    /// Names of objects for which telling fails.
+    /// Whether each pass finds a new operation to do.
+    pub restless: bool,
+    /// Names of objects whose operations fail.
     pub deaf: Vec<String>,
-    /// Names of objects over which the component panics, and where it does.
+    /// Names of objects at which the component panics, and where.
     pub panics: Vec<(String, &'static str)>,
-    /// Names of objects for which using it never ends.
+    /// Names of objects whose verification never ends.
     pub hangs: Vec<String>,
-    /// What using it shows.
+    /// The result of a verification.
     pub verdict: Verdict,
-    /// How often it was used.
+    /// The number of verifications.
     pub used: usize,
-    /// How many passes have begun.
+    /// The number of passes begun.
     pub passes: usize,
     /// Whether pods may be restarted.
     pub gate: Gate,
+    /// What each verification takes one of while it lasts.
+    pub quota: Option<&'static Quota>,
 }
 
 #[derive(Clone, Debug)]
@@ -143,6 +68,7 @@ impl Default for Lamps {
         Self(Arc::new(Mutex::new(Product {
             told: Vec::new(),
             forgets: false,
+            restless: false,
             deaf: Vec::new(),
             panics: Vec::new(),
             hangs: Vec::new(),
@@ -150,19 +76,20 @@ impl Default for Lamps {
             used: 0,
             passes: 0,
             gate: Gate::Open,
+            quota: None,
         })))
     }
 }
 
 pub struct Observed {
     told: Vec<String>,
-    /// What the user's ConfigMap says.
+    /// The content of the user's ConfigMap.
     config: Option<String>,
-    /// The names of the classes, if it matters.
+    /// The names of the classes, if the lamp needs one.
     classes: Vec<String>,
-    /// What there is of the neighbour, if it refers to one.
+    /// The neighbour's state, if the lamp refers to one.
     beside: Option<String>,
-    /// What keeps its Job from its work.
+    /// The failure of its Job.
     trouble: Option<String>,
 }
 
@@ -170,16 +97,16 @@ pub struct Observed {
 pub enum Error {
     #[error("the product is deaf")]
     Deaf,
-    #[error("cannot read the configuration")]
-    Config(#[source] kube::Error),
+    #[error(transparent)]
+    Config(#[from] ReadError),
     #[error("cannot read the classes")]
     Classes(#[source] kube::Error),
 }
 
 impl Lamps {
     /// Panics if the test wants it here.
-    fn panic_over(&self, lamp: &Lamp, here: &'static str) {
-        let panics = self.0.lock().unwrap().panics.contains(&(lamp.name_any(), here));
+    fn panic_over(&self, lamp: &str, here: &'static str) {
+        let panics = self.0.lock().unwrap().panics.contains(&(lamp.to_owned(), here));
         assert!(!panics, "a password");
     }
 }
@@ -191,44 +118,37 @@ fn from<K: DeserializeOwned>(value: Value) -> K {
 impl Component for Lamps {
     type Kind = Lamp;
     type Observed = Observed;
-    type Action = String;
+    type Action = Tell;
+    type Probe = String;
     type Error = Error;
 
     const NAME: &'static str = "lamps";
 
-    fn children() -> Vec<Child> {
-        vec![
-            Child::kept::<ConfigMap>(),
-            Child::kept::<Service>(),
-            Child::kept::<Secret>(),
-            Child::kept::<StatefulSet>(),
-            Child::kept::<Deployment>(),
-            Child::kept::<PodDisruptionBudget>(),
-            Child::kept::<Job>(),
-            Child::adjusted::<PersistentVolumeClaim>(),
-            Child::restarted::<Pod>().and_labelled(),
-        ]
-    }
+    const PROGRAMS: &'static [Program] = const { &[Program::new("lamp", "spec.light", "1Mi")] };
 
-    fn sources() -> Sources {
-        Sources { config_maps: &["lamp-config"], secrets: &[] }
-    }
-
-    fn programs() -> &'static [Program] {
-        const { &[Program::new("lamp", "spec.light", "1Mi")] }
-    }
-
-    fn configuration(lamp: &Lamp) -> Configuration<'_> {
-        if lamp.spec.plain { Configuration::Nothing } else { Configuration::Default }
-    }
-
-    fn neighbours() -> Vec<ApiResource> {
-        vec![ApiResource::erase::<Service>(&())]
+    fn watches() -> Watches<Lamp> {
+        Watches {
+            children: vec![
+                Child::owned::<ConfigMap>(),
+                Child::owned::<Service>(),
+                Child::owned::<Secret>(),
+                Child::owned::<StatefulSet>(),
+                Child::owned::<Deployment>(),
+                Child::owned::<PodDisruptionBudget>(),
+                Child::owned::<Job>(),
+                Child::new::<PersistentVolumeClaim>(Relation::Adjusted { deleted: false }),
+                Child::new::<Pod>(Relation::Restarted { labelled: true }),
+            ],
+            sources: Sources { config_maps: &["lamp-config"], secrets: &[] },
+            configuration: |lamp| if lamp.spec.plain { Configuration::Nothing } else { Configuration::Default },
+            neighbours: vec![ApiResource::erase::<Service>(&())],
+            ..Watches::default()
+        }
     }
 
     async fn observe(&self, lamp: &Lamp, world: &World<'_>) -> Result<Observed, Error> {
-        self.panic_over(lamp, "observe");
-        let config = world.config_map("lamp-config").await.map_err(Error::Config)?;
+        self.panic_over(&lamp.name_any(), "observe");
+        let config = world.config_map("lamp-config").await?;
         let classes = match lamp.spec.class {
             Some(_) => world.list_cluster::<StorageClass>().await.map_err(Error::Classes)?,
             None => None,
@@ -241,7 +161,7 @@ impl Component for Lamps {
             Neighbour::Unparsable(why) => why,
         });
         let trouble = match world.children.find::<Job>(&lamp.name_any()) {
-            Some(job) => job_trouble(&job, world, Self::programs()).await,
+            Some(job) => job_trouble(&job, world, Self::PROGRAMS).await,
             None => None,
         };
         let mut product = self.0.lock().unwrap();
@@ -251,8 +171,57 @@ impl Component for Lamps {
         Ok(Observed { told, config, classes, beside, trouble })
     }
 
-    fn desire(&self, lamp: &Lamp, observed: &Observed) -> Vec<Manifest> {
-        self.panic_over(lamp, "decide");
+    fn decide(&self, lamp: &Lamp, observed: &Observed) -> Decision<Self> {
+        self.panic_over(&lamp.name_any(), "decide");
+        Decision::new(LampStatus::default(), Vec::new(), self.intent(lamp, observed))
+    }
+
+    async fn act(&self, tell: &Tell, _: &Memos) -> Result<(), Error> {
+        self.panic_over(&tell.lamp, "carry out");
+        let mut product = self.0.lock().unwrap();
+        if product.deaf.contains(&tell.lamp) {
+            return Err(Error::Deaf);
+        }
+        product.told.push(tell.to_string());
+        Ok(())
+    }
+
+    async fn verify(&self, lamp: &String, _: &Memos) -> Verdict {
+        self.panic_over(lamp, "verify");
+        let (hangs, quota) = {
+            let product = self.0.lock().unwrap();
+            (product.hangs.contains(lamp), product.quota)
+        };
+        let mut share = quota.map(Quota::share);
+        if let Some(share) = &mut share
+            && !share.extend_until(1, Instant::now()).await
+        {
+            return Verdict::Failed { reason: reason::PREPARING, message: "others have all".to_owned() };
+        }
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        let mut product = self.0.lock().unwrap();
+        product.used += 1;
+        product.verdict.clone()
+    }
+}
+
+/// An operation that the product must carry out.
+#[derive(Clone, Debug)]
+pub struct Tell {
+    lamp: String,
+    say: String,
+}
+
+impl Display for Tell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "tell {} {}", self.lamp, self.say)
+    }
+}
+
+impl Lamps {
+    fn desire(lamp: &Lamp, observed: &Observed) -> Vec<Manifest> {
         let (name, spec) = (lamp.name_any(), &lamp.spec);
         let secret: Secret = from(json!({"metadata": {"name": format!("{name}-key")}}));
         let mut data = json!({"colour": observed.config.as_ref().unwrap_or(&spec.colour)});
@@ -336,59 +305,39 @@ impl Component for Lamps {
         manifests
     }
 
-    fn actions(&self, lamp: &Lamp, observed: &Observed) -> Vec<String> {
-        let said = lamp.spec.say.iter().map(|say| format!("tell {} {say}", lamp.name_any()));
-        said.filter(|said| !observed.told.contains(said)).collect()
+    fn intent(&self, lamp: &Lamp, observed: &Observed) -> Result<Intent<Self>, Stalled> {
+        let waiting = Self::waiting(lamp, observed)?;
+        let (restless, passes) = {
+            let product = self.0.lock().unwrap();
+            (product.restless, product.passes)
+        };
+        let new = restless.then(|| format!("number {passes}"));
+        let say = lamp.spec.say.iter().cloned().chain(new).map(|say| Tell { lamp: lamp.name_any(), say });
+        let say = say.filter(|tell| !observed.told.contains(&tell.to_string()));
+        let (upkeep, actions) = say.partition(|tell| tell.say.ends_with("again"));
+        Ok(Intent {
+            manifests: Self::desire(lamp, observed),
+            actions,
+            upkeep,
+            waiting,
+            restart: self.0.lock().unwrap().gate.clone(),
+            rollout: lamp.spec.rollout,
+            probe: Some(lamp.name_any()),
+            ..Intent::default()
+        })
     }
 
-    fn progress(&self, lamp: &Lamp, observed: &Observed) -> Progress {
+    fn waiting(lamp: &Lamp, observed: &Observed) -> Result<Option<Waiting>, Stalled> {
         if lamp.spec.class.as_ref().is_some_and(|class| !observed.classes.contains(class)) {
-            return Progress::Stalled { reason: reason::STORAGE_CLASS_MISSING, message: "no such class".to_owned() };
+            return Err(Stalled::new(reason::STORAGE_CLASS_MISSING, "no such class"));
         }
         if let Some(trouble) = &observed.trouble {
-            return Progress::Waiting { reason: reason::PREPARING, message: trouble.clone() };
+            return Ok(Some(Waiting::new(reason::PREPARING, trouble)));
         }
         match lamp.spec.colour.as_str() {
-            "invisible" => Progress::Stalled { reason: reason::INVALID_SPEC, message: "no such colour".to_owned() },
-            "dawn" => Progress::Waiting { reason: reason::SECRET_MISSING, message: "the sun must rise".to_owned() },
-            _ => Progress::Settled,
+            "invisible" => Err(Stalled::new(reason::INVALID_SPEC, "no such colour")),
+            "dawn" => Ok(Some(Waiting::new(reason::SECRET_MISSING, "the sun must rise"))),
+            _ => Ok(None),
         }
-    }
-
-    fn facts(&self, _lamp: &Lamp, _observed: &Observed) -> Facts<LampStatus> {
-        Facts { status: LampStatus::default(), statements: Vec::new() }
-    }
-
-    fn restart_gate(&self, _lamp: &Lamp, _observed: &Observed) -> Gate {
-        self.0.lock().unwrap().gate.clone()
-    }
-
-    fn rollout(&self, lamp: &Lamp) -> Rollout {
-        lamp.spec.rollout
-    }
-
-    fn is_upkeep(&self, action: &String) -> bool {
-        action.ends_with("again")
-    }
-
-    async fn act(&self, lamp: &Lamp, _observed: &Observed, action: &String) -> Result<(), Error> {
-        self.panic_over(lamp, "carry out");
-        let mut product = self.0.lock().unwrap();
-        if product.deaf.contains(&lamp.name_any()) {
-            return Err(Error::Deaf);
-        }
-        product.told.push(action.clone());
-        Ok(())
-    }
-
-    async fn verify(&self, lamp: &Lamp, _observed: &Observed) -> Verdict {
-        self.panic_over(lamp, "verify");
-        let hangs = self.0.lock().unwrap().hangs.contains(&lamp.name_any());
-        if hangs {
-            std::future::pending::<()>().await;
-        }
-        let mut product = self.0.lock().unwrap();
-        product.used += 1;
-        product.verdict.clone()
     }
 }

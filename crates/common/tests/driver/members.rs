@@ -1,4 +1,4 @@
-//! Pods that have a lamp's labels and are none of its set: they hold nothing up, and nothing is concluded from them.
+//! Pods with a lamp's labels that do not belong to its set: they delay nothing, and do not affect its status.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
@@ -7,7 +7,13 @@ use temporal_stack_common::api::label;
 
 use crate::stage::{NAMESPACE, Stage, time_passes};
 
-/// Makes a pod with the labels of the lamp `x`, as `kubectl debug --copy-to --keep-labels` does.
+/// The owner reference that the set's controller adds to a pod that is named like one of its own.
+fn adopted(stage: &Stage) -> Value {
+    let uid = stage.object("statefulsets", "x")["metadata"]["uid"].clone();
+    json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "x", "uid": uid, "controller": true}])
+}
+
+/// Creates a pod with the labels of the lamp `x`, as `kubectl debug --copy-to --keep-labels` does.
 async fn stray(stage: &Stage, name: &str, owners: &Value) {
     let labels = json!({label::MANAGED_BY: label::STACK, label::COMPONENT: "lamps", label::INSTANCE: "x"});
     let pod = json!({"metadata": {"name": name, "labels": labels, "ownerReferences": owners}});
@@ -21,7 +27,7 @@ async fn gone(stage: &Stage, name: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stray_pod_that_is_not_ready_holds_up_no_restart() {
+async fn unready_stray_pod_blocks_no_restart() {
     let theirs =
         json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "x", "uid": "theirs", "controller": true}]);
     for owners in [json!(null), theirs] {
@@ -35,7 +41,35 @@ async fn a_stray_pod_that_is_not_ready_holds_up_no_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stray_pod_is_no_reason_to_use_the_product_again() {
+async fn adopted_pod_beyond_the_replicas_is_not_restarted() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"replicas": 1})).await;
+    stage.pod("x", 0).await;
+    stray(&stage, "x-1", &adopted(&stage)).await;
+    stage.pod_is("x-1", "True").await;
+    time_passes(60).await;
+    stage.edit_spec("x", json!({"roll": "2"})).await;
+    gone(&stage, "x-0").await;
+    assert_eq!(stage.deleted_pods(), ["delete pods/x-0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn adopted_pod_does_not_count_as_a_missing_one() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"replicas": 2})).await;
+    stage.pod("x", 0).await;
+    stray(&stage, "x-40", &adopted(&stage)).await;
+    stage.pod_is("x-40", "True").await;
+    stage.edit_spec("x", json!({"roll": "2"})).await;
+    stage.until_reason("x", "Applying").await;
+    time_passes(60).await;
+    assert_eq!(stage.deleted_pods(), [] as [&str; 0]);
+    stage.pod("x", 1).await;
+    gone(&stage, "x-0").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stray_pod_triggers_no_verification() {
     let stage = Stage::new();
     stage.ready("x", json!({"replicas": 1})).await;
     stage.pod("x", 0).await;

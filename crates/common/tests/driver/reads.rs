@@ -1,4 +1,4 @@
-//! What objects read of the cluster, and share.
+//! The reads of the cluster that objects share.
 
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::{Api, api::PostParams};
@@ -13,7 +13,7 @@ async fn make_class(stage: &Stage, name: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_read_of_the_cluster_is_read_once_for_all_objects() {
+async fn cluster_wide_reads_are_shared_by_all_objects() {
     let stage = Stage::new();
     make_class(&stage, "fast").await;
     stage.ready("x", json!({"class": "fast"})).await;
@@ -21,14 +21,14 @@ async fn what_is_read_of_the_cluster_is_read_once_for_all_objects() {
     stage.ready("y", json!({"class": "fast"})).await;
     assert_eq!(stage.events("y"), stage.events("x"));
 
-    // An edit is answered from what is there now.
+    // A pass after an edit reads the current objects.
     stage.edit_spec("x", json!({"colour": "blue"})).await;
     stage.until_reason("x", "ReconcileError").await;
     stage.until_ready("x").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_object_stalls_for_what_another_has_read_before() {
+async fn stale_shared_read_stalls_no_object() {
     let stage = Stage::new();
     make_class(&stage, "fast").await;
     stage.ready("x", json!({"class": "fast"})).await;
@@ -39,7 +39,7 @@ async fn no_object_stalls_for_what_another_has_read_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_remedy_in_the_cluster_is_noticed_soon() {
+async fn remedy_in_the_cluster_is_noticed_soon() {
     let stage = Stage::new();
     stage.make("x", json!({"class": "fast"})).await;
     stage.until_reason("x", "StorageClassMissing").await;

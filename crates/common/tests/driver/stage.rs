@@ -1,4 +1,4 @@
-//! The driver at work on an API server in memory, with everybody else that there is in a cluster.
+//! The driver on an API server in memory, with fakes of the other controllers in a cluster.
 
 use std::{
     sync::{Arc, MutexGuard},
@@ -33,17 +33,29 @@ pub(crate) struct Stage {
     pub(crate) lamps: Lamps,
     control: Arc<Control>,
     pub(crate) process: Process,
-    driver: JoinHandle<Result<(), driver::Ended>>,
+    driver: JoinHandle<Result<(), driver::WatchEnded>>,
     namespace: &'static str,
 }
 
 impl Stage {
+    /// The deletions of pods so far.
+    pub(crate) fn deleted_pods(&self) -> Vec<String> {
+        self.api.writes().into_iter().filter(|write| write.starts_with("delete pods/")).collect()
+    }
+
+    /// Waits until the pod has been deleted.
+    pub(crate) async fn until_deleted(&self, pod: &str) {
+        let absent =
+            |api: &temporal_stack_common::testkit::FakeApi| api.get("pods", NAMESPACE, pod).is_none().then_some(());
+        self.api.until(pod, absent).await;
+    }
+
     /// A driver that leads.
     pub(crate) fn new() -> Self {
         Self::with(FakeApi::new(), Scope::Cluster)
     }
 
-    /// A driver that leads, on a server that is there already.
+    /// A driver that leads, on an existing server.
     pub(crate) fn with(api: FakeApi, scope: Scope) -> Self {
         let (stage, control) = Self::start(api, scope);
         control.lead();
@@ -87,7 +99,7 @@ impl Stage {
         Api::namespaced(self.api.others(), self.namespace)
     }
 
-    /// Makes a lamp.
+    /// Creates a lamp.
     pub(crate) async fn make(&self, name: &str, spec: Value) {
         let object = json!({"apiVersion": "test.dev/v1", "kind": "Lamp", "metadata": {"name": name}, "spec": spec});
         let api = Api::<kube::api::DynamicObject>::namespaced_with(
@@ -98,7 +110,7 @@ impl Stage {
         api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     }
 
-    /// Makes a lamp and waits until it is Ready.
+    /// Creates a lamp and waits until it is Ready.
     pub(crate) async fn ready(&self, name: &str, spec: Value) {
         self.make(name, spec).await;
         self.until_ready(name).await;
@@ -114,7 +126,7 @@ impl Stage {
         self.api.until(&what, |_| (self.reason(name).as_deref() == Some(reason)).then_some(())).await;
     }
 
-    /// The reason of Ready, if it is about the newest generation.
+    /// The reason of Ready, if the status is about the newest generation.
     pub(crate) fn reason(&self, name: &str) -> Option<String> {
         let ready = self.condition(name, "Ready")?;
         let newest = ready["observedGeneration"] == self.object("lamps", name)["metadata"]["generation"];
@@ -126,12 +138,12 @@ impl Stage {
         lamp["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).cloned()
     }
 
-    /// An object as it is; null if it is not there.
+    /// An object in its current state; null if it does not exist.
     pub(crate) fn object(&self, resource: &str, name: &str) -> Value {
         self.api.get(resource, self.namespace, name).unwrap_or_default()
     }
 
-    /// Changes an object, as somebody else.
+    /// Changes an object as another client.
     pub(crate) async fn edit<K>(&self, name: &str, change: Value)
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
@@ -153,7 +165,7 @@ impl Stage {
         self.others::<K>().delete(name, &DeleteParams::default()).await.unwrap();
     }
 
-    /// Makes the driver look at a lamp again, and waits until it has nothing to do at the moment.
+    /// Triggers a pass of a lamp, and waits until the driver is idle.
     pub(crate) async fn look_again(&self, name: &str) {
         let passes = self.product().passes;
         self.edit::<Lamp>(name, json!({"metadata": {"annotations": {"look": passes.to_string()}}})).await;
@@ -161,13 +173,13 @@ impl Stage {
         assert!(self.product().passes > passes, "the driver did not look");
     }
 
-    /// A pod of a lamp's set as the set wants it now, ready.
+    /// A ready pod of a lamp's set, of its newest revision.
     pub(crate) async fn pod(&self, lamp: &str, index: usize) {
         self.unready_pod(lamp, index).await;
         self.pod_is(&format!("{lamp}-{index}"), "True").await;
     }
 
-    /// The same, while it starts.
+    /// The same pod, not ready yet.
     pub(crate) async fn unready_pod(&self, lamp: &str, index: usize) {
         let set = self.object("statefulsets", lamp);
         let roll = &set["spec"]["template"]["metadata"]["annotations"][annotation::ROLL];
@@ -202,13 +214,13 @@ impl Stage {
         events.iter().map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Somebody else's object.
+    /// An object of another owner.
     pub(crate) async fn foreign_secret(&self, name: &str) {
         let secret = json!({"metadata": {"name": name}, "stringData": {"key": "theirs"}});
         self.others::<Secret>().create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
     }
 
-    /// A volume claim, as the controller of sets makes them.
+    /// A volume claim, as the StatefulSet controller creates them.
     pub(crate) async fn claim(&self, name: &str, labels: Value) {
         let claim = json!({"metadata": {"name": name, "labels": labels}});
         let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
@@ -221,12 +233,12 @@ impl Stage {
     }
 }
 
-/// Lets this many seconds of paused time pass, in which everything that is due gets done.
+/// Advances the paused time by this many seconds, and lets everything that is due run.
 pub(crate) async fn time_passes(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
-/// What the controller manager does: takes up each new generation of a set or a Deployment, and says that its pods are ready.
+/// A fake controller manager: observes each new generation of a set or a Deployment, and reports its pods ready.
 async fn take_up_workloads(api: FakeApi) {
     loop {
         let stale = |found: &Value| found["status"]["observedGeneration"] != found["metadata"]["generation"];
@@ -236,7 +248,7 @@ async fn take_up_workloads(api: FakeApi) {
             sets.chain(deployments).find(|(_, found)| stale(found))
         });
         let (is_set, found) = found.await;
-        // It is not the first to notice.
+        // The driver sees the change first.
         tokio::time::sleep(Duration::from_millis(10)).await;
         let (namespace, name) =
             (found["metadata"]["namespace"].as_str().unwrap(), found["metadata"]["name"].as_str().unwrap());

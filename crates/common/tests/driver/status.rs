@@ -1,4 +1,4 @@
-//! What is said of an object, when, and how often.
+//! The conditions and events of an object, and how often they are written.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
@@ -33,7 +33,7 @@ async fn ready_comes_after_a_verdict_about_the_newest_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pass_that_changed_something_takes_ready_back() {
+async fn pass_that_changed_something_takes_ready_back() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let before = stage.api.calls().len();
@@ -50,7 +50,7 @@ async fn a_pass_that_changed_something_takes_ready_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn upkeep_leaves_a_ready_as_it_is() {
+async fn upkeep_keeps_ready() {
     let stage = Stage::new();
     stage.ready("x", json!({"say": "hi again"})).await;
     stage.product().told.clear();
@@ -63,18 +63,29 @@ async fn upkeep_leaves_a_ready_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_done_in_vain_again_and_again_is_done_less_and_less_often() {
+async fn repeated_futile_writes_back_off() {
     let stage = Stage::new();
     stage.product().forgets = true;
     stage.make("x", json!({"say": "hi"})).await;
     time_passes(60).await;
     let told = stage.product().told.len();
-    // Ten times at once, and then after 1, 2, 4, 8, 16 seconds.
+    // Ten times at once, then after 1, 2, 4, 8 and 16 seconds.
     assert!((11..=20).contains(&told), "{told}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_was_not_ready_yet_is_reported_on_by_the_pass_that_finds_nothing_to_do() {
+async fn endless_different_writes_back_off() {
+    let stage = Stage::new();
+    stage.product().restless = true;
+    stage.make("x", json!({})).await;
+    time_passes(60).await;
+    let told = stage.product().told.len();
+    // 500 of a long rollout and ten more at once, then after 1, 2, 4, 8 and 16 seconds.
+    assert!((511..=530).contains(&told), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unready_object_is_reported_by_the_first_idle_pass() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let calls = stage.api.calls();
@@ -85,7 +96,7 @@ async fn an_object_that_was_not_ready_yet_is_reported_on_by_the_pass_that_finds_
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_component_is_used_again_every_few_minutes() {
+async fn component_is_verified_every_few_minutes() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     time_passes(30).await;
@@ -97,7 +108,7 @@ async fn the_component_is_used_again_every_few_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_verdict_is_given_anew_when_a_child_has_changed() {
+async fn changed_child_causes_a_new_verdict() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.look_again("x").await;
@@ -110,7 +121,7 @@ async fn a_verdict_is_given_anew_when_a_child_has_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_verdict_that_the_user_must_act_on_stalls() {
+async fn stalled_verdict_stalls_the_object() {
     let stage = Stage::new();
     stage.product().verdict = Verdict::Stalled { reason: reason::SECRET_INCOMPLETE, message: "no bulb".to_owned() };
     stage.make("x", json!({})).await;
@@ -120,7 +131,7 @@ async fn a_verdict_that_the_user_must_act_on_stalls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn children_that_are_not_ready_are_named() {
+async fn unready_children_are_named() {
     let stage = Stage::new();
     stage.api.admit("statefulsets", |set| {
         if set["status"].is_object() {
@@ -136,10 +147,10 @@ async fn children_that_are_not_ready_are_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_is_reported_as_such_and_what_can_be_made_is_made() {
+async fn waiting_is_reported_while_children_are_created() {
     let stage = Stage::new();
     stage.make("x", json!({"colour": "dawn"})).await;
-    // Beside the children that are missing, and without them when they have come.
+    // Together with the missing children, and alone when they exist.
     let said = || stage.condition("x", "Reconciling").map(|reconciling| reconciling["message"].to_string());
     let begins = |text: &str| said().filter(|said| said.starts_with(text)).map(drop);
     stage.api.until("the cause first", |_| begins("\"the sun must rise (StatefulSet/x: ")).await;
@@ -149,7 +160,7 @@ async fn waiting_is_reported_as_such_and_what_can_be_made_is_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_user_must_correct_stalls_before_anything_is_written() {
+async fn invalid_spec_stalls_before_anything_is_written() {
     let stage = Stage::new();
     stage.make("x", json!({"colour": "invisible"})).await;
     stage.until_reason("x", "InvalidSpec").await;
@@ -159,7 +170,7 @@ async fn what_the_user_must_correct_stalls_before_anything_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_transition_time_survives_and_so_does_the_status_that_somebody_overwrites() {
+async fn transition_time_survives_and_a_foreign_status_is_undone() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let old = "2001-01-01T00:00:00Z";
@@ -181,7 +192,7 @@ async fn the_transition_time_survives_and_so_does_the_status_that_somebody_overw
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_one_event_for_each_transition() {
+async fn each_transition_has_one_event() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     assert_eq!(stage.events("x"), ["ChildrenNotReady", "Verified"]);
@@ -191,7 +202,7 @@ async fn there_is_one_event_for_each_transition() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_transition_again_is_one_event_with_a_count() {
+async fn repeated_transition_is_one_event_with_a_count() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     for turn in 1..=3 {
@@ -208,7 +219,7 @@ async fn the_same_transition_again_is_one_event_with_a_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_looks_come_before_second_looks() {
+async fn first_passes_come_before_second_passes() {
     let api = FakeApi::new();
     let (stage, control) = Stage::standby(api);
     for n in 0..100 {
@@ -225,7 +236,7 @@ async fn first_looks_come_before_second_looks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_is_not_written_twice_while_the_watch_is_behind() {
+async fn status_is_not_written_twice_while_the_watch_is_behind() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.product().verdict = failed();
@@ -237,7 +248,7 @@ async fn a_status_is_not_written_twice_while_the_watch_is_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn conditions_that_the_server_keeps_in_another_order_say_the_same() {
+async fn reordered_conditions_cause_no_write() {
     let stage = Stage::new();
     stage.api.admit("lamps", |lamp| {
         if let Some(conditions) = lamp["status"]["conditions"].as_array_mut() {

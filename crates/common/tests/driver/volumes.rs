@@ -1,4 +1,4 @@
-//! Volumes: nothing ends a pod whose claim is being deleted, a replaced volume is reported, and what was restored is not deleted.
+//! Volumes: no pod is deleted while its claim is being deleted, a replaced volume is reported, and a restored one is kept.
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -9,7 +9,7 @@ use crate::stage::{NAMESPACE, Stage, time_passes};
 
 const CLAIM: &str = "data-x-0";
 
-/// Makes the claim of the first pod of the lamp `x`, as the controller of sets does, with a volume.
+/// Creates the claim of the first pod of the lamp `x`, with a volume, as the StatefulSet controller does.
 async fn claim(stage: &Stage, more: &Value) {
     let labels = json!({
         label::MANAGED_BY: label::STACK, label::COMPONENT: "lamps", label::INSTANCE: "x", label::DATA: "true",
@@ -43,7 +43,7 @@ async fn pod(stage: &Stage) {
     stage.edit::<Pod>("x-0", json!({"spec": {"volumes": [volume]}})).await;
 }
 
-/// Lets the claim go, as its protection does when its pod has ended.
+/// Removes the claim, as its protection does when its pod has ended.
 async fn unprotect(stage: &Stage) {
     stage.edit::<PersistentVolumeClaim>(CLAIM, json!({"metadata": {"finalizers": null}})).await;
 }
@@ -53,7 +53,7 @@ fn uid(stage: &Stage) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_is_going_stops_all_that_could_end_its_pod() {
+async fn deleted_claim_blocks_all_that_could_end_its_pod() {
     let stage = with_volume().await;
     stage.delete::<PersistentVolumeClaim>(CLAIM).await;
     stage.until_reason("x", "VolumeBeingDeleted").await;
@@ -63,11 +63,11 @@ async fn a_claim_that_is_going_stops_all_that_could_end_its_pod() {
     assert_eq!(stage.api.writes().len(), before);
     let stalled = stage.condition("x", "Stalled").unwrap();
     let message = stalled["message"].as_str().unwrap();
-    for told in [CLAIM, "Pod/x-0", "kubectl patch pv pv-1", "kubectl delete pod -n a x-0"] {
+    for told in [CLAIM, "Pod/x-0", "kubectl patch pv pv-1", "kubectl -n a delete pod x-0"] {
         assert!(message.contains(told), "{message}");
     }
 
-    // The user has let the pod go.
+    // The user has deleted the pod.
     stage.delete::<Pod>("x-0").await;
     unprotect(&stage).await;
     stage
@@ -80,7 +80,7 @@ async fn a_claim_that_is_going_stops_all_that_could_end_its_pod() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_is_going_and_has_no_pod_stops_nothing() {
+async fn deleted_claim_without_a_pod_blocks_nothing() {
     let stage = with_volume().await;
     stage.delete::<Pod>("x-0").await;
     stage.delete::<PersistentVolumeClaim>(CLAIM).await;
@@ -89,7 +89,7 @@ async fn a_claim_that_is_going_and_has_no_pod_stops_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replaced_volume_is_reported_until_it_is_accepted() {
+async fn replaced_volume_is_reported_until_it_is_accepted() {
     let stage = with_volume().await;
     assert_eq!(stage.object("lamps", "x")["status"]["volumes"], json!({CLAIM: uid(&stage)}));
     stage.delete::<Pod>("x-0").await;
@@ -103,7 +103,7 @@ async fn a_replaced_volume_is_reported_until_it_is_accepted() {
     assert_eq!((told["status"].as_str(), told["reason"].as_str()), (Some("False"), Some("VolumeReplaced")));
     assert_eq!(stage.events("x").iter().filter(|event| *event == "VolumeReplaced").count(), 1);
 
-    // A new leader knows, too.
+    // A new leader reports it, too.
     let stage = Stage::with(stage.end().await, temporal_stack_common::process::Scope::Cluster);
     stage.look_again("x").await;
     assert!(stage.condition("x", "VolumesKept").is_some());
@@ -115,7 +115,38 @@ async fn a_replaced_volume_is_reported_until_it_is_accepted() {
     assert_eq!(stage.object("lamps", "x")["status"]["volumes"], json!({CLAIM: uid(&stage)}));
 }
 
-/// Lets the lamp `x` no longer want the claim, and says whether it is deleted.
+#[tokio::test(start_paused = true)]
+async fn data_set_aside_are_reported_until_the_pod_restarts() {
+    let stage = with_volume().await;
+    assert_eq!(stage.condition("x", "DataSetAside"), None);
+    let status = |code: i32, message: &str| {
+        let container = |name: &str, code: i32, message: &str| {
+            let ended = json!({"exitCode": code, "message": message, "reason": "Completed"});
+            json!({
+                "name": name, "image": "lamp", "imageID": "", "ready": true, "restartCount": 0, "state": {"terminated": ended},
+            })
+        };
+        let added = container("added-by-a-webhook", 0, "rules are in place");
+        json!({"status": {"initContainerStatuses": [added, container("lamp", code, message)]}})
+    };
+    let pods = stage.others::<Pod>();
+    let patch = async |status| {
+        pods.patch_status("x-0", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+        time_passes(10).await;
+    };
+    patch(status(1, "the last line of a log")).await;
+    assert_eq!(stage.condition("x", "DataSetAside"), None);
+    patch(status(0, "old messages: /var/aside\n")).await;
+    let told = stage.condition("x", "DataSetAside").unwrap();
+    assert!(told["message"].as_str().unwrap().starts_with("Pod/x-0: old messages: /var/aside; "), "{told}");
+    assert_eq!((&told["status"], &told["reason"]), (&json!("True"), &json!("SetAside")));
+    stage.look_again("x").await;
+    assert_eq!(stage.events("x").iter().filter(|event| *event == "SetAside").count(), 1);
+    patch(status(0, "")).await;
+    assert_eq!(stage.condition("x", "DataSetAside"), None);
+}
+
+/// Whether the driver deletes the claim when the lamp `x` no longer wants it.
 async fn is_deleted(stage: &Stage) -> bool {
     stage.edit_spec("x", json!({"claim": null, "outgrown": CLAIM})).await;
     time_passes(60).await;
@@ -123,7 +154,7 @@ async fn is_deleted(stage: &Stage) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_was_recorded_goes_when_it_is_not_wanted() {
+async fn unwanted_recorded_claim_is_deleted() {
     let stage = Stage::new();
     stage.ready("x", json!({"claim": CLAIM, "deletionPolicy": "Delete"})).await;
     claim(&stage, &json!(null)).await;
@@ -132,7 +163,7 @@ async fn a_claim_that_was_recorded_goes_when_it_is_not_wanted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_was_restored_by_hand_stays() {
+async fn manually_restored_claim_is_kept() {
     let stage = Stage::new();
     stage.ready("x", json!({"claim": CLAIM, "deletionPolicy": "Delete"})).await;
     claim(&stage, &json!(null)).await;

@@ -1,4 +1,4 @@
-//! What wakes the driver, and where it looks.
+//! The events that start passes, and the namespaces that are watched.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use serde_json::json;
@@ -30,7 +30,7 @@ async fn objects_of_several_namespaces_are_served_and_others_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_goes_in_one_namespace_leaves_that_of_the_same_name_in_another() {
+async fn deletion_in_one_namespace_keeps_the_namesake_elsewhere() {
     let api = FakeApi::new();
     let here = Stage::with(api.clone(), two_namespaces());
     here.ready("x", json!({})).await;
@@ -45,7 +45,7 @@ async fn an_object_that_goes_in_one_namespace_leaves_that_of_the_same_name_in_an
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_is_acted_on_at_once() {
+async fn edit_is_acted_on_at_once() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let start = Instant::now();
@@ -58,7 +58,7 @@ async fn an_edit_is_acted_on_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_users_configuration_is_acted_on_when_it_comes_changes_and_goes() {
+async fn configuration_is_followed_when_it_comes_changes_and_goes() {
     let stage = Stage::new();
     stage.ready("x", json!({"colour": "red"})).await;
     let colour = || stage.object("configmaps", "x")["data"]["colour"].clone();
@@ -74,7 +74,7 @@ async fn the_users_configuration_is_acted_on_when_it_comes_changes_and_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_written_before_the_object_counts_although_its_watch_is_behind() {
+async fn configuration_written_before_the_object_counts() {
     let stage = Stage::new();
     stage.ready("before", json!({"plain": true})).await;
     stage.api.hold_watches("configmaps");
@@ -93,7 +93,7 @@ async fn what_was_written_before_the_object_counts_although_its_watch_is_behind(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_changes_nothing_and_knows_all_when_it_leads() {
+async fn standby_writes_nothing_and_leads_with_warm_caches() {
     let (stage, control) = Stage::standby(FakeApi::new());
     stage.make("x", json!({})).await;
     time_passes(600).await;
@@ -103,7 +103,7 @@ async fn a_standby_changes_nothing_and_knows_all_when_it_leads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kind_that_the_cluster_does_not_have_does_not_keep_the_controller_from_starting() {
+async fn missing_neighbour_kind_does_not_prevent_the_start() {
     let api = FakeApi::new();
     for _ in 0..3 {
         api.fail_next(Verb::List, "statefulsets", 404);
@@ -116,14 +116,14 @@ async fn a_kind_that_the_cluster_does_not_have_does_not_keep_the_controller_from
     stage.until_ready("x").await;
 }
 
-/// What a lamp says of its neighbour.
+/// A lamp's report about its neighbour.
 async fn until_beside(stage: &Stage, said: &str) {
     let says = |_: &FakeApi| (stage.object("configmaps", "x")["data"]["beside"] == said).then_some(());
     stage.api.until(said, says).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_neighbour_that_comes_changes_or_goes_is_noticed_at_once() {
+async fn changes_of_a_neighbour_are_noticed_at_once() {
     let stage = Stage::new();
     stage.ready("x", json!({"beside": "y"})).await;
     until_beside(&stage, "missing here").await;
@@ -141,7 +141,7 @@ async fn a_neighbour_that_comes_changes_or_goes_is_noticed_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kind_of_neighbours_that_is_absent_is_picked_up_when_it_appears() {
+async fn absent_neighbour_kind_is_watched_when_it_appears() {
     let api = FakeApi::new();
     // Services are children of lamps, too.
     for _ in 0..2 {
@@ -150,6 +150,6 @@ async fn a_kind_of_neighbours_that_is_absent_is_picked_up_when_it_appears() {
     let stage = Stage::with(api, Scope::Cluster);
     stage.make("x", json!({"beside": "y"})).await;
     until_beside(&stage, "no kind").await;
-    // Its watch tries again by itself.
+    // The watch itself retries.
     until_beside(&stage, "missing here").await;
 }

@@ -1,11 +1,11 @@
-//! What is applied, when, and what is not.
+//! Which fields are applied, and when.
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, Service},
 };
 use serde_json::json;
-use temporal_stack_common::api::{annotation, label};
+use temporal_stack_common::api::label;
 
 use crate::{
     lamp::Lamp,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn children_are_made_in_the_order_of_the_manifests() {
+async fn children_are_created_in_the_order_of_the_manifests() {
     let stage = Stage::new();
     stage.ready("x", json!({"spare": true})).await;
     let made = ["create secrets/x-key", "create configmaps/x", "create statefulsets/x", "create configmaps/x-spare"];
@@ -21,7 +21,7 @@ async fn children_are_made_in_the_order_of_the_manifests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pass_over_an_unchanged_object_makes_no_request() {
+async fn pass_over_an_unchanged_object_makes_no_request() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.look_again("x").await;
@@ -32,7 +32,7 @@ async fn a_pass_over_an_unchanged_object_makes_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_leader_finds_nothing_to_do() {
+async fn new_leader_finds_nothing_to_do() {
     let stage = Stage::new();
     stage.ready("x", json!({"memory": "1Gi"})).await;
     let api = stage.end().await;
@@ -44,7 +44,7 @@ async fn a_new_leader_finds_nothing_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_field_that_is_no_longer_intended_disappears() {
+async fn field_removed_from_the_intent_disappears() {
     let stage = Stage::new();
     stage.ready("x", json!({"colour": "red", "shade": "dark"})).await;
     assert_eq!(stage.object("configmaps", "x")["data"], json!({"colour": "red", "shade": "dark"}));
@@ -54,14 +54,14 @@ async fn a_field_that_is_no_longer_intended_disappears() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_foreign_edit_of_ours_is_undone_and_theirs_is_left_alone() {
+async fn foreign_edit_is_undone_and_foreign_fields_are_kept() {
     let stage = Stage::new();
     stage.ready("x", json!({"colour": "red"})).await;
     let before = stage.api.writes().len();
     stage.edit::<ConfigMap>("x", json!({"data": {"colour": "blue", "theirs": "1"}})).await;
     time_passes(600).await;
     assert_eq!(stage.object("configmaps", "x")["data"], json!({"colour": "red", "theirs": "1"}));
-    // The posted fields become applied ones, then they are applied.
+    // The posted fields become applied ones, then the object is applied.
     assert_eq!(stage.api.writes()[before..], ["patch configmaps/x", "patch configmaps/x"]);
 
     stage.edit::<ConfigMap>("x", json!({"data": {"theirs": "2"}})).await;
@@ -71,14 +71,14 @@ async fn a_foreign_edit_of_ours_is_undone_and_theirs_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_addition_to_what_is_one_value_is_undone() {
+async fn addition_to_an_atomic_list_is_undone() {
     let stage = Stage::new();
     stage.make("x", json!({"replicas": 1, "served": true})).await;
     time_passes(10).await;
     stage.pod("x", 0).await;
     stage.until_ready("x").await;
     let intended = stage.object("services", "x")["spec"]["selector"].clone();
-    // Once while its fields are posted ones, and once when they are applied ones.
+    // Once while its fields are posted ones, and again when they are applied ones.
     for _ in 0..2 {
         let before = stage.api.writes().len();
         stage.edit::<Service>("x", json!({"spec": {"selector": {"off": "1"}}})).await;
@@ -92,7 +92,7 @@ async fn an_addition_to_what_is_one_value_is_undone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_that_another_manager_put_back_is_owned_again() {
+async fn value_that_another_manager_put_back_is_owned_again() {
     let stage = Stage::new();
     stage.ready("x", json!({"colour": "red"})).await;
     stage.api.hold_watches("configmaps");
@@ -108,7 +108,7 @@ async fn a_value_that_another_manager_put_back_is_owned_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quantity_that_the_server_writes_differently_is_applied_once() {
+async fn normalised_quantity_is_applied_once() {
     let stage = Stage::new();
     stage.api.admit("statefulsets", |set| {
         let memory = &mut set["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"];
@@ -122,18 +122,18 @@ async fn a_quantity_that_the_server_writes_differently_is_applied_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_else_the_server_rewrites_is_applied_once_too() {
+async fn rewritten_value_is_applied_once() {
     let stage = Stage::new();
     stage.api.admit("configmaps", |map| map["data"]["colour"] = json!("normalised"));
     stage.ready("x", json!({"colour": "red"})).await;
     time_passes(600).await;
-    // Made, found to differ, applied (which takes over what was posted), and left at that.
+    // Created, found to differ, applied (which takes over the posted fields), and then left unchanged.
     let map: Vec<_> = stage.api.writes().into_iter().filter(|write| write.ends_with("configmaps/x")).collect();
     assert_eq!(map, ["create configmaps/x", "patch configmaps/x", "patch configmaps/x"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_no_longer_wanted_is_deleted() {
+async fn unwanted_child_is_deleted() {
     let stage = Stage::new();
     stage.ready("x", json!({"spare": true})).await;
     stage.edit_spec("x", json!({"spare": false})).await;
@@ -145,7 +145,7 @@ async fn a_child_that_is_no_longer_wanted_is_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_must_not_be_there_is_deleted_in_its_turn() {
+async fn absent_manifest_is_deleted_in_its_turn() {
     let stage = Stage::new();
     stage.ready("x", json!({"spare": true})).await;
     stage.edit_spec("x", json!({"spare": false, "tidy": true})).await;
@@ -156,7 +156,7 @@ async fn what_must_not_be_there_is_deleted_in_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_looks_like_a_child_but_is_somebody_elses_is_not_deleted() {
+async fn foreign_object_with_our_labels_is_not_deleted() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.config_map("theirs", json!({})).await;
@@ -168,7 +168,7 @@ async fn what_looks_like_a_child_but_is_somebody_elses_is_not_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_somebody_deletes_is_made_again() {
+async fn deleted_child_is_recreated() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.delete::<ConfigMap>("x").await;
@@ -177,7 +177,7 @@ async fn a_child_that_somebody_deletes_is_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn labels_that_somebody_takes_off_a_child_come_back() {
+async fn removed_labels_of_a_child_are_restored() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     let before = stage.api.calls().len();
@@ -189,7 +189,7 @@ async fn labels_that_somebody_takes_off_a_child_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_has_taken_the_place_of_ours_unseen_is_not_written_to() {
+async fn unseen_replacement_of_a_child_is_not_written_to() {
     for posted in [true, false] {
         let stage = Stage::new();
         stage.ready("x", json!({"colour": "red"})).await;
@@ -211,7 +211,7 @@ async fn an_object_that_has_taken_the_place_of_ours_unseen_is_not_written_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_immutable_field_is_changed_by_making_the_object_again_without_its_dependents() {
+async fn changed_immutable_field_recreates_only_the_object() {
     let stage = Stage::new();
     stage.ready("x", json!({"service": "one", "replicas": 1})).await;
     stage.pod("x", 0).await;
@@ -231,7 +231,7 @@ async fn an_immutable_field_is_changed_by_making_the_object_again_without_its_de
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_is_asked_for_once_even_if_the_watch_is_behind() {
+async fn deletion_is_requested_once_while_the_watch_is_behind() {
     let stage = Stage::new();
     stage.ready("x", json!({"spare": true})).await;
     stage.api.hold_watches("configmaps");
@@ -242,7 +242,7 @@ async fn a_deletion_is_asked_for_once_even_if_the_watch_is_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_that_the_cache_is_too_old_for_is_not_repeated_in_haste() {
+async fn write_on_a_stale_cache_is_not_repeated_at_once() {
     let stage = Stage::new();
     stage.ready("x", json!({"spare": true})).await;
     stage.api.hold_watches("configmaps");
@@ -257,7 +257,7 @@ async fn a_write_that_the_cache_is_too_old_for_is_not_repeated_in_haste() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_on_its_way_out_is_waited_for_and_made_again() {
+async fn terminating_child_is_awaited_and_recreated() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.edit::<StatefulSet>("x", json!({"metadata": {"finalizers": ["somebody/waits"]}})).await;
@@ -271,7 +271,7 @@ async fn a_child_that_is_on_its_way_out_is_waited_for_and_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_written_for_an_object_that_is_being_deleted() {
+async fn object_being_deleted_is_not_written() {
     let stage = Stage::new();
     stage.ready("x", json!({})).await;
     stage.edit::<Lamp>("x", json!({"metadata": {"finalizers": ["somebody/waits"]}})).await;
@@ -281,75 +281,4 @@ async fn nothing_is_written_for_an_object_that_is_being_deleted() {
     stage.delete::<ConfigMap>("x").await;
     time_passes(600).await;
     assert_eq!(stage.api.calls()[before..], []);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_paused_object_is_reported_on_and_otherwise_left_alone() {
-    let stage = Stage::new();
-    stage.ready("x", json!({"colour": "red"})).await;
-    let before = stage.api.writes().len();
-    let paused =
-        json!({"metadata": {"annotations": {annotation::PAUSED: "true"}}, "spec": {"colour": "blue", "say": "hi"}});
-    stage.edit::<Lamp>("x", paused).await;
-    stage.until_reason("x", "Paused").await;
-    time_passes(1800).await;
-    assert_eq!(stage.api.writes()[before..], [] as [&str; 0]);
-    assert_eq!(stage.product().told, [] as [&str; 0]);
-    assert_eq!(stage.condition("x", "Paused").unwrap()["status"], "True");
-    stage.edit::<Lamp>("x", json!({"metadata": {"annotations": {annotation::PAUSED: null}}})).await;
-    stage.until_ready("x").await;
-    assert_eq!(stage.object("configmaps", "x")["data"]["colour"], "blue");
-    assert_eq!(stage.product().told, ["tell x hi"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_foreign_annotation_on_a_child_asks_for_no_verification() {
-    let stage = Stage::new();
-    stage.ready("x", json!({})).await;
-    stage.look_again("x").await;
-    let used = stage.product().used;
-    let passes = stage.product().passes;
-    for number in 0..5 {
-        stage.edit::<ConfigMap>("x", json!({"metadata": {"annotations": {"scanner": number.to_string()}}})).await;
-        time_passes(1).await;
-    }
-    assert!(stage.product().passes > passes, "the driver did not look");
-    assert_eq!(stage.product().used, used);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_child_with_other_content_asks_for_a_verification() {
-    let stage = Stage::new();
-    stage.ready("x", json!({"replicas": 1})).await;
-    stage.look_again("x").await;
-    let used = stage.product().used;
-    stage.pod("x", 0).await;
-    time_passes(10).await;
-    assert!(stage.product().used > used);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_paused_object_is_never_used() {
-    let stage = Stage::new();
-    stage.ready("x", json!({})).await;
-    stage.edit::<Lamp>("x", json!({"metadata": {"annotations": {annotation::PAUSED: "true"}}})).await;
-    let used = stage.product().used;
-    time_passes(1800).await;
-    assert_eq!(stage.product().used, used);
-    assert_eq!(stage.reason("x").as_deref(), Some("Verified"), "the verdict about this very state stands");
-    stage.edit::<Lamp>("x", json!({"metadata": {"annotations": {annotation::PAUSED: null}}})).await;
-    time_passes(10).await;
-    assert!(stage.product().used > used, "it is used again when it is no longer paused");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_paused_object_that_was_never_used_is_not_ready() {
-    let stage = Stage::new();
-    stage.ready("x", json!({})).await;
-    stage.edit::<Lamp>("x", json!({"metadata": {"annotations": {annotation::PAUSED: "true"}}})).await;
-    time_passes(10).await;
-    let api = stage.end().await;
-    let stage = Stage::with(api, temporal_stack_common::process::Scope::Cluster);
-    stage.until_reason("x", "Paused").await;
-    assert_eq!(stage.product().used, 0);
 }

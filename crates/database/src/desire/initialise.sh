@@ -7,36 +7,26 @@ refuse() {
   exit 1
 }
 
-# Whether something is at a path. An error is no absence: a volume that answers with EIO or ESTALE has data, for all that is known.
-is_there() {
-  answer=$(LC_ALL=C stat -L -c x -- "$1" 2>&1) && return 0
-  case $answer in
-  *": No such file or directory" | *": Not a directory") return 1 ;;
-  esac
-  refuse "$1 cannot be read: $answer; check the volume and its machine"
-}
-
 empty="delete PersistentVolumeClaim/data-$(hostname) and this pod to start empty"
-if is_there "$PGDATA/PG_VERSION"; then
+if exists "$PGDATA/PG_VERSION"; then
   has=$(cat "$PGDATA/PG_VERSION")
   [ -n "$has" ] || refuse "the data directory is damaged: $PGDATA/PG_VERSION is empty; restore a backup, or $empty"
   is=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
   if [ "$has" != "$is" ]; then
-    refuse "the data are of PostgreSQL $has and the image is of $is: name an image of $has in spec.provider.postgres.image"
+    refuse "the data directory is of PostgreSQL $has, but the image has $is: set spec.provider.postgres.image to an image of PostgreSQL $has"
   fi
-  echo "the data of PostgreSQL $has are there"
+  echo "found the data of PostgreSQL $has"
   exit 0
 fi
-if is_there "$PGDATA"; then
-  left=$(LC_ALL=C ls -A -- "$PGDATA" 2>&1) || refuse "$PGDATA cannot be read: $left; check the volume and its machine"
-  [ -z "$left" ] || refuse "the data directory is damaged: $PGDATA is not empty and has no PG_VERSION; restore a backup, or $empty"
+if has_entries "$PGDATA"; then
+  refuse "the data directory is damaged: $PGDATA is not empty and has no PG_VERSION; restore a backup, or $empty"
 fi
 # A volume of another installation: the directory may be the mount itself, or have a version in its path. What is made below has never
 # run, so it has no postmaster.opts.
 volume=$(dirname "$PGDATA")
-if is_there "$PGDATA.new/postmaster.opts"; then made=; else made=$PGDATA.new; fi
+if exists "$PGDATA.new/postmaster.opts"; then made=; else made=$PGDATA.new; fi
 others=$(LC_ALL=C find "$volume" -maxdepth 3 \( -name lost+found -o -path "$made" \) -prune -o -name PG_VERSION -print 2>&1) ||
-  refuse "$volume cannot be read: $others; check the volume and its machine"
+  unreadable "$volume" "$others"
 for other in $others; do
   refuse "refusing to start empty: the volume has the data directory $(dirname "$other"), and this server's is $PGDATA; move it there, or $empty"
 done

@@ -1,79 +1,95 @@
-//! Services: one that clients use, one that gives pods their names, and those that others reach the peers by.
+//! Services: one that clients use, one that gives pods their names, and those that others use.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    api::core::v1::{Service, ServicePort, ServiceSpec},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use temporal_stack_common::{
-    api::{Exposure, IpfsCluster, Network},
-    workload::{client_service, http_port, naming_service, port},
+    api::{Exposure, Network},
+    port::{CLUSTER_METRICS, GATEWAY, PEERS, PROXY, Port, REST, RPC, SWARM, SWARM_UDP},
+    workload::{client_service, naming_service, opaque, port, service},
 };
 
-use super::stateful_set::{SERVES, mesh, selector};
 use crate::{
-    names::{self, GATEWAY, METRICS, PEERS, PROXY, REST, RPC, SWARM},
-    observe::Embedded,
+    decide::view::EmbeddedView,
+    names::{self, Names, SERVES, selector},
 };
 
-/// What clients connect to: peers that are ready, and not about to leave.
-pub(super) fn clients(object: &IpfsCluster, embedded: &Embedded) -> Service {
-    let mut ports = vec![http_port("rpc", RPC), http_port("cluster", REST), http_port("metrics", METRICS)];
-    ports.extend(embedded.provider.proxy.then(|| http_port("proxy", PROXY)));
-    let spec = ServiceSpec { ports: Some(ports), selector: Some(serving(object)), ..client_service() };
-    service(names::set(object), mesh(), spec)
+/// The Service for clients: peers that are ready, and not about to leave.
+pub(super) fn clients(view: &EmbeddedView<'_>) -> Service {
+    let mut served = vec![RPC, REST, CLUSTER_METRICS];
+    served.extend(view.provider.proxy.then_some(PROXY));
+    let spec = ServiceSpec { ports: Some(ports(&served)), selector: Some(serving(&view.names)), ..client_service() };
+    let mut annotations = opaque(&served);
+    annotations.extend(breaking(view.wanted));
+    service(view.names.base.clone(), annotations, spec)
 }
 
-/// What gives pods their names, ready or not: peers look for each other as they start.
-pub(super) fn pods(object: &IpfsCluster) -> Service {
-    let ports = vec![port("swarm", SWARM), port("peers", PEERS)];
-    let spec = ServiceSpec { ports: Some(ports), selector: Some(selector(object)), ..naming_service() };
-    service(names::pods(object), mesh(), spec)
+/// Annotations by which the proxies of a mesh avoid a peer that fails, if there are others. Kubo answers 500 to everything that it
+/// cannot do, so it takes many failures in a row, and not for long.
+fn breaking(peers: i32) -> BTreeMap<String, String> {
+    let annotations = [
+        ("failure-accrual", "consecutive"),
+        ("failure-accrual-consecutive-max-failures", "20"),
+        ("failure-accrual-consecutive-min-penalty", "1s"),
+        ("failure-accrual-consecutive-max-penalty", "10s"),
+    ];
+    let annotations = annotations.into_iter().filter(|_| peers > 1);
+    annotations.map(|(key, value)| (format!("balancer.linkerd.io/{key}"), value.to_owned())).collect()
 }
 
-/// Through which everybody reads.
-pub(super) fn gateway(object: &IpfsCluster, exposure: &Exposure) -> Service {
+/// The Service that gives pods their names, ready or not: peers look for each other as they start.
+pub(super) fn pods(names: &Names) -> Service {
+    let served = [SWARM, PEERS];
+    let spec = ServiceSpec { ports: Some(ports(&served)), selector: Some(selector(names)), ..naming_service() };
+    service(names.pod_service(), opaque(&served), spec)
+}
+
+/// The Service of the gateway, through which everyone reads.
+pub(super) fn gateway(names: &Names, exposure: &Exposure) -> Service {
     let spec = ServiceSpec {
         type_: Some(exposure.type_.as_str().to_owned()),
-        ports: Some(vec![http_port("gateway", GATEWAY)]),
-        selector: Some(serving(object)),
+        ports: Some(ports(&[GATEWAY])),
+        selector: Some(serving(names)),
         ..ServiceSpec::default()
     };
-    service(names::gateway(object), exposure.annotations.clone(), spec)
+    service(names::gateway(names), exposure.annotations.clone(), spec)
 }
 
-/// By which others connect to one Kubo: each is somebody else, so a Service for all of them would lead to the wrong one.
-pub(super) fn swarm(object: &IpfsCluster, embedded: &Embedded, exposure: &Exposure, ordinal: i32) -> Service {
-    let mut ports = vec![port("swarm", SWARM)];
-    if embedded.network == Network::Public {
-        let udp = ServicePort { protocol: Some("UDP".to_owned()), ..port("swarm-udp", SWARM) };
-        ports.push(udp);
-    }
-    let mut labels = selector(object);
-    labels.insert("statefulset.kubernetes.io/pod-name".to_owned(), names::pod(object, ordinal));
+/// The swarm Service of one Kubo: each has its own identity, so a shared Service would lead to the wrong one.
+pub(super) fn swarm(view: &EmbeddedView<'_>, exposure: &Exposure, ordinal: i32) -> Service {
+    let mut served = vec![SWARM];
+    served.extend((view.secrets.network == Network::Public).then_some(SWARM_UDP));
+    let mut labels = selector(&view.names);
+    labels.insert("statefulset.kubernetes.io/pod-name".to_owned(), view.names.pod(ordinal));
     let spec = ServiceSpec {
         type_: Some(exposure.type_.as_str().to_owned()),
-        ports: Some(ports),
+        ports: Some(ports(&served)),
         selector: Some(labels),
         ..ServiceSpec::default()
     };
-    let mut annotations = mesh();
+    let mut annotations = opaque(&served);
     annotations.extend(exposure.annotations.clone());
-    service(names::swarm(object, ordinal), annotations, spec)
+    service(names::swarm(&view.names, ordinal), annotations, spec)
+}
+
+fn ports(served: &[Port]) -> Vec<ServicePort> {
+    served.iter().map(|served| port(*served)).collect()
 }
 
 /// The labels of pods that serve clients.
-fn serving(object: &IpfsCluster) -> BTreeMap<String, String> {
-    let mut labels = selector(object);
+fn serving(names: &Names) -> BTreeMap<String, String> {
+    let mut labels = selector(names);
     labels.insert(SERVES.to_owned(), "true".to_owned());
     labels
 }
 
-fn service(name: String, annotations: BTreeMap<String, String>, spec: ServiceSpec) -> Service {
-    Service {
-        metadata: ObjectMeta { name: Some(name), annotations: Some(annotations), ..ObjectMeta::default() },
-        spec: Some(spec),
-        ..Service::default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failing_peer_is_avoided_where_there_are_others() {
+        assert!(breaking(1).is_empty());
+        assert_eq!(breaking(2)["balancer.linkerd.io/failure-accrual"], "consecutive");
     }
 }

@@ -2,124 +2,113 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    api::{
-        apps::v1::StatefulSet,
-        core::v1::{
-            Container, ContainerPort, EnvVar, HTTPGetAction, PodSpec, PodTemplateSpec, Probe, Volume, VolumeMount,
-        },
-    },
-    apimachinery::pkg::util::intstr::IntOrString,
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec, Probe, ResourceRequirements},
 };
-use kube::ResourceExt;
 use serde_json::json;
 use temporal_stack_common::{
-    api::{IpfsCluster, Network, Resources},
-    component::Component,
+    api::{Network, Resources},
     manifest::bytes,
+    port::{self, Port},
     shared, volume,
-    workload::{self, DATA, Set, Usual, container_security, env, memory, mount, of_pod, read_only, resources, scratch},
+    workload::{
+        self, DATA, DefaultResources, Pods, Set, container_port, env, http_probe, memory, mount, of_pod, opaque,
+        probed, read_only, resources, scratch, unproxied,
+    },
 };
 
 use crate::{
-    Defaults, Ipfs, kubo_config,
-    names::{self, GATEWAY, METRICS, PEERS, PROXY, REST, RPC, SWARM},
-    observe::Embedded,
+    Defaults,
+    decide::view::EmbeddedView,
+    kubo_config,
+    names::{self, PEERS, PROXY, REST, RPC, SERVES, selector},
 };
 
 /// User and group of both programs, in the official images and in ours.
 const IPFS: i64 = 1000;
-/// What a Kubo gets unless the user says otherwise.
-const USUAL_OF_KUBO: Usual = Usual { cpu: "100m", memory: "256Mi", memory_limit: "1Gi" };
-/// The same for an IPFS Cluster.
-const USUAL_OF_CLUSTER: Usual = Usual { cpu: "50m", memory: "96Mi", memory_limit: "512Mi" };
-/// Where the volume is.
+/// The default resources of a Kubo.
+const KUBO_RESOURCES: DefaultResources = DefaultResources { cpu: "100m", memory: "256Mi", memory_limit: "1Gi" };
+/// The default resources of an IPFS Cluster.
+const CLUSTER_RESOURCES: DefaultResources = DefaultResources { cpu: "50m", memory: "96Mi", memory_limit: "512Mi" };
+/// The mount path of the volume.
 const HOME: &str = "/data";
 /// Where Kubo's repository is.
 const KUBO_PATH: &str = "/data/ipfs";
 /// Where the state of IPFS Cluster is.
 const CLUSTER_PATH: &str = "/data/ipfs-cluster";
-/// Where pods find what they are given.
+/// Where pods find their Secrets.
 const GIVEN: &str = "/run/temporal-stack";
-/// How Kubo gets a repository and its configuration.
-pub(super) const PREPARE_KUBO: &str = include_str!("prepare-kubo.sh");
-/// How IPFS Cluster gets its configuration.
+/// The script that prepares Kubo's repository and configuration.
+pub(super) fn prepare_kubo() -> String {
+    volume::script(include_str!("prepare-kubo.sh"))
+}
+/// The script that prepares IPFS Cluster's configuration.
 const PREPARE_CLUSTER: &str = include_str!("prepare-cluster.sh");
+/// The script that starts IPFS Cluster.
+const START_CLUSTER: &str = include_str!("start-cluster.sh");
 /// How long a peer may take to stop, in seconds.
 const GRACE: i64 = 60;
 
-/// Label of pods: whether clients are sent to them. A peer that is to leave gets no new ones.
-pub(crate) const SERVES: &str = "temporal-stack.dev/serves";
-
-/// The labels by which pods are found.
-pub(crate) fn selector(object: &IpfsCluster) -> BTreeMap<String, String> {
-    workload::selector("ipfs", Ipfs::NAME, &object.name_any())
-}
-
-/// What a mesh must know of the ports: these are encrypted by the peers themselves.
-pub(super) fn mesh() -> BTreeMap<String, String> {
-    let opaque = [SWARM, PEERS].map(|port| port.to_string()).join(",");
-    BTreeMap::from([("config.linkerd.io/opaque-ports".to_owned(), opaque)])
-}
-
 /// The peers. All start at once: none needs another to start.
-pub(super) fn peers(object: &IpfsCluster, embedded: &Embedded, replicas: i32, defaults: &Defaults) -> StatefulSet {
-    let selector = selector(object);
+pub(super) fn peers(view: &EmbeddedView<'_>, replicas: i32, pods: &Pods<'_>, defaults: &Defaults) -> StatefulSet {
+    let selector = selector(&view.names);
     workload::stateful_set(Set {
-        name: names::set(object),
-        service: names::pods(object),
+        name: view.names.base.clone(),
+        service: view.names.pod_service(),
         replicas,
         parallel: true,
-        template: template(object, embedded, defaults),
-        claim: volume::claim_template(object, &selector, &embedded.provider.storage),
+        template: template(view, pods, defaults),
+        claims: vec![volume::claim_template(view.object, &selector, &view.provider.storage)],
         selector,
     })
 }
 
-fn template(object: &IpfsCluster, embedded: &Embedded, defaults: &Defaults) -> PodTemplateSpec {
-    let (provider, settings) = (&embedded.provider, &embedded.settings);
+fn template(view: &EmbeddedView<'_>, pods: &Pods<'_>, defaults: &Defaults) -> PodTemplateSpec {
+    let EmbeddedView { provider, settings, secrets, .. } = view;
+    let restart = view.observed.objects.restart.as_ref();
     // What the user asked for. Default images, the peers and what the controller adds are not in it: a newer controller must
     // not restart peers by itself, nor must a peer that joins.
-    let wanted = json!([
+    let requested = json!([
         provider.image,
         provider.cluster_image,
         provider.resources,
         provider.cluster_resources,
         provider.garbage_collection,
         provider.proxy,
-        kubo_config::wishes(provider),
+        kubo_config::requested(provider),
         settings.peer_name,
         settings.variables,
         settings.replication,
-        embedded.restart,
+        restart,
     ]);
-    let number = embedded.shared.number().to_string();
-    let mut annotations = mesh();
-    annotations.insert(shared::NUMBER.to_owned(), number);
-    let mut labels = selector(object);
+    let mut annotations = mesh(secrets.network);
+    annotations.insert(shared::NUMBER.to_owned(), secrets.shared.number().to_string());
+    let mut labels = selector(&view.names);
     labels.insert(SERVES.to_owned(), "true".to_owned());
+    let (kubo, cluster) = (kubo(view, defaults), cluster(view, defaults));
     PodTemplateSpec {
-        metadata: Some(workload::template_meta(labels, annotations, &wanted, embedded.restart.as_ref())),
+        metadata: Some(pods.template_meta(labels, annotations, &requested, restart)),
         spec: Some(PodSpec {
             init_containers: Some(vec![
-                prepare("prepare-kubo", PREPARE_KUBO, object, kubo(embedded, defaults)),
-                prepare("prepare-cluster", PREPARE_CLUSTER, object, cluster(embedded, defaults)),
+                prepare("prepare-kubo", prepare_kubo(), view, kubo.clone()),
+                prepare("prepare-cluster", volume::script(PREPARE_CLUSTER), view, cluster.clone()),
             ]),
-            containers: vec![kubo(embedded, defaults), cluster(embedded, defaults)],
-            volumes: Some(volumes(object, embedded)),
-            security_context: Some(workload::pod_security(IPFS)),
-            topology_spread_constraints: Some(vec![workload::apart(selector(object))]),
-            automount_service_account_token: Some(false),
-            enable_service_links: Some(false),
-            termination_grace_period_seconds: Some(GRACE),
-            ..PodSpec::default()
+            containers: vec![kubo, cluster],
+            volumes: Some(vec![
+                scratch("tmp"),
+                memory("own"),
+                workload::secret("peers", names::peers(&view.names)),
+                workload::secret("secret", names::shared(&view.names, secrets.shared.number())),
+            ]),
+            ..pods.spec(IPFS, GRACE)
         }),
     }
 }
 
-/// What comes before a container: the same image and environment, and all that the peer is given.
-fn prepare(name: &str, script: &str, object: &IpfsCluster, main: Container) -> Container {
-    let mut variables = vec![of_pod("POD_NAME", "metadata.name"), env("PEERS_SECRET", &names::peers(object))];
+/// The init container of a container: with the same image and environment, and all Secrets of the peer.
+fn prepare(name: &str, script: String, view: &EmbeddedView<'_>, main: Container) -> Container {
+    let mut variables = vec![of_pod("POD_NAME", "metadata.name"), env("PEERS_SECRET", &names::peers(&view.names))];
     variables.extend(main.env.unwrap_or_default());
     let mut mounts = main.volume_mounts.unwrap_or_default();
     mounts.retain(|mount| mount.name != "own");
@@ -128,7 +117,7 @@ fn prepare(name: &str, script: &str, object: &IpfsCluster, main: Container) -> C
     Container {
         name: name.to_owned(),
         image: main.image,
-        command: Some(vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()]),
+        command: Some(vec!["sh".to_owned(), "-c".to_owned(), script]),
         env: Some(variables),
         volume_mounts: Some(mounts),
         resources: main.resources,
@@ -138,88 +127,92 @@ fn prepare(name: &str, script: &str, object: &IpfsCluster, main: Container) -> C
     }
 }
 
-fn kubo(embedded: &Embedded, defaults: &Defaults) -> Container {
-    let provider = &embedded.provider;
+fn kubo(view: &EmbeddedView<'_>, defaults: &Defaults) -> Container {
+    let provider = &view.provider;
     let mut command = vec!["ipfs", "daemon", "--migrate=true"];
     command.extend(provider.garbage_collection.then_some("--enable-gc"));
     let mut variables = vec![
         env("IPFS_PATH", KUBO_PATH),
         env("IPFS_TELEMETRY", "off"),
-        // The volume may still be another's for a moment.
+        // The previous pod may still hold the volume for a moment.
         env("IPFS_WAIT_REPO_LOCK", "60s"),
         env("HOME", "/tmp"),
     ];
-    variables.extend(memory_goal(&provider.resources, USUAL_OF_KUBO));
-    if embedded.network == Network::Private {
+    variables.extend(memory_goal(&provider.resources, KUBO_RESOURCES));
+    if view.secrets.network == Network::Private {
         variables.extend([env("LIBP2P_FORCE_PNET", "1"), env("LIBP2P_TCP_MUX", "false")]);
     }
-    // The RPC takes POST only, which a probe cannot send. This is the CID of nothing, which no block is needed for.
-    let answers = |period| http("gateway", "/ipfs/bafkqaaa", period);
-    Container {
-        name: "kubo".to_owned(),
-        image: Some(provider.image.clone().unwrap_or_else(|| defaults.kubo_image.clone())),
+    let image = provider.image.as_ref().unwrap_or(&defaults.kubo_image);
+    let container = Container {
         command: Some(command.into_iter().map(str::to_owned).collect()),
         env: Some(variables),
         ports: Some(vec![
-            port("swarm", SWARM, "TCP"),
-            port("swarm-udp", SWARM, "UDP"),
-            port("rpc", RPC, "TCP"),
-            port("gateway", GATEWAY, "TCP"),
+            declared(port::SWARM),
+            declared(port::SWARM_UDP),
+            declared(port::RPC),
+            declared(port::GATEWAY),
         ]),
-        // A repository of a former version is migrated first. There is no liveness probe: one that is busy gets no better by
-        // being killed, and one that has died ends its container by itself.
-        startup_probe: Some(Probe { failure_threshold: Some(600), ..answers(1) }),
-        readiness_probe: Some(Probe { failure_threshold: Some(2), ..answers(5) }),
-        resources: Some(resources(&provider.resources, USUAL_OF_KUBO)),
-        ..container()
-    }
+        ..container("kubo", image, resources(&provider.resources, KUBO_RESOURCES))
+    };
+    // A repository of an earlier version is migrated first. The RPC takes POST only, which a probe cannot send; this is the CID of
+    // nothing, which no block is needed for.
+    probed(container, &answers("gateway", "/ipfs/bafkqaaa"))
 }
 
-fn cluster(embedded: &Embedded, defaults: &Defaults) -> Container {
-    let provider = &embedded.provider;
-    let mut ports = vec![port("cluster", REST, "TCP"), port("peers", PEERS, "TCP"), port("metrics", METRICS, "TCP")];
-    ports.extend(provider.proxy.then(|| port("proxy", PROXY, "TCP")));
-    let answers = |period| http("cluster", "/health", period);
-    let script = format!(". {GIVEN}/own/cluster.env; exec ipfs-cluster-service daemon");
-    let mut mounts = container().volume_mounts.unwrap_or_default();
-    mounts.push(read_only("own", &format!("{GIVEN}/own")));
-    Container {
-        name: "cluster".to_owned(),
-        image: Some(provider.cluster_image.clone().unwrap_or_else(|| defaults.cluster_image.clone())),
-        command: Some(vec!["sh".to_owned(), "-c".to_owned(), script]),
-        env: Some(cluster_env(embedded)),
+fn cluster(view: &EmbeddedView<'_>, defaults: &Defaults) -> Container {
+    let provider = &view.provider;
+    let mut ports = vec![declared(port::REST), declared(port::PEERS), declared(port::CLUSTER_METRICS)];
+    ports.extend(provider.proxy.then(|| declared(port::PROXY)));
+    let image = provider.cluster_image.as_ref().unwrap_or(&defaults.cluster_image);
+    let container = container("cluster", image, resources(&provider.cluster_resources, CLUSTER_RESOURCES));
+    let own = read_only("own", &format!("{GIVEN}/own"));
+    let mounts = container.volume_mounts.into_iter().flatten().chain([own]).collect();
+    let container = Container {
+        command: Some(vec!["sh".to_owned(), "-c".to_owned(), START_CLUSTER.to_owned()]),
+        env: Some(cluster_env(view)),
         ports: Some(ports),
-        startup_probe: Some(Probe { failure_threshold: Some(600), ..answers(1) }),
-        readiness_probe: Some(Probe { failure_threshold: Some(2), ..answers(5) }),
-        resources: Some(resources(&provider.cluster_resources, USUAL_OF_CLUSTER)),
         volume_mounts: Some(mounts),
-        ..container()
-    }
+        ..container
+    };
+    probed(container, &answers("cluster", "/health"))
 }
 
-/// What IPFS Cluster is told: defaults, the user's own, and what the controller decides, each over the one before.
-fn cluster_env(embedded: &Embedded) -> Vec<EnvVar> {
-    let (provider, settings) = (&embedded.provider, &embedded.settings);
+/// The configuration of IPFS Cluster: defaults, the user's settings, and managed settings, in increasing precedence.
+fn cluster_env(view: &EmbeddedView<'_>) -> Vec<EnvVar> {
+    let (provider, settings) = (&view.provider, &view.settings);
     let replication = settings.replication;
-    let usual = [
-        // Peers are missed after twice this time.
+    let preset = [
+        // Peers count as lost after twice this time.
         ("CLUSTER_MONITORPINGINTERVAL", "5s"),
         ("CLUSTER_PUBSUBMON_CHECKINTERVAL", "5s"),
         ("CLUSTER_IPFSHTTP_CONNECTSWARMSDELAY", "5s"),
-        // A Kubo that hangs is noticed within this time; it must suffice to list all that it has pinned.
+        // A Kubo that hangs is noticed within this time; it must suffice to list all its pins.
         ("CLUSTER_IPFSHTTP_IPFSREQUESTTIMEOUT", "1m"),
-        // Pins are given to a peer that has gone for as long.
+        // Pins are allocated to a departed peer for as long.
         ("CLUSTER_DISK_METRICTTL", "10s"),
         ("CLUSTER_TAGS_METRICTTL", "10s"),
-        // One that has lost its volume hears of all pins within this time.
+        // A peer that has lost its volume learns of all pins within this time.
         ("CLUSTER_CRDT_REBROADCASTINTERVAL", "10s"),
+        // Changes reach a peer right after it has restarted. By default it hears nothing until the second heartbeat, up to 20 s, and
+        // what it accepts meanwhile is known to no other peer. The two histories are counted in heartbeats.
+        ("CLUSTER_PUBSUB_HEARTBEATINTERVAL", "1s"),
+        ("CLUSTER_PUBSUB_FLOODPUBLISH", "true"),
+        ("CLUSTER_PUBSUB_HISTORYGOSSIP", "20"),
+        ("CLUSTER_PUBSUB_HISTORYLENGTH", "60"),
+        // A peer that failed to process a change lacks its pins until the next repair: an hour by default. Without such a failure a
+        // repair does nothing.
+        ("CLUSTER_CRDT_REPAIRINTERVAL", "1m"),
         // The default is a cache of 1 GiB.
         ("CLUSTER_PEBBLE_PEBBLEOPTIONS_CACHESIZEBYTES", "16777216"),
         ("CLUSTER_PEBBLE_PEBBLEOPTIONS_MEMTABLESIZE", "4194304"),
         ("CLUSTER_METRICS_ENABLESTATS", "true"),
+        // The default, set explicitly for pods without IPv4 on the loopback.
+        ("CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS", "/ip4/127.0.0.1/tcp/9097"),
+        // This listens on both families.
         ("CLUSTER_METRICS_PROMETHEUSENDPOINT", "/ip4/0.0.0.0/tcp/8888"),
     ];
-    // IPFS Cluster takes each for what it says. What a pod without IPv6 cannot listen on is taken out by prepare-cluster.sh.
+    // IPFS Cluster listens on each as written. In a pod without IPv6, or without IPv4, prepare-cluster.sh replaces the addresses
+    // of the missing family.
     let listen = |port: u16| format!("/ip4/0.0.0.0/tcp/{port},/ip6/::/tcp/{port}");
     let proxy = if provider.proxy { listen(PROXY) } else { format!("/ip4/127.0.0.1/tcp/{PROXY}") };
     let kubo = format!("/ip4/127.0.0.1/tcp/{RPC}");
@@ -236,66 +229,49 @@ fn cluster_env(embedded: &Embedded) -> Vec<EnvVar> {
         ("HOME", "/tmp".to_owned()),
     ];
     let mut variables: BTreeMap<String, String> =
-        usual.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        preset.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     variables.extend(settings.variables.clone());
     variables.extend(decided.into_iter().map(|(key, value)| (key.to_owned(), value)));
-    // Kubernetes would put another variable in the place of $(…), and one $ in that of two.
+    // Kubernetes would substitute a variable for $(…), and one $ for two.
     let literal = |(key, value): (String, String)| env(&key, &value.replace('$', "$$"));
     let mut variables: Vec<EnvVar> = variables.into_iter().map(literal).collect();
-    variables.extend(memory_goal(&provider.cluster_resources, USUAL_OF_CLUSTER));
+    variables.extend(memory_goal(&provider.cluster_resources, CLUSTER_RESOURCES));
     variables
 }
 
-/// Go is told to collect its garbage before the limit ends it.
-fn memory_goal(wanted: &Resources, usual: Usual) -> Option<EnvVar> {
-    let limit = resources(wanted, usual).limits?.remove("memory")?;
+/// Go must collect its garbage before the limit is reached.
+fn memory_goal(wanted: &Resources, preset: DefaultResources) -> Option<EnvVar> {
+    let limit = resources(wanted, preset).limits?.remove("memory")?;
     Some(env("GOMEMLIMIT", &(bytes(&limit.0)? / 10 * 9).to_string()))
 }
 
-/// What all containers have.
-fn container() -> Container {
+/// The common parts of all containers.
+fn container(name: &str, image: &str, resources: ResourceRequirements) -> Container {
     Container {
-        security_context: Some(container_security()),
-        // The last lines of a log that ends with a failure say why: they are in the pod's status, and so in the condition.
-        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(mounts()),
-        ..Container::default()
+        volume_mounts: Some(vec![mount(DATA, HOME), mount("tmp", "/tmp")]),
+        ..workload::container(name, image, resources)
     }
 }
 
-fn mounts() -> Vec<VolumeMount> {
-    vec![mount(DATA, HOME), mount("tmp", "/tmp")]
+/// With its protocol: the API tells the two ports of the swarm apart only by it.
+fn declared(port: Port) -> ContainerPort {
+    let container_port = container_port(port);
+    let protocol = container_port.protocol.clone().or_else(|| Some("TCP".to_owned()));
+    ContainerPort { protocol, ..container_port }
 }
 
-fn volumes(object: &IpfsCluster, embedded: &Embedded) -> Vec<Volume> {
-    vec![
-        scratch("tmp"),
-        memory("own"),
-        workload::secret("peers", names::peers(object)),
-        workload::secret("secret", names::shared(object, embedded.shared.number())),
-    ]
-}
-
-fn port(name: &str, number: u16, protocol: &str) -> ContainerPort {
-    ContainerPort {
-        name: Some(name.to_owned()),
-        container_port: i32::from(number),
-        protocol: Some(protocol.to_owned()),
-        ..ContainerPort::default()
+/// The annotations by which a mesh treats the ports between peers. In a private network their connections are opaque to it. In a
+/// public one it must leave the swarm alone: behind a proxy all Kubos of the world would have the pod's own address, by which
+/// Kubo limits connections.
+fn mesh(network: Network) -> BTreeMap<String, String> {
+    match network {
+        Network::Private => opaque(&[port::SWARM, port::PEERS]),
+        Network::Public => opaque(&[port::PEERS]).into_iter().chain(unproxied(&[port::SWARM])).collect(),
     }
 }
 
-fn http(port: &str, path: &str, period: i32) -> Probe {
-    Probe {
-        http_get: Some(HTTPGetAction {
-            path: Some(path.to_owned()),
-            port: IntOrString::String(port.to_owned()),
-            ..HTTPGetAction::default()
-        }),
-        period_seconds: Some(period),
-        timeout_seconds: Some(5),
-        ..Probe::default()
-    }
+fn answers(port: &str, path: &str) -> Probe {
+    Probe { timeout_seconds: Some(5), ..http_probe(port, path) }
 }
 
 #[cfg(test)]

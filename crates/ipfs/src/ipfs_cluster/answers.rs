@@ -1,54 +1,33 @@
-//! What IPFS Cluster answers, as far as it is read. Lists and maps that are empty may be `null`.
+//! The answers of IPFS Cluster: the fields that are read. Empty lists and maps may be `null`.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{Timestamp, fmt::temporal::Pieces};
 use serde::{Deserialize, Deserializer};
-use temporal_stack_common::failure::words;
 
-/// Who a peer is.
+use crate::brief::{self, brief, few};
+
+/// A peer about itself.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Peer {
     /// The peer's id.
+    #[serde(deserialize_with = "brief")]
     pub(crate) id: String,
-    /// Its name, which is the pod's.
-    #[serde(default)]
-    pub(crate) peername: String,
     /// The version of IPFS Cluster.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "brief")]
     pub(crate) version: String,
-    /// Peers understand each other if they have the same.
-    #[serde(default)]
+    /// Peers can communicate if they have the same.
+    #[serde(default, deserialize_with = "brief")]
     pub(crate) rpc_protocol_version: String,
-    /// The peers that it has heard of lately, itself among them.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    /// The peers that it has heard from recently, itself among them.
+    #[serde(default, deserialize_with = "few")]
     pub(crate) cluster_peers: Vec<String>,
-    /// What is wrong with it.
-    #[serde(default)]
-    pub(crate) error: String,
-    /// Its Kubo.
-    #[serde(default)]
-    pub(crate) ipfs: Ipfs,
 }
 
-/// The Kubo of a peer.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
-pub(crate) struct Ipfs {
-    /// The id of Kubo, which is not the peer's; empty if Kubo does not answer.
-    #[serde(default)]
-    pub(crate) id: String,
-    /// Where it listens.
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub(crate) addresses: Vec<String>,
-    /// Why Kubo does not answer.
-    #[serde(default)]
-    pub(crate) error: String,
-}
-
-/// What is to be kept, and by whom. What IPFS Cluster does not let one say anew is left out.
+/// A pin. Options that IPFS Cluster does not let clients set are left out.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 pub(crate) struct Pin {
-    /// What.
+    /// Its CID.
     #[serde(deserialize_with = "text_or_link")]
     pub(crate) cid: String,
     /// The user's name for it.
@@ -57,101 +36,105 @@ pub(crate) struct Pin {
     /// How many peers must hold it; -1: all, 0: as many as IPFS Cluster is configured to.
     #[serde(rename = "replication_factor_min", default)]
     pub(crate) min: i64,
-    /// How many peers are to hold it; -1: all, 0: as many as IPFS Cluster is configured to.
+    /// How many peers should hold it; -1: all, 0: as many as IPFS Cluster is configured to.
     #[serde(rename = "replication_factor_max", default)]
     pub(crate) max: i64,
-    /// Whether with all that it links to: `recursive` or `direct`.
+    /// Whether linked content is included: `recursive` or `direct`.
     #[serde(default)]
     pub(crate) mode: String,
-    /// `pin`, which it is if nothing is said, or a part of what was added in shards: `meta-pin`, `clusterdag-pin`, `shard-pin`.
+    /// `pin`, which is the default, or a part of sharded content: `meta-pin`, `clusterdag-pin`, `shard-pin`.
     #[serde(rename = "type", default)]
     pub(crate) kind: String,
-    /// The peers that are to hold it; none: all.
+    /// The peers that should hold it; none: all.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub(crate) allocations: Vec<String>,
-    /// When it is to be forgotten.
+    /// When it expires.
     #[serde(default, deserialize_with = "time")]
     pub(crate) expire_at: Option<Timestamp>,
     /// The user's notes, and this controller's.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub(crate) metadata: BTreeMap<String, String>,
-    /// Where to get it.
+    /// Where it can be fetched from.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub(crate) origins: Vec<String>,
-    /// Of what is added in shards.
+    /// The size of its shards.
     #[serde(default)]
     pub(crate) shard_size: u64,
-    /// When its options were said last.
+    /// When its options were last set.
     #[serde(default, deserialize_with = "time")]
     pub(crate) timestamp: Option<Timestamp>,
 }
 
 impl Pin {
-    /// Whether it is a whole pin, not a part of one that was added in shards: only such can be pinned anew.
+    /// Whether it is a normal pin, not a part of sharded content: only such pins can be pinned again.
     pub(crate) fn is_data(&self) -> bool {
         matches!(self.kind.as_str(), "" | "pin")
     }
 
-    /// Whether its time is over. Peers forget it within minutes, and until then refuse to be told anything about it.
+    /// How much memory it takes, in bytes, with what the nodes of maps and the ends of allocations may take in addition.
+    pub(crate) fn size(&self) -> usize {
+        const ELEMENT: usize = 64;
+        const ENTRY: usize = 256;
+        let texts = [&self.cid, &self.name, &self.mode, &self.kind].map(String::len).iter().sum::<usize>();
+        let lists: usize = self.allocations.iter().chain(&self.origins).map(|text| text.len() + ELEMENT).sum();
+        let notes: usize = self.metadata.iter().map(|(key, value)| key.len() + value.len() + ENTRY).sum();
+        size_of::<Self>() + texts + lists + notes
+    }
+
+    /// Whether it has expired. Peers forget it within minutes, and until then refuse to change it.
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         self.expire_at.is_some_and(|end| end <= now)
     }
 }
 
-/// What a peer has heard of another.
+/// A metric of one peer about another.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Metric {
     /// The other peer.
+    #[serde(deserialize_with = "brief")]
     pub(crate) peer: String,
-    /// Whether it was heard lately.
+    /// Whether it is recent.
     #[serde(default)]
     pub(crate) valid: bool,
 }
 
-/// What peers say of a pin.
+/// The reports of peers about a pin.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct PinStatus {
-    /// What.
+    /// Its CID.
     #[serde(deserialize_with = "text_or_link")]
     pub(crate) cid: String,
-    /// Who says it, by peer id, and what.
+    /// The report of each peer, by its id.
     #[serde(default, deserialize_with = "null_is_empty")]
-    pub(crate) peer_map: BTreeMap<String, Short>,
+    pub(crate) peer_map: BTreeMap<String, PeerStatus>,
 }
 
-/// What one peer says of a pin.
+/// The report of one peer about a pin.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct Short {
+pub(crate) struct PeerStatus {
     /// `pinned`, `pinning`, `remote`, `pin_error`, …
     #[serde(default)]
     pub(crate) status: String,
-    /// What went wrong.
+    /// Its error.
     #[serde(default)]
     pub(crate) error: String,
     /// How often it was tried.
     #[serde(default)]
     pub(crate) attempt_count: u32,
-    /// Since when it is so.
+    /// Since when it has this status.
     #[serde(default, deserialize_with = "time")]
     pub(crate) timestamp: Option<Timestamp>,
 }
 
-impl Short {
+impl PeerStatus {
     /// Whether the peer has all of it.
     pub(crate) fn is_pinned(&self) -> bool {
         self.status == "pinned"
     }
 }
 
-/// What a refusal says.
-pub(super) fn complaint(text: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Complaint {
-        message: String,
-    }
-    let text = String::from_utf8_lossy(text);
-    words(&serde_json::from_str(&text).map_or(text.into_owned(), |Complaint { message }| message))
-}
+/// The last year that a time can have, here as in Go's JSON.
+const LAST_YEAR: i16 = 9999;
 
 fn null_is_empty<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
@@ -161,7 +144,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A CID is a text, and was a link of IPLD before IPFS Cluster 1.0.
+/// A CID is a string; before IPFS Cluster 1.0 it was an IPLD link.
 fn text_or_link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -172,17 +155,22 @@ fn text_or_link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
             text: String,
         },
     }
-    Ok(match Cid::deserialize(deserializer)? {
-        Cid::Text(text) | Cid::Link { text } => text,
-    })
+    match Cid::deserialize(deserializer)? {
+        Cid::Text(text) | Cid::Link { text } => brief::cid(text),
+    }
 }
 
-/// Go writes no time as one: that of the year 1, or of 1970.
+/// Go writes an absent time as the year 1, or 1970. The last two days of the year 9999, which stand for "never", are beyond the
+/// largest timestamp, and count as it.
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
     if text.is_empty() {
         return Ok(None);
     }
-    let time: Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+    let time: Timestamp = match text.parse() {
+        Ok(time) => time,
+        Err(_) if Pieces::parse(&text).is_ok_and(|pieces| pieces.date().year() == LAST_YEAR) => Timestamp::MAX,
+        Err(error) => return Err(serde::de::Error::custom(error)),
+    };
     Ok(Some(time).filter(|time| *time > Timestamp::UNIX_EPOCH))
 }

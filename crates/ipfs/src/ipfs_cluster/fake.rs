@@ -1,4 +1,4 @@
-//! A peer that says what a test wants, byte by byte.
+//! A fake peer whose answers a test decides, byte by byte.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,19 +8,20 @@ use tokio::{
 };
 
 use super::Cluster;
+use crate::fixture::endpoint;
 
-/// A peer, and what it was asked: method, path and query.
+/// A fake peer, with the requests that it received: method, path and query.
 pub(crate) struct Fake {
     pub(crate) cluster: Cluster,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
-    /// Answers every request with what `answer` makes of its method, path and query; then the connection ends.
+    /// Answers every request with the result of `answer` for its method, path and query; then closes the connection.
     pub(crate) async fn new(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = temporal_stack_common::http::Client::new();
-        let cluster = Cluster::new(&client, "127.0.0.1", listener.local_addr().unwrap().port());
+        let cluster = Cluster::new(&client, &endpoint("127.0.0.1", listener.local_addr().unwrap().port()));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (answer, log) = (Arc::new(answer), asked.clone());
         tokio::spawn(async move {
@@ -46,7 +47,7 @@ impl Fake {
         self.cluster.server.address()
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! The options of a pin, as IPFS Cluster takes them.
+//! The options of a pin in a request to IPFS Cluster.
 
 use std::collections::BTreeMap;
 
@@ -6,30 +6,30 @@ use temporal_stack_common::http::Path;
 
 use super::Pin;
 
-/// The replication factor of what all peers are to hold.
+/// The replication factor of a pin that all peers should hold.
 pub(crate) const EVERYWHERE: i64 = -1;
 
-/// What is to be different about a pin.
+/// Changed options of a pin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct PinUpdate {
     /// How many peers must hold it; 0: as many as IPFS Cluster is configured to.
     pub(crate) min: i64,
-    /// How many peers are to hold it; 0: as many as IPFS Cluster is configured to.
+    /// How many peers should hold it; 0: as many as IPFS Cluster is configured to.
     pub(crate) max: i64,
-    /// Metadata that are set, and, without a value, those that are removed.
+    /// Metadata to set, or to remove if without a value.
     pub(crate) metadata: BTreeMap<String, Option<String>>,
-    /// The peers that are to be taken first if further ones are needed; those that hold it already are kept anyway.
+    /// The peers to prefer if additional ones are needed; those that hold it already are kept anyway.
     pub(crate) user_allocations: Vec<String>,
 }
 
-/// Adds the query of the request that pins: everything that is not said is lost.
-pub(super) fn query(path: Path, pin: &Pin, wish: &Wish) -> Path {
+/// Adds the query of a pin request: an omitted option would be lost.
+pub(super) fn query(path: Path, pin: &Pin, update: &PinUpdate) -> Path {
     let mut options = vec![
-        ("replication-min".to_owned(), wish.min.to_string()),
-        ("replication-max".to_owned(), wish.max.to_string()),
+        ("replication-min".to_owned(), update.min.to_string()),
+        ("replication-max".to_owned(), update.max.to_string()),
         ("name".to_owned(), pin.name.clone()),
         ("mode".to_owned(), pin.mode.clone()),
-        ("user-allocations".to_owned(), wish.user_allocations.join(",")),
+        ("user-allocations".to_owned(), update.user_allocations.join(",")),
         ("expire-at".to_owned(), pin.expire_at.map(|end| end.to_string()).unwrap_or_default()),
         ("origins".to_owned(), pin.origins.join(",")),
     ];
@@ -39,7 +39,7 @@ pub(super) fn query(path: Path, pin: &Pin, wish: &Wish) -> Path {
     options.retain(|(_, value)| !value.is_empty());
     let mut metadata: BTreeMap<&str, Option<&str>> =
         pin.metadata.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))).collect();
-    metadata.extend(wish.metadata.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
+    metadata.extend(update.metadata.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
     let metadata = metadata.into_iter().filter_map(|(key, value)| Some((format!("meta-{key}"), value?.to_owned())));
     options.extend(metadata);
     options.iter().fold(path, |path, (key, value)| path.with(key, value))
@@ -60,26 +60,26 @@ mod tests {
         .unwrap()
     }
 
-    fn said(pin: &Pin, wish: &Wish) -> String {
-        query(Path::fixed("pins/a"), pin, wish).query().to_owned()
+    fn text(pin: &Pin, update: &PinUpdate) -> String {
+        query(Path::fixed("pins/a"), pin, update).query().to_owned()
     }
 
     #[test]
-    fn all_options_of_a_pin_are_said_again() {
+    fn all_options_of_a_pin_are_repeated() {
         assert_eq!(
-            said(&pin(), &Wish { min: 1, max: 2, ..Wish::default() }),
+            text(&pin(), &PinUpdate { min: 1, max: 2, ..PinUpdate::default() }),
             "replication-min=1&replication-max=2&name=a%26b%20%C3%BC&mode=recursive&expire-at=2030-01-01T00%3A00%3A00Z&\
              origins=%2Fip4%2F127.0.0.1%2Ftcp%2F4001%2Fp2p%2F12D3&shard-size=7&meta-empty=&meta-k%3D1=v%2C"
         );
     }
 
     #[test]
-    fn a_wish_changes_the_factors_and_adds_and_removes_metadata() {
+    fn update_changes_factors_and_metadata() {
         let metadata = BTreeMap::from([("k=1".to_owned(), None), ("note".to_owned(), Some("1,2".to_owned()))]);
-        let wish = Wish { min: -1, max: -1, metadata, user_allocations: vec!["A".to_owned(), "B".to_owned()] };
+        let update = PinUpdate { min: -1, max: -1, metadata, user_allocations: vec!["A".to_owned(), "B".to_owned()] };
         let pin = Pin { origins: Vec::new(), expire_at: None, shard_size: 0, name: String::new(), ..pin() };
         assert_eq!(
-            said(&pin, &wish),
+            text(&pin, &update),
             "replication-min=-1&replication-max=-1&mode=recursive&user-allocations=A%2CB&meta-empty=&meta-note=1%2C2"
         );
     }

@@ -1,13 +1,16 @@
-//! What is made of the answers of a peer, good and bad.
+//! How good and bad answers of a peer are read.
+
+use k8s_openapi::jiff::Timestamp;
 
 use super::{
     fake::{Fake, cut, empty, list, whole},
     *,
 };
+use crate::fixture::endpoint;
 
 const A: &str = "{\"cid\":\"a\",\"allocations\":[\"X\"],\"metadata\":null,\"expire_at\":\"0001-01-01T00:00:00Z\"}\n";
 const B: &str = "{\"cid\":\"b\"}\n";
-const WELL: &str = "X-Stream-Error: \r\n";
+const COMPLETE: &str = "X-Stream-Error: \r\n";
 
 async fn cids(answer: String) -> (Vec<String>, Option<String>) {
     let fake = Fake::new(move |_| answer.clone()).await;
@@ -17,32 +20,32 @@ async fn cids(answer: String) -> (Vec<String>, Option<String>) {
 }
 
 #[tokio::test]
-async fn a_list_is_read_line_by_line() {
-    assert_eq!(cids(list(&[A, B], WELL)).await, (vec!["a".to_owned(), "b".to_owned()], None));
+async fn list_is_read_line_by_line() {
+    assert_eq!(cids(list(&[A, B], COMPLETE)).await, (vec!["a".to_owned(), "b".to_owned()], None));
 }
 
 #[tokio::test]
-async fn a_line_may_be_split_over_chunks_and_chunks_hold_several() {
+async fn lines_may_be_split_over_chunks() {
     let both = format!("{A}{B}{A}");
     let (first, rest) = both.split_at(9);
     let (second, third) = rest.split_at(A.len());
-    assert_eq!(cids(list(&[first, second, third], WELL)).await.0, ["a", "b", "a"]);
+    assert_eq!(cids(list(&[first, second, third], COMPLETE)).await.0, ["a", "b", "a"]);
 }
 
 #[tokio::test]
-async fn an_empty_list_is_empty() {
+async fn empty_list_is_empty() {
     assert_eq!(cids(empty()).await, (vec![], None));
 }
 
 #[tokio::test]
-async fn a_list_that_the_peer_could_not_finish_is_a_failure() {
+async fn list_that_the_peer_could_not_finish_is_a_failure() {
     let (cids, failure) = cids(list(&[A], "X-Stream-Error: \r\nX-Stream-Error: datastore closed\r\n")).await;
     assert_eq!(cids, ["a"]);
     assert!(failure.unwrap().ends_with("did not finish its answer to GET /allocations: datastore closed"));
 }
 
 #[tokio::test]
-async fn a_list_whose_connection_ends_is_a_failure() {
+async fn list_whose_connection_ends_is_a_failure() {
     for answer in [cut(&[A]), cut(&[A, &B[..5]]), cut(&[A]).strip_suffix("\r\n").unwrap().to_owned()] {
         let (cids, failure) = cids(answer).await;
         assert_eq!(cids, ["a"]);
@@ -51,25 +54,47 @@ async fn a_list_whose_connection_ends_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_list_without_the_trailer_that_was_announced_is_a_failure() {
-    assert!(cids(list(&[A], "")).await.1.unwrap().contains("let proxies on the way pass trailers on"));
+async fn list_without_the_announced_trailer_is_a_failure() {
+    assert!(cids(list(&[A], "")).await.1.unwrap().contains("to pass trailers"));
 }
 
 #[tokio::test]
-async fn a_line_that_never_ends_is_a_failure() {
+async fn endless_line_is_a_failure() {
     let chunk = "x".repeat(70_000);
     let chunks = vec![chunk.as_str(); 20];
-    assert!(cids(list(&chunks, WELL)).await.1.unwrap().contains("a line that long is none of a list"));
+    assert!(cids(list(&chunks, COMPLETE)).await.1.unwrap().contains("no list has a line of that length"));
 }
 
 #[tokio::test]
-async fn a_line_that_is_no_pin_is_a_failure() {
-    let (_, failure) = cids(list(&[A, "{}\n", B], WELL)).await;
+async fn oversized_pin_is_a_failure() {
+    let pin =
+        |cid: usize, name: usize| format!("{{\"cid\":\"{}\",\"name\":\"{}\"}}\n", "c".repeat(cid), "n".repeat(name));
+    assert_eq!(cids(list(&[&pin(214, 7000)], COMPLETE)).await.0.len(), 1);
+    for (pin, cause) in
+        [(pin(257, 1), "a CID of more than 256 bytes"), (pin(1, 9000), "no list has a line of that length")]
+    {
+        let (_, failure) = cids(list(&[A, &pin, B], COMPLETE)).await;
+        assert!(failure.unwrap().contains(cause), "{cause}");
+    }
+}
+
+#[test]
+fn oversized_report_of_a_peer_is_a_failure() {
+    let peer = |id: usize, peers: usize| {
+        let peers = vec!["p"; peers];
+        serde_json::from_value::<Peer>(serde_json::json!({"id": "i".repeat(id), "cluster_peers": peers}))
+    };
+    assert!(peer(52, 256).is_ok() && peer(129, 1).is_err() && peer(52, 257).is_err());
+}
+
+#[tokio::test]
+async fn line_that_is_no_pin_is_a_failure() {
+    let (_, failure) = cids(list(&[A, "{}\n", B], COMPLETE)).await;
     assert!(failure.unwrap().contains("missing field `cid`"));
 }
 
 #[tokio::test]
-async fn a_refusal_says_what_the_peer_says() {
+async fn refusal_has_the_words_of_the_peer() {
     let fake = Fake::new(|_| whole("500 Internal Server Error", "{\"code\":500,\"message\":\"no\"}\n")).await;
     let failures: Vec<_> = fake.cluster.statuses(&["pinned", "pinning"]).collect().await;
     let address = fake.address();
@@ -79,28 +104,28 @@ async fn a_refusal_says_what_the_peer_says() {
 }
 
 #[tokio::test]
-async fn many_cids_are_asked_for_in_several_questions() {
+async fn many_cids_take_several_requests() {
     let answer = |asked: &str| {
         let cids = asked.split_once("cids=").unwrap().1;
         let lines: Vec<_> = cids.split("%2C").map(|cid| format!("{{\"cid\":\"{cid}\",\"peer_map\":{{}}}}\n")).collect();
-        list(&[&lines.concat()], WELL)
+        list(&[&lines.concat()], COMPLETE)
     };
     let fake = Fake::new(answer).await;
     let cids: Vec<String> = (0..=ASKED_AT_ONCE * 2).map(|number| format!("cid{number}")).collect();
-    let told: Vec<_> = fake.cluster.statuses_of(&cids).map_ok(|status| status.cid).try_collect().await.unwrap();
-    assert_eq!(told, cids);
+    let listed: Vec<_> = fake.cluster.statuses_of(&cids).map_ok(|status| status.cid).try_collect().await.unwrap();
+    assert_eq!(listed, cids);
     assert_eq!((fake.asked().len(), fake.asked()[2].as_str()), (3, "GET /pins?local=true&cids=cid60"));
 }
 
 #[tokio::test]
-async fn nobody_there_is_a_failure_of_its_own() {
+async fn silent_address_has_its_own_failure() {
     let client = Client::new();
-    let cluster = Cluster::new(&client, "::1", 1);
+    let cluster = Cluster::new(&client, &endpoint("::1", 1));
     assert!(cluster.id().await.unwrap_err().to_string().starts_with("[::1]:1 does not answer: "));
 }
 
 #[tokio::test]
-async fn writes_go_where_they_should() {
+async fn writes_have_their_paths_and_options() {
     let fake = Fake::new(|asked| match asked {
         "GET /allocations/gone" => {
             whole("404 Not Found", "{\"code\":404,\"message\":\"pin is not part of the pinset\"}")
@@ -116,7 +141,7 @@ async fn writes_go_where_they_should() {
     let cluster = &fake.cluster;
     let pin: Pin = serde_json::from_str(A).unwrap();
     assert_eq!((pin.expire_at, pin.is_data()), (None, true));
-    cluster.pin(&pin, &Wish { min: 1, max: 2, ..Wish::default() }).await.unwrap();
+    cluster.pin(&pin, &PinUpdate { min: 1, max: 2, ..PinUpdate::default() }).await.unwrap();
     assert_eq!(cluster.allocation("gone").await.unwrap(), None);
     cluster.recover("a").await.unwrap();
     let status = cluster.status("a").await.unwrap();
@@ -134,19 +159,38 @@ async fn writes_go_where_they_should() {
 }
 
 #[tokio::test]
-async fn a_cid_that_is_another_path_is_never_asked_for() {
+async fn cid_that_is_another_path_is_never_requested() {
     let fake = Fake::new(|_| whole("200 OK", "{}")).await;
     for cid in ["", ".", ".."] {
         let pin = Pin { cid: cid.to_owned(), ..Pin::default() };
         assert!(fake.cluster.recover(cid).await.is_err());
-        assert!(fake.cluster.pin(&pin, &Wish::default()).await.is_err());
+        assert!(fake.cluster.pin(&pin, &PinUpdate::default()).await.is_err());
         assert!(fake.cluster.status(cid).await.is_err());
     }
     assert!(fake.asked().is_empty());
 }
 
 #[test]
-fn a_cid_may_be_a_link_and_debug_shows_no_login() {
+fn pin_that_never_expires_is_read() {
+    for never in ["9999-12-31T23:59:59Z", "9999-12-31T00:00:00+01:00", "9999-12-31T23:59:59.999999999-14:00"] {
+        let pin: Pin = serde_json::from_str(&format!("{{\"cid\":\"a\",\"expire_at\":\"{never}\"}}")).unwrap();
+        assert_eq!(pin.expire_at, Some(Timestamp::MAX), "{never}");
+        assert!(!pin.is_expired(Timestamp::now()));
+        // The largest timestamp can be sent and read again.
+        let again = pin.expire_at.unwrap().to_string();
+        let again: Pin = serde_json::from_str(&format!("{{\"cid\":\"a\",\"expire_at\":\"{again}\"}}")).unwrap();
+        assert_eq!(again, pin);
+    }
+    for wrong in ["9999-13-31T00:00:00Z", "never", "9999"] {
+        assert!(
+            serde_json::from_str::<Pin>(&format!("{{\"cid\":\"a\",\"expire_at\":\"{wrong}\"}}")).is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn cid_may_be_a_link_and_debug_shows_no_login() {
     let pin: Pin = serde_json::from_str("{\"cid\":{\"/\":\"a\"},\"expire_at\":\"2030-01-01T01:00:00+01:00\"}").unwrap();
     assert_eq!((pin.cid.as_str(), pin.expire_at.unwrap().to_string().as_str()), ("a", "2030-01-01T00:00:00Z"));
     let server = Server::of_url("http://me:s3cret@127.0.0.1:9094/").unwrap();

@@ -6,11 +6,12 @@ use tokio::{
 };
 
 use super::*;
+use crate::fixture::endpoint;
 
 /// A Kubo that answers one request, and what it was asked.
 async fn fake(status: &'static str, body: &'static str) -> (Kubo, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let kubo = Kubo::new(&Client::new(), "127.0.0.1", listener.local_addr().unwrap().port());
+    let kubo = Kubo::new(&Client::new(), &endpoint("127.0.0.1", listener.local_addr().unwrap().port()));
     let asked = tokio::spawn(async move {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
@@ -25,7 +26,7 @@ async fn fake(status: &'static str, body: &'static str) -> (Kubo, tokio::task::J
 }
 
 #[tokio::test]
-async fn the_repository_is_measured_without_counting_blocks() {
+async fn repository_is_measured_without_counting_blocks() {
     let (kubo, asked) = fake("200 OK", "{\"RepoSize\":7,\"StorageMax\":8}").await;
     assert_eq!(kubo.repository().await.unwrap(), Repository { size: 7, maximum: 8 });
     assert_eq!(asked.await.unwrap(), "POST /api/v0/repo/stat?size-only=true");
@@ -40,12 +41,24 @@ async fn content_is_read_up_to_a_limit() {
     let failure = kubo.read("bafk", 4).await.unwrap_err();
     assert_eq!(
         failure.to_string(),
-        format!("{} did not give content: bafk is longer than 4 bytes", kubo.server.address())
+        format!("{} did not return content: bafk is longer than 4 bytes", kubo.server.address())
     );
 }
 
 #[tokio::test]
-async fn a_block_that_is_not_there_has_been_removed_and_a_pinned_one_has_not() {
+async fn proxy_of_a_mesh_is_not_taken_for_kubo() {
+    let (kubo, _) = fake("502 Bad Gateway", "").await;
+    let failure = kubo.repository().await.unwrap_err();
+    assert!(matches!(failure, Failure::Http(http::Failure::Starting { .. })), "{failure}");
+    let (kubo, _) = fake("403 Forbidden", "").await;
+    let failure = kubo.repository().await.unwrap_err();
+    assert!(matches!(failure, Failure::Http(http::Failure::RefusedByMesh { .. })), "{failure}");
+    let (kubo, _) = fake("403 Forbidden", "403 - Forbidden").await;
+    assert!(matches!(kubo.repository().await.unwrap_err(), Failure::Refused { .. }), "its own");
+}
+
+#[tokio::test]
+async fn missing_block_counts_as_removed_and_a_pinned_one_not() {
     let (kubo, _) = fake("200 OK", "{\"Hash\":\"bafk\"}").await;
     kubo.remove_block("bafk").await.unwrap();
     let (kubo, _) = fake("200 OK", "{\"Hash\":\"bafk\",\"Error\":\"ipld: could not find bafk\"}").await;
@@ -69,18 +82,18 @@ async fn content_without_end_is_not_read() {
 }
 
 #[tokio::test]
-async fn what_kubo_complains_of_is_passed_on() {
+async fn refusal_of_kubo_is_passed_on() {
     let (kubo, _) = fake("500 Internal Server Error", "{\"Message\":\"no\",\"Code\":0,\"Type\":\"error\"}").await;
-    assert!(kubo.id().await.unwrap_err().to_string().ends_with("did not say who it is: no"));
-    let kubo = Kubo::new(&Client::new(), "::1", 1);
+    assert!(kubo.id().await.unwrap_err().to_string().ends_with("did not report its ID: no"));
+    let kubo = Kubo::new(&Client::new(), &endpoint("::1", 1));
     assert!(kubo.id().await.unwrap_err().to_string().starts_with("[::1]:1 does not answer: "));
-    assert!(Kubo::new(&Client::new(), "not a host", 1).id().await.is_err());
+    assert!(Kubo::new(&Client::new(), &endpoint("not a host", 1)).id().await.is_err());
 }
 
 #[test]
 fn futures_can_be_sent_between_threads() {
     fn sendable<T: Send>(_: T) {}
-    let kubo = Kubo::new(&Client::new(), "127.0.0.1", 1);
+    let kubo = Kubo::new(&Client::new(), &endpoint("127.0.0.1", 1));
     sendable(kubo.id());
     sendable(kubo.connected());
     sendable(kubo.add(&[]));

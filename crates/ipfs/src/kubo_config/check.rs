@@ -1,31 +1,32 @@
-//! What Kubo would make of the user's configuration: all that keeps it from starting, before anything is started.
+//! Checks of the user's configuration: everything that would keep Kubo from starting, found before it is started.
 
 use serde_json::{Map, Value};
 
 use super::fields::{CHOICES, FIELDS, Form, IGNORED, REMOVED};
+use crate::settings::seconds;
 
-/// The first version with these settings: before it `Reprovider` was right and `Provide` unknown.
+/// The first version with these settings: earlier ones have `Reprovider` instead of `Provide`.
 const SINCE: (u32, u32) = (0, 38);
-/// How long the DHT keeps what is provided, in seconds: what is provided again less often is not found.
+/// How long the DHT keeps provider records, in seconds: content that is provided less often is not found.
 const PROVIDED_FOR: f64 = 48.0 * 3600.0;
 
-/// What came of a configuration, a sentence each.
+/// The errors in a configuration, a sentence each.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Checked {
     /// Kubo would not start.
     pub(crate) fatal: Vec<String>,
-    /// Kubo would pass over it.
+    /// Kubo would ignore it.
     pub(crate) ignored: Vec<String>,
 }
 
-/// Checks the fields that a user has written, for the image that they have named. One of an older version is its user's matter.
+/// Checks the fields of the user, for the image in the spec. Settings for an image of an older version are not checked.
 pub(crate) fn check(given: &Map<String, Value>, image: Option<&str>) -> Checked {
     let mut checked = Checked::default();
     if image.and_then(version).is_some_and(|version| version < SINCE) {
         return checked;
     }
     for (key, value) in given {
-        checked.look(key, value);
+        checked.check(key, value);
     }
     let enabled = find(given, "Provide.Enabled").is_some_and(|value| !value.is_null());
     let interval = find(given, "Provide.DHT.Interval").and_then(Value::as_str).and_then(seconds);
@@ -39,12 +40,12 @@ pub(crate) fn check(given: &Map<String, Value>, image: Option<&str>) -> Checked 
 }
 
 impl Checked {
-    fn look(&mut self, path: &str, value: &Value) {
+    fn check(&mut self, path: &str, value: &Value) {
         if value.is_null() {
             return;
         }
         if let Some((_, instead)) = named(REMOVED, path) {
-            // Each of these means nothing when it is empty or off; that of the DHT's client has moved whatever it says.
+            // Empty or off they mean nothing, except that of the DHT's client, which has moved whatever its value.
             let is_nothing = matches!(value, Value::Object(fields) if fields.is_empty())
                 || value.as_str() == Some("")
                 || (value == &Value::Bool(false) && !path.eq_ignore_ascii_case("Experimental.AcceleratedDHTClient"));
@@ -70,11 +71,11 @@ impl Checked {
         match value {
             Value::Object(fields) if is_section => {
                 for (key, value) in fields {
-                    self.look(&format!("{path}.{key}"), value);
+                    self.check(&format!("{path}.{key}"), value);
                 }
             }
             _ if is_section => self.fatal.push(format!("{path} must be an object")),
-            _ => self.ignored.push(format!("{path} has no effect: it is no setting of Kubo")),
+            _ => self.ignored.push(format!("{path} has no effect: it is not a setting of Kubo")),
         }
     }
 }
@@ -99,7 +100,7 @@ fn find<'a>(given: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     }
 }
 
-/// What a value must be, if it is something else.
+/// The required form of a value, if it has another.
 fn wrong_form(form: Form, value: &Value) -> Option<&'static str> {
     let is_text = value.is_string();
     let are_texts = value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
@@ -110,9 +111,9 @@ fn wrong_form(form: Form, value: &Value) -> Option<&'static str> {
         Form::Priority => {
             (value == &Value::Bool(false) || value.as_i64().is_some_and(|n| n > 0), "a whole number above 0, or false")
         }
-        Form::Text => (is_text, "a text"),
-        Form::Texts => (are_texts, "a list of texts"),
-        Form::TextOrTexts => (is_text || are_texts, "a text or a list of texts"),
+        Form::Text => (is_text, "a string"),
+        Form::Texts => (are_texts, "a list of strings"),
+        Form::TextOrTexts => (is_text || are_texts, "a string or a list of strings"),
         Form::Duration => {
             let is_default = ["", "default", "null"].contains(&text);
             (is_text && (is_default || seconds(text).is_some()), "a duration such as \"12h\"")
@@ -135,26 +136,6 @@ fn wrong_word(path: &str, value: &Value) -> Option<String> {
     (!words.contains(&text)).then(|| format!("one of {}", shown.join(", ")))
 }
 
-/// A duration as Go writes it.
-fn seconds(text: &str) -> Option<f64> {
-    const UNITS: [(&str, f64); 8] =
-        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("μs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let signed = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if signed == "0" {
-        return Some(0.0);
-    }
-    let mut rest = signed;
-    let mut sum = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|digits| *digits > 0)?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let (unit, factor) = UNITS.iter().find(|(unit, _)| rest[digits..].starts_with(unit))?;
-        sum += number * factor;
-        rest = &rest[digits + unit.len()..];
-    }
-    (!signed.is_empty()).then_some(if text.starts_with('-') { -sum } else { sum })
-}
-
 fn is_size(text: &str) -> bool {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
     digits.replace(',', "").parse::<f64>().is_ok()
@@ -174,13 +155,13 @@ mod tests {
 
     use super::*;
 
-    fn of(config: &Value) -> Checked {
+    fn check_config(config: &Value) -> Checked {
         check(config.as_object().unwrap(), None)
     }
 
     #[test]
     fn settings_of_an_older_kubo_are_named_with_replacements() {
-        let checked = of(&json!({
+        let checked = check_config(&json!({
             "Reprovider": {"Interval": "12h", "Strategy": "all"},
             "provider": {"workercount": 3},
             "Experimental": {"ShardingEnabled": true, "StrategicProviding": false, "AcceleratedDHTClient": false},
@@ -202,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_form_is_refused() {
+    fn value_of_another_form_is_refused() {
         for (config, path) in [
             (json!({"Swarm": {"ConnMgr": {"LowWater": "600"}}}), "Swarm.ConnMgr.LowWater"),
             (json!({"Swarm": {"ConnMgr": {"GracePeriod": 20}}}), "Swarm.ConnMgr.GracePeriod"),
@@ -218,13 +199,13 @@ mod tests {
             (json!({"Import": {"CidVersion": 1.5}}), "Import.CidVersion"),
             (json!({"Gateway": {"MaxRangeRequestFileSize": "many"}}), "Gateway.MaxRangeRequestFileSize"),
         ] {
-            let checked = of(&config);
+            let checked = check_config(&config);
             assert!(checked.fatal.len() == 1 && checked.fatal[0].starts_with(path), "{config}: {checked:?}");
         }
     }
 
     #[test]
-    fn a_configuration_of_today_passes() {
+    fn configuration_of_today_passes() {
         let config = json!({
             "Addresses": {"Announce": ["/ip4/1.2.3.4/tcp/4001"], "Gateway": "/ip4/0.0.0.0/tcp/8080"},
             "Datastore": {"StorageMax": "50GB", "GCPeriod": "1h30m"},
@@ -238,18 +219,18 @@ mod tests {
             },
             "Bootstrap": null,
         });
-        assert_eq!(of(&config), Checked::default());
+        assert_eq!(check_config(&config), Checked::default());
     }
 
     #[test]
-    fn an_unknown_setting_is_passed_on_and_named() {
-        let checked = of(&json!({"Gatewy": {"NoFetch": true}}));
-        assert_eq!(checked.ignored, ["Gatewy has no effect: it is no setting of Kubo"]);
+    fn unknown_setting_is_passed_on_and_named() {
+        let checked = check_config(&json!({"Gatewy": {"NoFetch": true}}));
+        assert_eq!(checked.ignored, ["Gatewy has no effect: it is not a setting of Kubo"]);
         assert!(checked.fatal.is_empty());
     }
 
     #[test]
-    fn an_image_of_an_older_version_may_have_older_settings() {
+    fn older_image_may_have_older_settings() {
         let given = json!({"Reprovider": {"Interval": "12h"}});
         let given = given.as_object().unwrap();
         for (image, is_checked) in [
@@ -260,17 +241,6 @@ mod tests {
             ("registry:5000/kubo", true),
         ] {
             assert_eq!(!check(given, Some(image)).fatal.is_empty(), is_checked, "{image}");
-        }
-    }
-
-    #[test]
-    fn durations_are_read_as_go_reads_them() {
-        for (text, read) in [("12h", Some(43_200.0)), ("1h30m", Some(5400.0)), ("1.5h", Some(5400.0)), ("0", Some(0.0))]
-        {
-            assert_eq!(seconds(text), read, "{text}");
-        }
-        for text in ["", "12", "h", "12x", "1 h", "1h30"] {
-            assert_eq!(seconds(text), None, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The settings of Kubo 0.42 (`config/*.go`), with the form in which it reads each. With a value of another form it does not start.
+//! The settings of Kubo 0.42 (`config/*.go`), with the form of each. With a value of another form it does not start.
 
 /// The form of a value. `null` is the default everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,13 +13,13 @@ pub(super) enum Form {
     Text,
     /// A list of texts.
     Texts,
-    /// A text, or a list of them.
+    /// A string, or a list of strings.
     TextOrTexts,
-    /// A text such as `12h`.
+    /// A string such as `12h`.
     Duration,
-    /// A text such as `1GiB`, or a number of bytes.
+    /// A string such as `1GiB`, or a number of bytes.
     Bytes,
-    /// An object whose fields have names of the user's, or that is the matter of an expert.
+    /// An object with arbitrary fields, or for experts.
     Any,
 }
 
@@ -203,7 +203,7 @@ pub(super) const FIELDS: &[(&str, Form)] = &[
 /// Settings of earlier versions with which Kubo does not start, and what to do instead.
 pub(super) const REMOVED: &[(&str, &str)] = &[
     ("Experimental.AcceleratedDHTClient", "use Routing.AcceleratedDHTClient"),
-    ("Experimental.GraphsyncEnabled", "nothing replaces it"),
+    ("Experimental.GraphsyncEnabled", "it has no replacement"),
     ("Experimental.ShardingEnabled", "use Import.UnixFSHAMTDirectorySizeThreshold"),
     ("Experimental.StrategicProviding", "use Provide.Enabled"),
     ("Provider.Enabled", "use Provide.Enabled"),
@@ -214,17 +214,17 @@ pub(super) const REMOVED: &[(&str, &str)] = &[
     ("Swarm.ResourceMgr.Limits", "use Swarm.ResourceMgr.MaxMemory and MaxFileDescriptors"),
 ];
 
-/// Settings of earlier versions that Kubo passes over, and what to do instead.
+/// Settings of earlier versions that Kubo ignores, and what to do instead.
 pub(super) const IGNORED: &[(&str, &str)] = &[
-    ("Datastore.NoSync", "nothing replaces it"),
-    ("Datastore.Params", "nothing replaces it"),
-    ("Datastore.Path", "nothing replaces it"),
-    ("Datastore.Type", "nothing replaces it"),
-    ("Discovery.MDNS.Interval", "nothing replaces it"),
-    ("Gateway.APICommands", "nothing replaces it"),
-    ("Gateway.FastDirIndexThreshold", "nothing replaces it"),
-    ("Gateway.PathPrefixes", "nothing replaces it"),
-    ("Gateway.Writable", "nothing replaces it"),
+    ("Datastore.NoSync", "it has no replacement"),
+    ("Datastore.Params", "it has no replacement"),
+    ("Datastore.Path", "it has no replacement"),
+    ("Datastore.Type", "it has no replacement"),
+    ("Discovery.MDNS.Interval", "it has no replacement"),
+    ("Gateway.APICommands", "it has no replacement"),
+    ("Gateway.FastDirIndexThreshold", "it has no replacement"),
+    ("Gateway.PathPrefixes", "it has no replacement"),
+    ("Gateway.Writable", "it has no replacement"),
     ("Ipns.DelegatedPublisher", "use Ipns.DelegatedPublishers"),
     ("SupernodeRouting", "use Routing"),
     ("Swarm.DisableRelay", "use Swarm.Transports.Network.Relay"),
@@ -233,7 +233,7 @@ pub(super) const IGNORED: &[(&str, &str)] = &[
     ("Swarm.EnableRelayHop", "use Swarm.RelayService.Enabled"),
 ];
 
-/// Settings whose value is one of these words.
+/// Settings with one of these values.
 pub(super) const CHOICES: &[(&str, &[&str])] = &[
     ("AutoNAT.ServiceMode", &["", "enabled", "disabled", "legacy-v1"]),
     ("Import.UnixFSDAGLayout", &["balanced", "trickle"]),

@@ -1,240 +1,151 @@
-//! What peers say of themselves, each asked by its own address: the Service leads to one of them, and to none until it is ready.
+//! The reports of the peers, each read from its own address: the Service leads only to one of them, and only if it is ready.
 
 use futures::{TryStreamExt, future::join_all, pin_mut};
 use k8s_openapi::jiff::Timestamp;
 use temporal_stack_common::{
-    failure::{chain, words},
+    failure::{chain, printable},
     http::Client,
 };
 
-use super::PeerPod;
 use crate::{
-    ipfs_cluster::{Cluster, PinStatus},
+    access::Access,
+    ipfs_cluster::{self, Cluster, PinStatus, is_full},
     kubo::Kubo,
-    names::{REST, RPC},
+    observed::{Copies, FailedCopy, MOST_ATTEMPTS, Peer, PeerPod, Report},
+    survey::{Attempts, Memory},
 };
 
-/// How many copies that are to be tried again are looked at one by one; what is behind them follows when these have been tried.
-const LOOKED_AT: usize = 100;
+/// How many copies due for a retry are kept; others follow when these have been retried.
+const DUE: usize = 100;
 /// How many of the others are kept as examples.
 const EXAMPLES: usize = 10;
-/// How often a copy is tried before the controller leaves it to the user.
-pub(crate) const MOST_ATTEMPTS: u32 = 5;
 /// The time until the second attempt, in seconds; it doubles with each.
 const FIRST_RETRY: i64 = 15;
 
-/// A peer that was asked.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    /// The ordinal of its pod.
-    pub(crate) ordinal: i32,
-    /// What it said, or why nothing is known.
-    pub(crate) seen: Result<Seen, String>,
-}
-
-/// What a peer said.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    /// Its peer ID in IPFS Cluster.
-    pub(crate) id: String,
-    /// Version of IPFS Cluster.
-    pub(crate) version: String,
-    /// In which protocol it speaks with other peers.
-    pub(crate) rpc_protocol: String,
-    /// The peers of IPFS Cluster that it sees, itself among them.
-    pub(crate) sees: Vec<String>,
-    /// The peers that it gives pins to: those that it knows enough of, for a while also after they have gone.
-    pub(crate) allocates_to: Vec<String>,
-    /// Its Kubo's peer ID.
-    pub(crate) kubo_id: String,
-    /// Version of Kubo.
-    pub(crate) kubo_version: String,
-    /// The Kubos that its Kubo is connected with.
-    pub(crate) connected: Vec<String>,
-    /// How large the repository is, in bytes.
-    pub(crate) repository: u64,
-    /// How large it may become, in bytes.
-    pub(crate) most: u64,
-    /// Copies that are not as they should be.
-    pub(crate) troubles: Troubles,
-}
-
-/// Copies that are not as they should be.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Troubles {
-    /// Those that wait for their turn.
-    pub(crate) queued: u64,
-    /// Those that are being fetched or removed.
-    pub(crate) pinning: u64,
-    /// Those that could not be made or removed.
-    pub(crate) errors: u64,
-    /// Those of them that were tried often enough.
-    pub(crate) given_up: u64,
-    /// Whether one of them says that a volume is full.
-    pub(crate) is_full: bool,
-    /// Some of them: those that are to be tried again first, and examples of the rest.
-    pub(crate) errored: Vec<Errored>,
-}
-
-/// What the controller remembers of a copy that has gone.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tried {
-    /// How often it had it tried again.
-    pub(crate) times: u32,
-    /// Why that did not help, in Kubo's words.
-    pub(crate) words: Option<String>,
-}
-
-/// What the products say when a volume is full.
-const NO_SPACE: &str = "no space left on device";
-
-/// Whether an error of the product says that a volume is full.
-pub(crate) fn is_full(error: &str) -> bool {
-    error.contains(NO_SPACE)
-}
-
-/// A copy that could not be made or removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Errored {
-    /// Of what.
-    pub(crate) cid: String,
-    /// Why, in the product's words.
-    pub(crate) error: String,
-    /// How often it was tried.
-    pub(crate) attempts: u32,
-    /// Whether it was there, or said to be, and is not.
-    pub(crate) has_gone: bool,
-    /// Whether it was to be removed.
-    pub(crate) is_removal: bool,
-    /// Whether it is time for another attempt.
-    pub(crate) due: bool,
-}
-
 /// Asks all peers whose pods have started, at the same time.
 ///
-/// With a `doubt` they are asked, too, which copies have gone: that they find out by asking their Kubos for all that they have.
-///
-/// `tried` says how often the controller had the copy of a peer tried that has gone, and why that did not help.
-pub(super) async fn ask(
-    client: &Client,
-    pods: &[PeerPod],
-    allocate_by: &[&str],
-    doubt: bool,
-    tried: &(impl Fn(i32, &str) -> Tried + Sync),
-) -> Vec<Peer> {
-    let asked = pods.iter().filter(|pod| pod.ready).filter_map(|pod| {
-        let ip = pod.ip.as_deref()?;
-        let ordinal = pod.ordinal;
-        let tried = move |cid: &str| tried(ordinal, cid);
-        Some(async move { Peer { ordinal, seen: seen(client, ip, allocate_by, doubt, &tried).await } })
+/// If the latest survey is in doubt, they are asked for lost copies, too, which they find by listing all pins of their Kubos.
+pub(super) async fn ask(client: &Client, pods: &[PeerPod], metrics: &[&str], memory: &Memory) -> Vec<Peer> {
+    let asked = pods.iter().filter(|pod| pod.is_ready).filter_map(|pod| {
+        let (ordinal, access) = (pod.ordinal, Access::at_host(pod.ip.as_ref()?));
+        Some(async move {
+            let report = report(client, &access, ordinal, metrics, memory).await;
+            Peer { ordinal, access, report }
+        })
     });
-    join_all(asked).await
+    let mut peers = join_all(asked).await;
+    keep_connections_of_members(&mut peers);
+    peers
 }
 
-async fn seen(
+/// Of its Kubo's connections, only those to the Kubos of other members matter.
+fn keep_connections_of_members(peers: &mut [Peer]) {
+    let reports = peers.iter().filter_map(|peer| peer.report.as_ref().ok());
+    let members: Vec<String> = reports.map(|report| report.kubo_id.clone()).collect();
+    for report in peers.iter_mut().filter_map(|peer| peer.report.as_mut().ok()) {
+        report.connected.retain(|id| members.contains(id));
+        report.connected.shrink_to_fit();
+    }
+}
+
+async fn report(
     client: &Client,
-    ip: &str,
-    allocate_by: &[&str],
-    doubt: bool,
-    tried: &(impl Fn(&str) -> Tried + Sync),
-) -> Result<Seen, String> {
-    let cluster = Cluster::new(client, ip, REST);
+    access: &Access,
+    ordinal: i32,
+    metrics: &[&str],
+    memory: &Memory,
+) -> Result<Report, String> {
+    let (cluster, kubo) = (Cluster::new(client, &access.cluster), Kubo::new(client, &access.kubo));
     let of_cluster = |failure| format!("IPFS Cluster: {}", chain(&failure));
     let of_kubo = |failure| format!("Kubo: {}", chain(&failure));
-    let kubo = Kubo::new(client, ip, RPC);
-    let (id, allocates_to, of_ipfs, connected, repository, troubles) = tokio::join!(
+    let (id, allocates_to, ipfs, connected, repository, copies) = tokio::join!(
         cluster.id(),
-        cluster.allocates_to(allocate_by),
+        cluster.allocates_to(metrics),
         kubo.id(),
         kubo.connected(),
         kubo.repository(),
-        troubles(&cluster, doubt, tried),
+        copies(&cluster, ordinal, memory),
     );
     let id = id.map_err(of_cluster)?;
-    let of_ipfs = of_ipfs.map_err(of_kubo)?;
+    let ipfs = ipfs.map_err(of_kubo)?;
     let repository = repository.map_err(of_kubo)?;
-    Ok(Seen {
+    Ok(Report {
         id: id.id,
         version: id.version,
         rpc_protocol: id.rpc_protocol_version,
-        sees: id.cluster_peers,
+        visible_peers: id.cluster_peers,
         allocates_to: allocates_to.map_err(of_cluster)?,
-        kubo_id: of_ipfs.id,
-        kubo_version: version_of(&of_ipfs.agent_version),
+        kubo_id: ipfs.id,
+        kubo_version: version(&ipfs.agent_version),
         connected: connected.map_err(of_kubo)?,
         repository: repository.size,
         most: repository.maximum,
-        troubles: troubles.map_err(of_cluster)?,
+        copies: copies.map_err(of_cluster)?,
     })
 }
 
-/// The version in what a Kubo calls itself: `kubo/0.42.0/…`.
-fn version_of(agent: &str) -> String {
+/// The version in the agent of a Kubo: `kubo/0.42.0/…`.
+fn version(agent: &str) -> String {
     agent.split('/').nth(1).unwrap_or(agent).to_owned()
 }
 
-/// IPFS Cluster knows these without asking Kubo, all but those that have gone.
-async fn troubles(
-    cluster: &Cluster,
-    doubt: bool,
-    tried: &(impl Fn(&str) -> Tried + Sync),
-) -> Result<Troubles, crate::ipfs_cluster::Failure> {
+/// IPFS Cluster knows these without asking Kubo, except lost copies.
+async fn copies(cluster: &Cluster, ordinal: i32, memory: &Memory) -> Result<Copies, ipfs_cluster::Failure> {
     let now = Timestamp::now().as_second();
-    let mut troubles = Troubles::default();
+    let mut copies = Copies::default();
     let mut filter = vec!["queued", "pinning", "unpinning", "error"];
-    filter.extend(doubt.then_some("unexpectedly_unpinned"));
+    filter.extend(memory.is_in_doubt().then_some("unexpectedly_unpinned"));
     let statuses = cluster.statuses(&filter);
     pin_mut!(statuses);
     while let Some(status) = statuses.try_next().await? {
-        troubles.add(status, now, tried);
+        copies.add(status, now, |cid| memory.attempts(ordinal, cid));
     }
-    Ok(troubles)
+    Ok(copies)
 }
 
-impl Troubles {
-    /// Adds what a peer says of a pin.
-    fn add(&mut self, status: PinStatus, now: i64, tried: impl Fn(&str) -> Tried) {
+impl Copies {
+    /// Adds the report of a peer about a pin. `attempts` returns the memory of a lost copy.
+    fn add(&mut self, status: PinStatus, now: i64, attempts: impl Fn(&str) -> Attempts) {
         let Some(short) = status.peer_map.into_values().next() else { return };
         match short.status.as_str() {
             "pin_queued" | "unpin_queued" | "queued" => self.queued += 1,
             "pinning" | "unpinning" => self.pinning += 1,
             _ => {
                 let since = short.timestamp.map_or(i64::MAX, |since| now.saturating_sub(since.as_second()));
-                let has_gone = short.status == "unexpectedly_unpinned";
-                // Between the looks at Kubo's pins and at the cluster's a pin may seem to have gone that has just come.
-                if has_gone && since < FIRST_RETRY {
+                let is_lost = short.status == "unexpectedly_unpinned";
+                // IPFS Cluster asks Kubo before its own state, so a new pin may seem lost.
+                if is_lost && since < FIRST_RETRY {
                     return;
                 }
-                self.errors += 1;
-                // IPFS Cluster does not count the tries of what has gone, nor does it know why they fail.
-                let known = if has_gone { tried(&status.cid) } else { Tried::default() };
-                let attempts = if has_gone { known.times } else { short.attempt_count };
+                // IPFS Cluster neither counts the attempts for lost copies, nor knows why they fail.
+                let known = if is_lost { attempts(&status.cid) } else { Attempts::default() };
+                let attempts = if is_lost { known.count } else { short.attempt_count };
                 let is_removal = short.status == "unpin_error";
                 let pause = FIRST_RETRY << short.attempt_count.min(MOST_ATTEMPTS);
-                let copy = Errored {
+                self.add_failed(FailedCopy {
                     cid: status.cid,
-                    error: words(&known.words.unwrap_or(short.error)),
+                    error: printable(&known.cause.unwrap_or(short.error)),
                     attempts,
-                    has_gone,
+                    is_lost,
                     is_removal,
-                    // What could not be removed is not tried again by a peer that no longer knows it as a pin.
-                    due: !is_removal && attempts < MOST_ATTEMPTS && since >= pause,
-                };
-                self.given_up += u64::from(!is_removal && attempts >= MOST_ATTEMPTS);
-                self.is_full |= is_full(&copy.error);
-                self.keep(copy);
+                    // A peer that no longer lists the pin does not retry a removal.
+                    is_due: !is_removal && attempts < MOST_ATTEMPTS && since >= pause,
+                });
             }
         }
     }
 
-    /// Keeps some: what was tried often, or just now, must not hide what is behind it.
-    fn keep(&mut self, copy: Errored) {
-        let most = if copy.due { LOOKED_AT } else { EXAMPLES };
-        let alike = self.errored.iter().filter(|kept| kept.due == copy.due);
+    /// Counts a failed copy, and keeps some: copies that were retried often or just now must not hide the others.
+    fn add_failed(&mut self, copy: FailedCopy) {
+        self.errors += 1;
+        self.given_up += u64::from(!copy.is_removal && copy.attempts >= MOST_ATTEMPTS);
+        self.is_full |= is_full(&copy.error);
+        let most = if copy.is_due { DUE } else { EXAMPLES };
+        let alike = self.failed.iter().filter(|kept| kept.is_due == copy.is_due);
         if alike.count() < most {
-            self.errored.push(copy);
+            self.failed.push(copy);
         } else if let Some(tried) =
-            self.errored.iter_mut().find(|kept| copy.due && kept.due && kept.attempts > copy.attempts)
+            self.failed.iter_mut().find(|kept| copy.is_due && kept.is_due && kept.attempts > copy.attempts)
         {
             *tried = copy;
         }
@@ -246,6 +157,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn connections_of_members_are_kept() {
+        let mut peers = [0, 1].map(|ordinal| fixture::peer(ordinal, 2));
+        let connected = |peers: &[Peer; 2]| peers[0].report.as_ref().unwrap().connected.clone();
+        let usual = connected(&peers);
+        peers[0].report.as_mut().unwrap().connected.push("stranger".to_owned());
+        keep_connections_of_members(&mut peers);
+        assert_eq!(connected(&peers), usual);
+    }
 
     fn failed(cid: &str, status: &str, attempts: u32) -> PinStatus {
         let short =
@@ -254,35 +176,35 @@ mod tests {
     }
 
     #[test]
-    fn copies_behind_a_thousand_that_were_given_up_are_tried() {
-        let mut troubles = Troubles::default();
+    fn copy_behind_a_thousand_given_up_is_retried() {
+        let mut copies = Copies::default();
         let now = Timestamp::now().as_second();
         for number in 0..1000 {
-            troubles.add(failed(&format!("old{number}"), "pin_error", MOST_ATTEMPTS), now, |_| Tried::default());
+            copies.add(failed(&format!("old{number}"), "pin_error", MOST_ATTEMPTS), now, |_| Attempts::default());
         }
-        troubles.add(failed("new", "pin_error", 0), now, |_| Tried::default());
-        assert_eq!((troubles.errors, troubles.given_up), (1001, 1000));
-        let due: Vec<_> = troubles.errored.iter().filter(|copy| copy.due).map(|copy| copy.cid.as_str()).collect();
+        copies.add(failed("new", "pin_error", 0), now, |_| Attempts::default());
+        assert_eq!((copies.errors, copies.given_up), (1001, 1000));
+        let due: Vec<_> = copies.failed.iter().filter(|copy| copy.is_due).map(|copy| copy.cid.as_str()).collect();
         assert_eq!(due, ["new"]);
-        assert!(troubles.errored.len() <= EXAMPLES + 1);
+        assert!(copies.failed.len() <= EXAMPLES + 1);
     }
 
     #[test]
-    fn copies_that_have_gone_take_turns() {
-        let mut tries = std::collections::HashMap::<String, u32>::new();
+    fn lost_copies_take_turns() {
+        let mut attempts = std::collections::HashMap::<String, u32>::new();
         let mut rounds = 0;
-        while rounds < 20 && tries.len() < 5 * LOOKED_AT {
-            let mut troubles = Troubles::default();
-            for number in 0..5 * LOOKED_AT {
+        while rounds < 20 && attempts.len() < 5 * DUE {
+            let mut copies = Copies::default();
+            for number in 0..5 * DUE {
                 let status = failed(&format!("cid{number}"), "unexpectedly_unpinned", 0);
-                let tried = |cid: &str| Tried { times: tries.get(cid).copied().unwrap_or_default(), words: None };
-                troubles.add(status, Timestamp::now().as_second(), tried);
+                let count = |cid: &str| attempts.get(cid).copied().unwrap_or_default();
+                copies.add(status, Timestamp::now().as_second(), |cid| Attempts { count: count(cid), cause: None });
             }
-            for copy in troubles.errored.iter().filter(|copy| copy.due) {
-                *tries.entry(copy.cid.clone()).or_default() += 1;
+            for copy in copies.failed.iter().filter(|copy| copy.is_due) {
+                *attempts.entry(copy.cid.clone()).or_default() += 1;
             }
             rounds += 1;
         }
-        assert_eq!(tries.len(), 5 * LOOKED_AT, "after {rounds} rounds");
+        assert_eq!(attempts.len(), 5 * DUE, "after {rounds} rounds");
     }
 }

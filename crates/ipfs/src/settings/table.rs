@@ -1,14 +1,14 @@
-//! The variables of IPFS Cluster's environment (v1.1.6, `*/config.go`), and what becomes of each.
+//! The variables of IPFS Cluster's environment (v1.1.6, `*/config.go`), and the rule for each.
 
 use temporal_stack_common::config::{Key, Ruling};
 
-use super::value::{addresses, boolean, duration, fraction, is_true, number, text};
+use super::value::{addresses, boolean, duration, fraction, is_true, metrics, number, text};
 
 const fn key(name: &'static str, rule: fn(&str) -> Ruling) -> Key {
     Key { name, rule }
 }
 
-/// All keys. Those that are named so that IPFS Cluster ignores them are read under the name that works.
+/// All keys. Names that IPFS Cluster ignores are read under the correct name.
 pub(super) const TABLE: &[Key] = &[
     // The cluster itself.
     key("CLUSTER_PEERNAME", peer_name),
@@ -22,7 +22,9 @@ pub(super) const TABLE: &[Key] = &[
     key("CLUSTER_PEERADDRESSES", |_| peers()),
     key("CLUSTER_PEERSTOREFILE", |_| peers()),
     key("CLUSTER_MDNSINTERVAL", |value| {
-        Ruling::Managed((!["0", "0s"].contains(&value)).then(|| "is 0: peers know each other by name".to_owned()))
+        Ruling::Managed(
+            (!["0", "0s"].contains(&value)).then(|| "is set to 0: peers find each other by name".to_owned()),
+        )
     }),
     key("CLUSTER_REPLICATIONFACTORMIN", number),
     key("CLUSTER_REPLICATIONFACTORMAX", number),
@@ -95,7 +97,7 @@ pub(super) const TABLE: &[Key] = &[
     key("CLUSTER_CRDT_DATASTORENAMESPACE", |_| state()),
     key("CLUSTER_CRDT_PEERSETMETRIC", |_| state()),
     key("CLUSTER_CRDT_TRUSTEDPEERS", |value| {
-        Ruling::Managed((value != "*").then(|| "is *: whoever has the cluster secret is trusted".to_owned()))
+        Ruling::Managed((value != "*").then(|| "is set to *: every peer with the cluster secret is trusted".to_owned()))
     }),
     key("CLUSTER_CRDT_BATCHING_MAXBATCHSIZE", batching),
     key("CLUSTER_CRDT_BATCHING_MAXBATCHAGE", batching),
@@ -110,7 +112,7 @@ pub(super) const TABLE: &[Key] = &[
     key("CLUSTER_STATELESS_PRIORITYPINMAXAGE", duration),
     key("CLUSTER_STATELESS_PRIORITYPINMAXRETRIES", number),
     key("CLUSTER_PUBSUBMON_CHECKINTERVAL", duration),
-    key("CLUSTER_BALANCED_ALLOCATEBY", text),
+    key("CLUSTER_BALANCED_ALLOCATEBY", metrics),
     key("CLUSTER_DISK_METRICTTL", duration),
     key("CLUSTER_DISK_METRICTYPE", text),
     key("CLUSTER_TAGS_METRICTTL", duration),
@@ -127,9 +129,11 @@ pub(super) const TABLE: &[Key] = &[
     key("IPFS_CLUSTER_LOG_LEVEL", text),
     key("IPFS_CLUSTER_PATH", |_| logs()),
     key("IPFS_CLUSTER_CONSENSUS", |value| {
-        Ruling::Managed((value != "crdt").then(|| "is crdt, the only one whose peers may come and go".to_owned()))
+        Ruling::Managed(
+            (value != "crdt").then(|| "is set to crdt, the only consensus whose peers can come and go".to_owned()),
+        )
     }),
-    // Paths within service.json, which are no names of variables.
+    // Paths in service.json, which are not names of variables.
     key("API_RESTAPI_HTTPLISTENMULTIADDRESS", |_| Ruling::Renamed("CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS")),
     key("API_IPFSPROXY_LISTENMULTIADDRESS", |_| Ruling::Renamed("CLUSTER_IPFSPROXY_LISTENMULTIADDRESS")),
     key("API_IPFSPROXY_NODEMULTIADDRESS", |_| Ruling::Renamed("CLUSTER_IPFSPROXY_NODEMULTIADDRESS")),
@@ -150,52 +154,54 @@ fn managed(instead: &str) -> Ruling {
     Ruling::Managed(Some(instead.to_owned()))
 }
 
-/// A value that the controller sets to just that.
+/// A setting with a fixed value.
 fn decided(value: &str, is: &str) -> Ruling {
-    Ruling::Managed((value != is).then(|| format!("is {is}, by which the peers find each other")))
+    Ruling::Managed((value != is).then(|| format!("is set to {is}, where the peers find each other")))
 }
 
 fn peers() -> Ruling {
-    managed("is not used: the controller tells the peers where the others are")
+    managed("is not used: the controller configures where the peers find each other")
 }
 
 fn rest() -> Ruling {
-    managed("is not used: the REST API is plain HTTP on port 9094, which a NetworkPolicy closes")
+    managed("is not used: the REST API is plain HTTP on port 9094, protected by a NetworkPolicy")
 }
 
 fn state() -> Ruling {
-    managed("is not used: peers that disagree about it do not share their pins; the default stays")
+    managed("is not used: peers with different values would not share their pins")
 }
 
 fn logs() -> Ruling {
-    managed("is not used: the volume and the log of the container are where they are looked for")
+    managed("is not used: data are on the volume, and logs go to the container log")
 }
 
 fn peer_name(value: &str) -> Ruling {
     if value.is_empty() || value.len() > 60 || value.chars().any(char::is_control) {
-        return Ruling::Refused("must have 1 to 60 characters; the pods' names are used".to_owned());
+        return Ruling::Refused(
+            "must have 1 to 60 characters; correct it: until then the pod names are used".to_owned(),
+        );
     }
-    Ruling::Remarked("is what peers' names begin with, followed by the number of the pod".to_owned())
+    Ruling::Remarked("is the prefix of the peers' names, followed by the number of the pod".to_owned())
 }
 
 fn secret(value: &str) -> Ruling {
     if value.is_empty() {
-        let why = "is empty, which would leave the cluster open to everybody; a generated one is used by all peers";
+        let why = "is empty, which would leave the cluster open to everyone: all peers use a generated secret";
         return Ruling::Replaced(String::new(), why.to_owned());
     }
     if value.len() == 64 && value.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Ruling::Remarked("stands in a ConfigMap, which more people may read than a Secret".to_owned());
+        return Ruling::Remarked("is in a ConfigMap, which more people may read than a Secret".to_owned());
     }
     Ruling::Refused("must have 64 hexadecimal digits; correct it, or leave it empty for a generated one".to_owned())
 }
 
 fn identity(_: &str) -> Ruling {
-    managed("is not used: each peer has an identity of its own, in a Secret that the controller keeps")
+    managed("is not used: each peer has its own identity, in a Secret of the controller")
 }
 
 fn leave_on_shutdown(value: &str) -> Ruling {
     if is_true(value) {
-        let why = "is refused, because a peer would wipe its state at each stop; set it to false";
+        let why = "is refused: a peer would wipe its state whenever it stops; set it to false";
         return Ruling::Refused(why.to_owned());
     }
     boolean(value)
@@ -203,7 +209,7 @@ fn leave_on_shutdown(value: &str) -> Ruling {
 
 fn follower(value: &str) -> Ruling {
     if is_true(value) {
-        return Ruling::Refused("is refused, because followers cannot pin; set it to false".to_owned());
+        return Ruling::Refused("is refused: followers cannot pin; set it to false".to_owned());
     }
     boolean(value)
 }
@@ -220,35 +226,38 @@ fn only_untrusted(value: &str) -> Ruling {
 fn repinning(value: &str) -> Ruling {
     match boolean(value) {
         Ruling::Honoured if !is_true(value) => {
-            Ruling::Remarked("lets a peer that restarts slowly have all of its pins made anew elsewhere".to_owned())
+            Ruling::Remarked("is enabled: all pins of a peer that restarts slowly are copied to other peers".to_owned())
         }
         ruling => ruling,
     }
 }
 
 fn batching(_: &str) -> Ruling {
-    managed("is not used: a pin that is acknowledged before it is noted cannot be moved safely")
+    managed("is not used: a pin that is acknowledged before it is stored cannot be moved safely")
 }
 
 fn rest_listen(value: &str) -> Ruling {
     let is = "/ip4/0.0.0.0/tcp/9094";
-    Ruling::Managed((value != is).then(|| format!("is {is}, because others must reach it; a NetworkPolicy closes it")))
+    Ruling::Managed(
+        (value != is)
+            .then(|| format!("is set to {is}, because clients must reach it: a NetworkPolicy restricts which")),
+    )
 }
 
 fn proxy_listen(value: &str) -> Ruling {
     let is = "/ip4/127.0.0.1/tcp/9095";
-    Ruling::Managed((value != is).then(|| format!("is {is} unless spec.provider.kubo.proxy exposes the proxy")))
+    Ruling::Managed((value != is).then(|| format!("is set to {is} unless spec.provider.kubo.proxy exposes the proxy")))
 }
 
 fn node(value: &str) -> Ruling {
     let is = "/ip4/127.0.0.1/tcp/5001";
-    Ruling::Managed((value != is).then(|| format!("is {is}, the Kubo beside it")))
+    Ruling::Managed((value != is).then(|| format!("is set to {is}, the Kubo in the same pod")))
 }
 
 fn credentials(value: &str) -> Ruling {
     if value.is_empty() {
         return Ruling::Managed(None);
     }
-    let why = "is refused, because Temporal cannot send credentials; spec.provider.kubo.clients says who may connect";
+    let why = "is refused: Temporal cannot send credentials; list the clients in spec.provider.kubo.clients";
     Ruling::Refused(why.to_owned())
 }

@@ -1,15 +1,16 @@
 //! Surveys of lists without peers.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod unlisted;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use k8s_openapi::jiff::SignedDuration;
 use serde_json::json;
 
-use super::{
-    judgement::{Impossible, Short},
-    wishes::NOTE,
-    *,
-};
+use super::{replication::NOTE, *};
 
 /// The lists of a peer.
 #[derive(Default)]
@@ -31,7 +32,7 @@ impl Lists for Fake {
             request: "GET /allocations".to_owned(),
             cause: "closed".to_owned(),
         };
-        stream::iter(self.pins.iter().cloned().map(Ok).chain(self.is_cut.then_some(Err(failure.into())))).boxed()
+        stream::iter(self.pins.iter().cloned().map(Ok).chain(self.is_cut.then_some(Err(failure)))).boxed()
     }
 
     fn holds(&self) -> BoxStream<'_, Result<String, ipfs_cluster::Failure>> {
@@ -60,11 +61,11 @@ fn now() -> Timestamp {
 }
 
 async fn surveyed(peers: &[Member<Fake>]) -> Survey {
-    within(peers, &[], TABLE, now()).await.unwrap()
+    survey_within(peers, &[], &mut Doubts::default(), TABLE, now()).await.unwrap()
 }
 
 #[tokio::test]
-async fn what_enough_peers_hold_is_safe() {
+async fn pin_on_enough_peers_is_safe() {
     let pins = [pin("a", 1, 2, &["A", "B"]), pin("b", -1, -1, &[])];
     let survey = surveyed(&[member("A", true, &pins, &["a", "b"]), member("B", true, &pins, &["b"])]).await;
     assert_eq!((survey.pins, survey.short.count, survey.impossible.count), (2, 0, 0));
@@ -72,44 +73,44 @@ async fn what_enough_peers_hold_is_safe() {
 }
 
 #[tokio::test]
-async fn what_the_leaver_holds_does_not_count() {
+async fn copy_on_the_leaver_does_not_count() {
     let pins = [pin("a", 1, 1, &["A"])];
     let survey = surveyed(&[member("A", false, &pins, &["a"]), member("B", true, &pins, &[])]).await;
-    assert_eq!(survey.short, Short { count: 1, examples: vec!["a".to_owned()] });
-    let raise = Raise { pin: pins[0].clone(), copies: 2, user_allocations: vec!["B".to_owned()] };
+    assert_eq!(survey.short, ShortPins { count: 1, examples: vec!["a".to_owned()] });
+    let raise = Raise { pin: Arc::new(pins[0].clone()), copies: 2, user_allocations: vec!["B".to_owned()] };
     assert_eq!((survey.raise, survey.to_raise), (vec![raise], 1));
 }
 
 #[tokio::test]
-async fn a_pin_that_only_the_leaver_knows_is_not_forgotten() {
+async fn pin_that_only_the_leaver_lists_is_counted() {
     let survey = surveyed(&[member("A", false, &[pin("a", -1, -1, &[])], &["a"]), member("B", true, &[], &[])]).await;
     assert_eq!((survey.pins, survey.short.count, survey.to_raise), (1, 1, 0));
 }
 
 #[tokio::test]
-async fn a_blank_peer_proves_nothing() {
+async fn empty_peer_proves_nothing() {
     let pins = [pin("a", -1, -1, &[])];
     let survey = surveyed(&[member("A", true, &pins, &["a"]), member("B", true, &[], &[])]).await;
     assert_eq!((survey.pins, survey.short.count), (1, 1));
 }
 
 #[tokio::test]
-async fn an_allocation_is_no_copy() {
+async fn allocation_is_no_copy() {
     let pins = [pin("a", 2, 2, &["A", "B"])];
     let survey = surveyed(&[member("A", true, &pins, &["a"]), member("B", true, &pins, &[])]).await;
     assert_eq!((survey.short.count, survey.to_raise), (1, 0));
 }
 
 #[tokio::test]
-async fn a_list_that_ends_early_is_no_list() {
+async fn list_that_ends_early_is_a_failure() {
     let mut peers = [member("A", true, &[pin("a", 1, 1, &["A"])], &["a"]), member("B", false, &[], &[])];
     peers[1].cluster.is_cut = true;
-    let failure = within(&peers, &[], TABLE, now()).await.unwrap_err();
-    assert_eq!(failure.to_string(), "peer B does not list its pins, so none is known to be safe");
+    let failure = survey_within(&peers, &[], &mut Doubts::default(), TABLE, now()).await.unwrap_err();
+    assert_eq!(failure.to_string(), "peer B does not list its pins, so no pin is known to be safe");
 }
 
 #[tokio::test]
-async fn a_pin_of_a_departed_peer_is_to_be_restored_and_a_raised_one_too() {
+async fn raised_pin_and_pin_of_departed_peer_are_restored() {
     let mut raised = pin("b", 2, 2, &["A", "B"]);
     raised.metadata.insert(NOTE.to_owned(), "1,1".to_owned());
     let pins = [pin("a", 1, 2, &["A", "gone"]), raised];
@@ -121,7 +122,7 @@ async fn a_pin_of_a_departed_peer_is_to_be_restored_and_a_raised_one_too() {
 }
 
 #[tokio::test]
-async fn a_raised_pin_is_possible_although_its_raised_factor_is_not() {
+async fn raised_pin_is_judged_by_its_original_factors() {
     let mut raised = pin("a", 3, 3, &["A", "B", "C"]);
     raised.metadata.insert(NOTE.to_owned(), "2,2".to_owned());
     let pins = [raised];
@@ -131,7 +132,7 @@ async fn a_raised_pin_is_possible_although_its_raised_factor_is_not() {
 }
 
 #[tokio::test]
-async fn a_floor_above_the_number_of_peers_is_impossible() {
+async fn floor_above_the_number_of_peers_is_impossible() {
     let pins = [pin("a", 3, 3, &["A", "B", "C"]), pin("b", 4, 4, &["A", "B", "C", "gone"]), pin("c", 1, 1, &["A"])];
     let stays = |id| member(id, true, &pins, &["a", "b", "c"]);
     let survey = surveyed(&[stays("A"), stays("B"), member("C", false, &pins, &[])]).await;
@@ -149,7 +150,7 @@ async fn when_all_leave_nothing_is_safe() {
 }
 
 #[tokio::test]
-async fn parts_of_shards_and_what_has_expired_are_not_written() {
+async fn shards_and_expired_pins_are_not_written() {
     let mut expired = pin("a", 1, 1, &["A"]);
     expired.expire_at = Some("2026-11-22T00:00:00Z".parse().unwrap());
     let [mut shard, mut meta] = [pin("b", 1, 1, &["A"]), pin("c", 1, 1, &[])];
@@ -160,7 +161,7 @@ async fn parts_of_shards_and_what_has_expired_are_not_written() {
 }
 
 #[tokio::test]
-async fn a_pin_that_was_just_made_may_be_on_its_way_if_somebody_who_stays_has_it() {
+async fn new_pin_is_fresh_if_a_staying_peer_has_it() {
     let at = |time: &str| Pin { timestamp: Some(time.parse().unwrap()), ..pin("a", 2, 2, &["A", "B"]) };
     let judged = async |pin: Pin, held: &[&str], leaves: bool| {
         let pins = [pin];
@@ -182,7 +183,7 @@ async fn a_pin_that_was_just_made_may_be_on_its_way_if_somebody_who_stays_has_it
 }
 
 #[tokio::test]
-async fn what_was_pinned_during_the_look_is_looked_for_by_name() {
+async fn pin_made_during_the_survey_is_confirmed_by_name() {
     let made = |cid: &str, ago: i64| Pin {
         timestamp: Some(now() - SignedDuration::from_secs(ago)),
         ..pin(cid, 2, 2, &["A", "B"])
@@ -198,26 +199,26 @@ async fn what_was_pinned_during_the_look_is_looked_for_by_name() {
 }
 
 #[tokio::test]
-async fn a_pin_is_not_restored_while_one_of_the_peers_has_not_heard_of_it() {
+async fn restoring_lasts_until_all_peers_know_the_pin() {
     let mut raised = pin("a", 2, 2, &["A", "B"]);
     raised.metadata.insert(NOTE.to_owned(), "1,2".to_owned());
     let (newer, older) = ([pin("a", 1, 2, &["A", "B"])], [raised]);
     let survey = surveyed(&[member("A", true, &newer, &["a"]), member("B", true, &older, &["a"])]).await;
     assert_eq!((survey.pins, survey.to_restore), (1, 1));
-    assert!(!survey.is_well());
+    assert!(!survey.is_healthy());
 }
 
 #[tokio::test]
-async fn what_is_allocated_to_somebody_elses_peer_stays_so() {
+async fn allocation_to_a_foreign_peer_stays() {
     let pins = [pin("a", 1, 2, &["A", "theirs"]), pin("b", 1, 2, &["A", "gone"])];
     let peers = [member("A", true, &pins, &["a", "b"])];
-    let survey = within(&peers, &["theirs".to_owned()], TABLE, now()).await.unwrap();
+    let survey = survey_within(&peers, &["theirs".to_owned()], &mut Doubts::default(), TABLE, now()).await.unwrap();
     let restored: Vec<_> = survey.restore.iter().map(|pin| pin.cid.as_str()).collect();
     assert_eq!(restored, ["b"]);
 }
 
 #[tokio::test]
-async fn a_batch_is_named_and_the_rest_counted() {
+async fn batch_is_listed_and_the_rest_counted() {
     let pins: Vec<_> = (0..BATCH + 50).map(|number| pin(&number.to_string(), 1, 1, &["A"])).collect();
     let survey = surveyed(&[member("A", false, &pins, &[]), member("B", true, &pins, &[])]).await;
     let all = pins.len() as u64;
@@ -232,15 +233,15 @@ async fn more_pins_than_the_table_holds_take_several_rounds() {
     let held_by_a: Vec<_> = pins.iter().map(|pin| pin.cid.as_str()).filter(|cid| !cid.ends_with('0')).collect();
     let held_by_b: Vec<_> = pins.iter().map(|pin| pin.cid.as_str()).collect();
     let peers = [member("A", true, &pins[..700], &held_by_a), member("B", true, &pins[300..], &held_by_b)];
-    let survey = within(&peers, &[], 64, now()).await.unwrap();
+    let survey = survey_within(&peers, &[], &mut Doubts::default(), 64, now()).await.unwrap();
     assert_eq!((survey.pins, survey.short.count), (1000, 100));
     assert!(peers[0].cluster.read.load(Ordering::Relaxed) > 1000 / 64);
-    let survey = within(&peers, &[], 1000, now()).await.unwrap();
+    let survey = survey_within(&peers, &[], &mut Doubts::default(), 1000, now()).await.unwrap();
     assert_eq!((survey.pins, survey.short.count), (1000, 100));
 }
 
 #[test]
-fn a_survey_can_be_sent_between_threads() {
+fn survey_can_be_sent_between_threads() {
     fn sendable<T: Send>(_: T) {}
-    sendable(survey::<Cluster>(&[], &[]));
+    sendable(survey::<Cluster>(&[], &[], &mut Doubts::default()));
 }

@@ -1,4 +1,4 @@
-//! Files that are there only when they are whole, and lines as they come.
+//! Files that appear only when they are complete, and lines as they are read.
 
 use std::{
     ffi::OsString,
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 /// How many lines are read ahead.
 const AHEAD: usize = 64;
 
-/// What is written to: `-` is standard output.
+/// The output: `-` is standard output.
 pub(super) struct Target {
     /// `None` when it is finished.
     writer: Option<BufWriter<Box<dyn Write + Send>>>,
@@ -55,7 +55,7 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         if let Some((_, part, _)) = &self.file {
-            // Half a list is worth nothing; if it cannot be removed, its name tells.
+            // Half a list is useless; if it cannot be removed, its name shows that.
             let _ = fs::remove_file(part);
         }
     }
@@ -66,7 +66,7 @@ pub(super) fn lines(path: &Path) -> io::Result<impl Stream<Item = io::Result<(u6
     let source: Box<dyn Read + Send> =
         if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
     let (sender, receiver) = mpsc::channel(AHEAD);
-    // A thread of its own, which the end of the process need not wait for: a terminal may never say anything.
+    // A separate thread, which the end of the process need not wait for: a terminal may never send anything.
     std::thread::spawn(move || {
         for (number, line) in (1..).zip(BufReader::new(source).lines()) {
             let line = line.map(|line| (number, line));

@@ -1,4 +1,4 @@
-//! Pinsets to files and back, with a peer that says what a test wants.
+//! Pinsets to files and back, with a peer whose answers a test decides.
 
 use std::{env, fs, path::Path};
 
@@ -10,7 +10,7 @@ const PIN: &str = "{\"replication_factor_min\":1,\"replication_factor_max\":2,\"
     \"user_allocations\":null,\"expire_at\":\"0001-01-01T00:00:00Z\",\"metadata\":{\"k\":\"v\"},\"origins\":[],\"cid\":\"a\",\
     \"type\":\"pin\",\"allocations\":[\"A\"],\"max_depth\":-1,\"reference\":null,\"unknown\":1}\n";
 
-/// A path that no other test uses; what is there is removed at the end.
+/// A path that no other test uses; its file is removed at the end.
 struct Place(PathBuf);
 
 impl Place {
@@ -34,7 +34,7 @@ impl Drop for Place {
 }
 
 #[tokio::test]
-async fn an_export_is_what_the_peer_lists_to_the_byte() {
+async fn export_equals_the_peers_list_to_the_byte() {
     let place = Place::new("export");
     let fake = Fake::new(|_| fake::list(&[PIN, "{\"cid\":\"b\"}\n"], "X-Stream-Error: \r\n")).await;
     assert_eq!(export(&place.args(&fake)).await.unwrap(), 2);
@@ -43,7 +43,7 @@ async fn an_export_is_what_the_peer_lists_to_the_byte() {
 }
 
 #[tokio::test]
-async fn an_export_of_nothing_is_an_empty_file() {
+async fn export_of_nothing_is_an_empty_file() {
     let place = Place::new("empty");
     let fake = Fake::new(|_| fake::empty()).await;
     assert_eq!(export(&place.args(&fake)).await.unwrap(), 0);
@@ -51,18 +51,18 @@ async fn an_export_of_nothing_is_an_empty_file() {
 }
 
 #[tokio::test]
-async fn an_export_that_is_cut_leaves_the_former_file_alone_and_no_half_one() {
+async fn export_that_is_cut_leaves_the_former_file() {
     let place = Place::new("cut");
     fs::write(&place.0, "former").unwrap();
     let fake = Fake::new(|_| fake::cut(&[PIN])).await;
     let failure = export(&place.args(&fake)).await.unwrap_err();
-    assert!(failure.to_string().starts_with("the pins could not be listed to the end"));
+    assert!(failure.to_string().contains("the pins could not be listed completely"));
     assert_eq!(fs::read_to_string(&place.0).unwrap(), "former");
     assert!(!place.part().exists());
 }
 
 #[tokio::test]
-async fn an_import_keeps_what_a_pin_says_and_skips_what_has_expired() {
+async fn import_keeps_options_and_skips_expired_pins() {
     let place = Place::new("import");
     let raised = "{\"cid\":\"b\",\"replication_factor_min\":3,\"replication_factor_max\":3,\
         \"metadata\":{\"temporal-stack.dev/replication\":\"1,2\"}}";
@@ -83,7 +83,7 @@ async fn an_import_keeps_what_a_pin_says_and_skips_what_has_expired() {
 }
 
 #[tokio::test]
-async fn an_import_of_which_something_fails_says_so_and_does_the_rest() {
+async fn import_goes_on_after_failures() {
     let place = Place::new("fails");
     let lines = "{\"cid\":\"a\"}\nno pin\n{\"cid\":\"b\"}\n{\"cid\":\"c\",\"type\":\"shard-pin\"}\n{\"cid\":\"d\"}\n";
     fs::write(&place.0, lines).unwrap();
@@ -109,21 +109,21 @@ async fn many_lines_are_all_imported() {
 }
 
 #[tokio::test]
-async fn what_is_no_line_is_said_with_its_number() {
+async fn line_that_is_no_pin_has_a_cause() {
     let client = peer("http://127.0.0.1:1").unwrap();
-    let Outcome::Failed(cause) = import_line(&client, "{}", Timestamp::now()).await else { panic!() };
-    assert_eq!(cause, "this is no pin: missing field `cid` at line 1 column 2");
+    let LineOutcome::Failed(cause) = import_line(&client, "{}", Timestamp::now()).await else { panic!() };
+    assert_eq!(cause, "not a pin: missing field `cid` at line 1 column 2");
 }
 
 #[tokio::test]
-async fn a_missing_file_and_a_strange_address_are_said() {
+async fn missing_files_and_odd_addresses_are_refused() {
     let place = Place::new("missing");
     let mut args = Args { cluster_api: "http://127.0.0.1:9094".to_owned(), file: place.0.clone() };
-    assert!(import(&args).await.unwrap_err().to_string().contains("cannot be read; until then: 0 pinned"));
+    assert!(import(&args).await.unwrap_err().to_string().contains("cannot be read to the end; before that: 0 pinned"));
     for url in ["127.0.0.1:9094", "https://127.0.0.1:9094", "http://127.0.0.1:9094/pins", "/ip4/127.0.0.1/tcp/9094"] {
         args.cluster_api = url.to_owned();
         assert!(matches!(export(&args).await, Err(Failure::Address)), "{url}");
     }
     args = Args { cluster_api: "http://127.0.0.1:1".to_owned(), file: Path::new("/nowhere/pins").to_owned() };
-    assert!(matches!(export(&args).await, Err(Failure::Written { .. })));
+    assert!(matches!(export(&args).await, Err(Failure::Write(..))));
 }

@@ -3,39 +3,24 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::ResourceExt;
-use temporal_stack_common::{api::MessageQueue, manifest::bytes};
+use temporal_stack_common::{api::RabbitmqProvider, manifest::bytes};
 
-use super::stateful_set::memory_limit;
+use super::resources;
 use crate::{
-    additional,
-    names::{self, AMQP, MANAGEMENT, METRICS},
-    observe::Embedded,
+    names::{self, MEMBERS, Names},
+    settings::additional,
 };
 
-/// The key of the broker's configuration.
-const CONFIG: &str = "rabbitmq.conf";
-/// The key of the members.
-const MEMBERS: &str = "members";
-
-/// What all nodes read when they start.
-pub(super) fn config(object: &MessageQueue, embedded: &Embedded) -> ConfigMap {
+/// The configuration that all nodes read when they start.
+pub(super) fn config(names: &Names, provider: &RabbitmqProvider) -> ConfigMap {
     let plugins = "[rabbitmq_management,rabbitmq_prometheus].\n";
-    config_map(
-        names::config(object),
-        [(CONFIG, rabbitmq_conf(object, embedded)), ("enabled_plugins", plugins.to_owned())],
-    )
+    let keys = [("rabbitmq.conf", rabbitmq_conf(names, provider)), ("enabled_plugins", plugins.to_owned())];
+    config_map(names::config(names), keys)
 }
 
-/// Whom a node with an empty volume has to join: one whose volume was lost must not found a cluster of its own beside them.
-pub(super) fn members(object: &MessageQueue, members: &[String]) -> ConfigMap {
-    config_map(names::members(object), [(MEMBERS, members.join("\n") + "\n")])
-}
-
-/// The members that a ConfigMap names.
-pub(crate) fn members_of(config_map: &ConfigMap) -> Vec<String> {
-    let text = config_map.data.as_ref().and_then(|data| data.get(MEMBERS));
-    text.map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default()
+/// The members that a node with an empty volume must join: a node that lost its volume must not found a second cluster.
+pub(super) fn members(names: &Names, members: &[String]) -> ConfigMap {
+    config_map(names::members(names), [(MEMBERS, members.join("\n") + "\n")])
 }
 
 fn config_map<const N: usize>(name: String, keys: [(&str, String); N]) -> ConfigMap {
@@ -46,72 +31,51 @@ fn config_map<const N: usize>(name: String, keys: [(&str, String); N]) -> Config
     }
 }
 
-/// The broker's configuration: what the controller decides, what follows from the pod's limits and its volume unless the user
-/// says otherwise, and the user's own lines.
-pub(super) fn rabbitmq_conf(object: &MessageQueue, embedded: &Embedded) -> String {
+/// The broker's configuration: managed settings, defaults derived from the pod's limits and its volume, and the user's lines.
+pub(super) fn rabbitmq_conf(names: &Names, provider: &RabbitmqProvider) -> String {
     let mut conf = String::new();
     let mut set = |key: &str, value: &str| {
         // Writing to a String cannot fail.
         let _ = writeln!(conf, "{key} = {value}");
     };
-    for (key, value) in decided(object) {
+    for (key, value) in additional::managed(names) {
         set(key, &value);
     }
-    let mine = &embedded.provider.additional_config;
-    let limits = limits(embedded);
-    // A node would count the machine's memory otherwise.
-    if let Some(memory) = memory_limit(&embedded.provider.resources).and_then(|limit| bytes(&limit.0)) {
+    let lines = &provider.additional_config;
+    // Otherwise a node would use the memory of the machine.
+    if let Some(memory) = memory_limit(provider) {
         set("total_memory_available_override_value", &memory.to_string());
     }
-    let watermark =
-        limits.map(|limits| limits.watermark).filter(|_| !additional::sets(mine, "vm_memory_high_watermark."));
-    let usual =
-        [("vm_memory_high_watermark.absolute", watermark), ("disk_free_limit.absolute", disk_free_limit(embedded))];
-    for (key, value) in usual {
+    let watermark = limits(provider).map(|(watermark, _)| watermark);
+    let watermark = watermark.filter(|_| !additional::has_setting(lines, "vm_memory_high_watermark."));
+    let defaults =
+        [("vm_memory_high_watermark.absolute", watermark), ("disk_free_limit.absolute", disk_free_limit(provider))];
+    for (key, value) in defaults {
         if let Some(value) = value {
             set(key, &value.to_string());
         }
     }
-    if !mine.trim().is_empty() {
-        let _ = writeln!(conf, "\n# spec.provider.rabbitmq.additionalConfig\n{}", mine.trim_end());
+    if !lines.trim().is_empty() {
+        let _ = writeln!(conf, "\n# spec.provider.rabbitmq.additionalConfig\n{}", lines.trim_end());
     }
     conf
 }
 
-/// How much must be free on the volume, in bytes, unless the user says it.
-pub(super) fn disk_free_limit(embedded: &Embedded) -> Option<u64> {
-    let is_users = additional::sets(&embedded.provider.additional_config, "disk_free_limit.");
-    limits(embedded).map(|limits| limits.disk_free).filter(|_| !is_users)
+/// How much must be free on the volume, in bytes, unless the user sets it.
+pub(super) fn disk_free_limit(provider: &RabbitmqProvider) -> Option<u64> {
+    let is_users = additional::has_setting(&provider.additional_config, "disk_free_limit.");
+    limits(provider).map(|(_, disk_free)| disk_free).filter(|_| !is_users)
 }
 
-/// What the controller decides in every cluster.
-pub(crate) fn decided(object: &MessageQueue) -> Vec<(&'static str, String)> {
-    vec![
-        ("cluster_name", object.name_any()),
-        ("listeners.tcp.default", AMQP.to_string()),
-        ("management.tcp.port", MANAGEMENT.to_string()),
-        ("prometheus.tcp.port", METRICS.to_string()),
-        ("log.console", "true".to_owned()),
-        ("log.console.level", "info".to_owned()),
-        ("log.file", "false".to_owned()),
-        // Whom to join is found out before the start, by prepare.sh: RabbitMQ's own discovery waits minutes for each node of a list
-        // that is not there, and lets the first one that answers found a cluster.
-        ("cluster_formation.peer_discovery_backend", "classic_config".to_owned()),
-        ("cluster_partition_handling", "pause_minority".to_owned()),
-    ]
+/// The memory above which publishers are blocked, 60 % of the limit as RabbitMQ recommends; and the free space below which they are,
+/// a fifth of the volume or as much as the memory that may have to be written out, whichever is less. In bytes.
+fn limits(provider: &RabbitmqProvider) -> Option<(u64, u64)> {
+    let watermark = memory_limit(provider)? / 10 * 6;
+    let volume = bytes(&provider.storage.size.0)?;
+    Some((watermark, watermark.min(volume / 5)))
 }
 
-#[derive(Clone, Copy)]
-struct Limits {
-    watermark: u64,
-    disk_free: u64,
-}
-
-/// Publishers are blocked above 60 % of the memory limit, as RabbitMQ recommends, and when a fifth of the volume is left or
-/// as much as the memory that may have to be written out, whichever is less. In bytes.
-fn limits(embedded: &Embedded) -> Option<Limits> {
-    let memory = memory_limit(&embedded.provider.resources)?;
-    let watermark = bytes(&memory.0)? / 10 * 6;
-    let volume = bytes(&embedded.provider.storage.size.0)?;
-    Some(Limits { watermark, disk_free: watermark.min(volume / 5) })
+/// The memory that a node may use, in bytes.
+fn memory_limit(provider: &RabbitmqProvider) -> Option<u64> {
+    bytes(&resources(&provider.resources).limits?.remove("memory")?.0)
 }

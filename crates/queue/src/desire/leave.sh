@@ -1,4 +1,4 @@
-# Before a node is stopped: one that is to leave the cluster leaves it, any other goes into maintenance first, when the
+# Before a node is stopped: one that must leave the cluster leaves it, any other goes into maintenance first, when the
 # queues can spare it. Everything ends in time; what could not be done is only said, for the stop comes in any case.
 set -eu
 # The hook's own output is seen in events only: what it says goes to the log of the server too.
@@ -92,11 +92,11 @@ leave)
     mv "$RABBITMQ_MNESIA_BASE/leaving" "$RABBITMQ_MNESIA_BASE/left"
     say "left the cluster"
   else
-    say "could not leave the cluster: a member must forget $RABBITMQ_NODENAME"
+    say "could not leave the cluster: another member must forget $RABBITMQ_NODENAME"
   fi
   ;;
-critical) say "stopping although queues lose their majority by it: another replica did not come back in a minute" ;;
+critical) say "stopping although queues lose their majority: another replica did not return within a minute" ;;
 drained) say "in maintenance" ;;
-stopped) say "the server does not run" ;;
+stopped) say "the server is not running" ;;
 *) say "the server does not answer" ;;
 esac

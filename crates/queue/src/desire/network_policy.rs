@@ -1,34 +1,23 @@
-//! Who may connect to the nodes: whoever reaches their own ports and knows the cookie runs code on them.
+//! Who may connect to the nodes: anyone who reaches the ports between nodes and knows the cookie can run code on them.
 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use temporal_stack_common::{
-    api::MessageQueue,
-    network::{Audience, Clients, Policy, tcp},
-};
+use temporal_stack_common::network::{Audience, Policy, tcp};
 
-use super::stateful_set::selector;
 use crate::{
     Defaults,
-    names::{self, AMQP, CLUSTERING, EPMD, MANAGEMENT, METRICS},
+    decide::view::View,
+    names::{AMQP, CLUSTERING, COMPONENT, EPMD, MANAGEMENT, METRICS, selector},
 };
 
-/// What may come in, and from whom.
-pub(super) fn policy(object: &MessageQueue, defaults: &Defaults) -> NetworkPolicy {
-    let access = &object.spec.access;
-    let policy = Policy {
-        name: names::set(object),
-        pods: selector(object),
-        members: selector(object),
-        controllers: &["queue", "temporal"],
-        home: &defaults.home,
-        clients: Clients::listed_or_everybody(access.clients.as_ref()),
-        metrics: &access.metrics,
-    };
-    policy.opening(&[
+/// The policy: which ports are open, and to which peers.
+pub(super) fn policy(view: &View<'_>, defaults: &Defaults) -> NetworkPolicy {
+    let (names, access) = (&view.names, &view.object.spec.access);
+    Policy::new(&names.base, selector(names), &[COMPONENT, "temporal"], &defaults.home, access).opening(&[
         tcp(EPMD, Audience::Members),
         tcp(CLUSTERING, Audience::Members),
         tcp(AMQP, Audience::Clients),
         tcp(MANAGEMENT, Audience::Internal),
+        tcp(MANAGEMENT, Audience::Operators),
         tcp(METRICS, Audience::Metrics),
     ])
 }
@@ -38,18 +27,13 @@ mod tests {
     use serde_json::{Value, json};
     use temporal_stack_common::testkit::reach::{Endpoint, Reach};
 
-    use super::*;
-    use crate::{desire::desire, fixture};
+    use crate::fixture::{cluster, healthy, manifests, object};
 
     const SET: &str = "temporal-messagequeue";
 
     fn reach(access: &Value) -> Reach {
-        let object = fixture::object(&json!({"access": access}));
-        let defaults = Defaults {
-            rabbitmq_image: "rabbitmq:4.0".to_owned(),
-            home: temporal_stack_common::network::Home::default(),
-        };
-        Reach::new("default", &desire(&object, &fixture::observed(fixture::well(&object, 3)), &defaults))
+        let object = object(&json!({"access": access}));
+        Reach::new("default", &manifests(&object, &cluster(healthy(&object, 3))))
     }
 
     /// The ports of a node that a pod can connect to, of those that it declares.
@@ -65,23 +49,27 @@ mod tests {
     }
 
     #[test]
-    fn ports_of_nodes_are_open_to_nodes_alone() {
+    fn node_ports_are_open_to_nodes_alone() {
         let reach = reach(&json!({}));
         assert_eq!(open(&reach, &reach.pod(SET)), [4369, 5672, 15672, 25672]);
         assert_eq!(open(&reach, &Endpoint::controller("queue")), [5672, 15672]);
         for client in [Endpoint::controller("temporal"), temporal(), Endpoint::stranger()] {
             assert_eq!(open(&reach, &client), [5672], "{client:?}");
         }
+        // Where a mesh brings every connection.
+        assert!(reach.allows(&temporal(), SET, 4143) && !reach.allows(&Endpoint::stranger(), SET, 4143));
         let mimic = reach.pod(SET).in_namespace("elsewhere");
         assert_eq!(open(&reach, &mimic), [5672]);
     }
 
     #[test]
-    fn listed_clients_and_monitoring_have_one_port_each() {
+    fn listed_peers_have_one_port_each() {
         let reach = reach(&json!({
             "clients": [{"podSelector": {"matchLabels": {"app.kubernetes.io/component": "temporal"}}}],
+            "operators": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ops"}}}],
             "metrics": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
         }));
+        assert_eq!(open(&reach, &Endpoint::new("ops", &[])), [15672]);
         assert_eq!(open(&reach, &temporal()), [5672]);
         assert_eq!(open(&reach, &temporal().in_namespace("elsewhere")), [] as [u16; 0]);
         assert_eq!(open(&reach, &Endpoint::new("monitoring", &[])), [15692]);

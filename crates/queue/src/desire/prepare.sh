@@ -6,8 +6,6 @@ set -eu
 given=/run/temporal-stack
 data=$RABBITMQ_MNESIA_BASE/$RABBITMQ_NODENAME
 
-say() { echo "$(date -u +%FT%TZ) $*"; }
-
 # The node's own name, for itself: a name server knows it only after the pod has its address, and not any more when the
 # Service is deleted with everything else. Whoever stops the node by a command would wait for an answer then.
 host=${RABBITMQ_NODENAME#*@}
@@ -96,32 +94,11 @@ until getent hosts "$host" > /dev/null; do
   sleep 1
 done
 
-# Whether something is at a path. An error is no absence: a volume that answers with EIO or ESTALE has data, for all that is known.
-is_there() {
-  local answer
-  answer=$(LC_ALL=C stat -L -c x -- "$1" 2>&1) && return 0
-  case $answer in
-  *": No such file or directory" | *": Not a directory") return 1 ;;
-  esac
-  say "$1 cannot be read: $answer; check the volume and its machine"
-  exit 1
-}
-
-has_entries() {
-  local entries
-  is_there "$1" || return 1
-  entries=$(LC_ALL=C ls -A -- "$1" 2>&1) || {
-    say "$1 cannot be read: $entries; check the volume and its machine"
-    exit 1
-  }
-  [ -n "$entries" ]
-}
-
 # What a finished start has written: `rabbit_serial`, which a reset deletes, but so does the change from Mnesia to Khepri;
 # and a directory for each virtual host. With neither there was never a message here, whatever is left of a start or a
 # join that was cut short. `left` is from a leave that was completed.
-has_data() { is_there "$1/rabbit_serial" || has_entries "$1/msg_stores/vhosts"; }
-if has_data "$data" && ! is_there "$RABBITMQ_MNESIA_BASE/left"; then
+has_data() { exists "$1/rabbit_serial" || has_entries "$1/msg_stores/vhosts"; }
+if has_data "$data" && ! exists "$RABBITMQ_MNESIA_BASE/left"; then
   blank=
 else
   blank=yes
@@ -131,7 +108,7 @@ fi
 known=
 read_members() {
   known=
-  if is_there "$given/members/members"; then
+  if exists "$given/members/members"; then
     known=$(grep -v -x -F -e "$RABBITMQ_NODENAME" -e "" "$given/members/members") || [ $? = 1 ] || {
       say "$given/members/members cannot be read"
       exit 1
@@ -168,7 +145,7 @@ ask() {
 # here, or the volume was given to the wrong node. What is left of this node after a leave is set aside.
 make_blank() {
   local other aside
-  say "$RABBITMQ_NODENAME is blank"
+  say "$RABBITMQ_NODENAME has no data"
   # A directory that cannot be listed must not look like one without others.
   has_entries "$RABBITMQ_MNESIA_BASE" || true
   for other in "$HOME"/* "$RABBITMQ_MNESIA_BASE"/*; do
@@ -182,7 +159,9 @@ make_blank() {
   if has_data "$data"; then
     aside=$RABBITMQ_MNESIA_BASE.set-aside-$(date -u +%Y%m%dT%H%M%SZ)
     mv -T "$RABBITMQ_MNESIA_BASE" "$aside"
-    say "set aside what this node had before it left the cluster: $aside"
+    say "set aside the data that this node had before it left the cluster: $aside"
+    # For the status of the pod, where the controller finds it.
+    echo "the data that $RABBITMQ_NODENAME had before it left the cluster were set aside on its volume: $aside" > /dev/termination-log || true
   else
     rm -rf "$data" "$data-"* "$data."* "$RABBITMQ_MNESIA_BASE/left" "$RABBITMQ_MNESIA_BASE/leaving"
   fi
@@ -191,7 +170,7 @@ make_blank() {
 
 # A leave was cut short. Where a member runs and has let this node go, what is left here is worth nothing; where one is
 # only up, it may miss this node for its majority.
-while [ -z "$blank" ] && is_there "$RABBITMQ_MNESIA_BASE/leaving"; do
+while [ -z "$blank" ] && exists "$RABBITMQ_MNESIA_BASE/leaving"; do
   read_members
   for peer in $(others); do
     is_up "$peer" || continue
@@ -202,12 +181,12 @@ while [ -z "$blank" ] && is_there "$RABBITMQ_MNESIA_BASE/leaving"; do
     esac
     continue 2
   done
-  say "waiting for another member, to see whether this one has left"
+  say "waiting for another member to report whether this node has left"
   sleep 1
 done
 
 if [ -z "$blank" ]; then
-  say "the data of $RABBITMQ_NODENAME are there"
+  say "found the data of $RABBITMQ_NODENAME"
   exit 0
 fi
 make_blank
@@ -222,7 +201,7 @@ while :; do
     read -r started members <<< "$answer"
     case " $members " in
     *" $RABBITMQ_NODENAME "*)
-      say "$peer knows a former node of this name: forgetting it, for its data are lost"
+      say "$peer lists a former node of this name: removing it, because its data are lost"
       timeout 60 rabbitmqctl --quiet --node "$peer" forget_cluster_node "$RABBITMQ_NODENAME" || continue
       ;;
     esac

@@ -1,20 +1,20 @@
-//! What the management API answers: the fields that are used.
+//! The answers of the management API: the fields that are used.
 
 use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, SeqAccess, Visitor},
+    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value};
-use temporal_stack_common::{failure::words, http::is_segment};
+use temporal_stack_common::{failure::printable, http::is_segment};
 
-/// Reads an answer. The API says some fields twice, which a map takes and a struct does not.
+/// Reads an answer. The API writes some fields twice, which a map accepts and a struct does not.
 pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice::<Value>(text).and_then(serde_json::from_value)
 }
 
-/// Reads a list item by item, so that no more than one of them is there as a map.
+/// Reads a list item by item, so that only one of them is a map at a time.
 pub(super) fn read_list<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<Vec<T>> {
     struct Items<T>(Vec<T>);
 
@@ -27,7 +27,7 @@ pub(super) fn read_list<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<
 
         fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Vec<T>, A::Error> {
             while let Some(item) = list.next_element::<Value>()? {
-                self.0.push(serde_json::from_value(item).map_err(serde::de::Error::custom)?);
+                self.0.push(serde_json::from_value(item).map_err(A::Error::custom)?);
             }
             Ok(self.0)
         }
@@ -37,6 +37,23 @@ pub(super) fn read_list<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<
     let items = deserializer.deserialize_seq(Items(Vec::new()))?;
     deserializer.end().map(|()| items)
 }
+
+/// The most nodes in a list of them: a cluster of the controller has five.
+const MOST_NODES: usize = 64;
+
+/// A list of nodes, not longer than a cluster can be. A shortened one would look as if nodes had left, so a longer one is refused.
+fn of_nodes<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let nodes: Vec<T> = or_default(deserializer)?;
+    if nodes.len() > MOST_NODES {
+        return Err(D::Error::custom(format!("{} nodes are listed, more than {MOST_NODES}", nodes.len())));
+    }
+    Ok(nodes)
+}
+
+/// The members of the cluster.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Nodes(#[serde(deserialize_with = "of_nodes")] pub(super) Vec<Node>);
 
 #[derive(Deserialize)]
 pub(super) struct Overview {
@@ -60,12 +77,12 @@ pub(crate) struct Node {
     /// Whether it is about to stop.
     #[serde(default)]
     pub(crate) being_drained: bool,
-    /// Nodes that it cannot see although they run.
+    /// Nodes that run but that it cannot reach.
     #[serde(default)]
     pub(crate) partitions: Vec<String>,
 }
 
-/// A queue, as the list of all has it.
+/// A queue in the list of all.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(crate) struct Queue {
     /// The virtual host.
@@ -75,62 +92,56 @@ pub(crate) struct Queue {
     /// `quorum`, `classic` or `stream`.
     #[serde(rename = "type", default)]
     pub(crate) kind: String,
-    /// Where it is; of a quorum queue, where its leader is.
+    /// Its node; for a quorum queue, that of its leader.
     #[serde(default)]
     pub(crate) node: Option<String>,
-    /// Where a quorum queue has its members. The list does not say it of a stream.
-    #[serde(default, deserialize_with = "or_default")]
+    /// The nodes with a member of a quorum queue. The list lacks those of streams.
+    #[serde(default, deserialize_with = "of_nodes")]
     pub(crate) members: Vec<String>,
     /// Which of the members run.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "of_nodes")]
     pub(crate) online: Vec<String>,
-    /// Messages that were given out and not acknowledged yet.
+    /// Messages that were delivered and not acknowledged yet.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) messages_unacknowledged: u64,
     /// Whether it outlives a restart of its node.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) durable: bool,
-    /// Whether it goes with the connection that declared it.
+    /// Whether it is deleted with the connection that declared it.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) exclusive: bool,
-    /// Whether it goes with its last consumer.
+    /// Whether it is deleted with its last consumer.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) auto_delete: bool,
-    /// What it was declared with.
+    /// The arguments of its declaration.
     #[serde(default)]
     pub(crate) arguments: Map<String, Value>,
-    /// Consumers; this and what follows the list does not say.
+    /// Its details, if they were read.
     #[serde(skip)]
-    pub(crate) consumers: usize,
-    /// What policies add to what it was declared with.
-    #[serde(skip)]
-    pub(crate) policy: Map<String, Value>,
-    /// How many bytes a message has on average.
-    #[serde(skip)]
-    pub(crate) bytes_per_message: u64,
+    pub(crate) details: Option<Details>,
 }
 
-/// What only a question about one queue tells.
+/// The details of one queue, which the list lacks.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(crate) struct Details {
-    /// Where it is.
+    /// Its node.
     #[serde(default)]
     pub(crate) node: Option<String>,
     /// Its consumers.
     #[serde(rename = "consumer_details", default, deserialize_with = "or_default")]
     pub(crate) consumers: Vec<Value>,
-    /// Where a stream has its members.
-    #[serde(default, deserialize_with = "or_default")]
+    /// The nodes with a member of a stream.
+    #[serde(default, deserialize_with = "of_nodes")]
     pub(crate) members: Vec<String>,
-    /// What policies add to what it was declared with.
+    /// The effective policies.
     #[serde(rename = "effective_policy_definition", default, deserialize_with = "or_default")]
     pub(crate) policy: Map<String, Value>,
     /// How many messages it has.
     #[serde(default, deserialize_with = "or_default")]
-    messages: u64,
-    /// How many bytes they have.
+    pub(crate) messages: u64,
+    /// Their size in bytes.
     #[serde(default, deserialize_with = "or_default")]
-    message_bytes: u64,
+    pub(crate) message_bytes: u64,
 }
 
 impl Details {
@@ -146,18 +157,36 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserial
 }
 
 impl Queue {
-    /// The fields that are asked for.
+    /// The fields that are requested.
     pub(super) const COLUMNS: &str =
         "vhost,name,type,node,members,online,messages_unacknowledged,durable,exclusive,auto_delete,arguments";
 
-    /// As messages name it.
+    /// Its name in messages.
     pub(crate) fn title(&self) -> String {
-        words(&format!("{} on virtual host {}", self.name, self.vhost))
+        printable(&format!("{} on virtual host {}", self.name, self.vhost))
     }
 
-    /// Whether the management API can be asked about it: in a URL some names mean another path.
+    /// The queue's name within the cluster.
+    pub(crate) fn id(&self) -> QueueName {
+        QueueName { virtual_host: self.vhost.clone(), name: self.name.clone() }
+    }
+
+    /// Whether the management API can address it: some names would change the path of a URL.
     pub(crate) fn has_url(&self) -> bool {
         is_segment(&self.name) && is_segment(&self.vhost)
+    }
+
+    /// Whether it must be moved before a node leaves: the node has a member of it, or has it alone and it outlives its connections.
+    pub(crate) fn is_bound_to(&self, node: &str) -> bool {
+        match (self.kind.as_str(), &self.details) {
+            ("quorum", _) => self.members.iter().any(|member| member == node),
+            // A stream with unknown members may be on any node.
+            ("stream", None) => true,
+            ("stream", Some(details)) => {
+                details.members.is_empty() || details.members.iter().any(|member| member == node)
+            }
+            _ => self.node.as_deref() == Some(node) && self.durable && !self.exclusive,
+        }
     }
 }
 
@@ -171,7 +200,7 @@ pub(super) struct Alarms {
     pub(super) alarms: Vec<Alarm>,
 }
 
-/// What a node is short of.
+/// An alarm of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Alarm {
     /// The node.
@@ -180,7 +209,7 @@ pub(crate) struct Alarm {
     pub(crate) resource: String,
 }
 
-/// Which queue, as health checks name it.
+/// The name of a queue, unique in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct QueueName {
     /// The virtual host.
@@ -189,14 +218,14 @@ pub(crate) struct QueueName {
     pub(crate) name: String,
 }
 
-/// What leads messages to a queue.
+/// A binding of a queue.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, Deserialize)]
 pub(crate) struct Binding {
     /// The exchange; empty for the default one.
     pub(crate) source: String,
     /// The routing key.
     pub(crate) routing_key: String,
-    /// What it was made with.
+    /// The arguments of the binding.
     #[serde(default)]
     pub(crate) arguments: Map<String, Value>,
 }
@@ -210,7 +239,7 @@ pub(super) struct VirtualHost {
 }
 
 impl VirtualHost {
-    /// Where it stands depends on the version.
+    /// Its field depends on the version.
     pub(super) fn queue_type(self) -> String {
         let named = self.default_queue_type.filter(|kind| kind != "undefined");
         named.or_else(|| self.metadata["default_queue_type"].as_str().map(str::to_owned)).unwrap_or_default()
@@ -225,15 +254,15 @@ pub(crate) struct User {
     /// Salt and hash of its password.
     #[serde(default)]
     pub(crate) password_hash: String,
-    /// What it may do beyond its virtual hosts.
+    /// Its rights outside virtual hosts.
     #[serde(default, deserialize_with = "tags")]
     pub(crate) tags: Vec<String>,
-    /// What it may do within the virtual host that was asked for.
+    /// Its permissions in the application's virtual host.
     #[serde(skip)]
     pub(crate) permission: Option<Permission>,
 }
 
-/// What a login may do within a virtual host.
+/// The permissions of a login in a virtual host.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Permission {
     configure: String,
@@ -242,13 +271,13 @@ pub(crate) struct Permission {
 }
 
 impl Permission {
-    /// Whether it is all.
+    /// Whether everything is permitted.
     pub(crate) fn is_all(&self) -> bool {
         [&self.configure, &self.write, &self.read].into_iter().all(|pattern| pattern == ".*")
     }
 }
 
-/// A list since 3.9, with commas between them before.
+/// A list since 3.9, a comma-separated string before.
 fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Array(tags) => tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect(),
@@ -256,9 +285,6 @@ fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
         _ => Vec::new(),
     })
 }
-
-#[derive(Deserialize)]
-pub(super) struct Connections(pub(super) Vec<Value>);
 
 #[derive(Deserialize)]
 pub(super) struct Parameter {
@@ -276,53 +302,11 @@ pub(super) struct Feature {
 }
 
 impl Feature {
-    /// Whether it is stable and not enabled: some nodes of an older version did not have it.
+    /// Whether it is stable and not enabled, because older nodes did not have it.
     pub(super) fn is_waiting(&self) -> bool {
         self.state == "disabled" && self.stability == "stable"
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An answer of RabbitMQ 4.0.5.
-    fn answer<T: DeserializeOwned>(text: &str) -> T {
-        read(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn queues_of_each_type_are_understood() {
-        let queues: Vec<Queue> = read_list(include_bytes!("../../fixtures/queues.json")).unwrap();
-        let find = |kind: &str| queues.iter().find(|queue| queue.kind == kind).unwrap();
-        assert_eq!((find("quorum").members.len(), find("quorum").online.len()), (3, 3));
-        assert!(find("classic").durable && find("classic").members.is_empty());
-        assert!(find("stream").members.is_empty());
-        let details: Details = answer(include_str!("../../fixtures/queue.json"));
-        assert!(details.node.is_some());
-    }
-
-    #[test]
-    fn a_node_that_is_down_is_still_a_member() {
-        let nodes: Vec<Node> = answer(include_str!("../../fixtures/nodes-one-down.json"));
-        assert_eq!(nodes.iter().map(|node| node.running).collect::<Vec<_>>(), [true, true, false]);
-    }
-
-    #[test]
-    fn the_other_answers_are_understood() {
-        let critical: Critical = answer(include_str!("../../fixtures/node-is-quorum-critical.json"));
-        assert!(critical.queues.iter().any(|queue| queue.name == "quorum" && queue.virtual_host == "temporal"));
-        let virtual_host: VirtualHost = answer(include_str!("../../fixtures/vhost.json"));
-        assert_eq!(virtual_host.queue_type(), "quorum");
-        let user: User = answer(include_str!("../../fixtures/user.json"));
-        assert!(user.tags.is_empty() && !user.password_hash.is_empty());
-        let permission: Permission = answer(include_str!("../../fixtures/permissions.json"));
-        assert!(permission.is_all());
-        let features: Vec<Feature> = answer(include_str!("../../fixtures/feature-flags.json"));
-        assert!(!features.iter().any(Feature::is_waiting), "what is experimental does not wait");
-        let connections: Connections = answer(include_str!("../../fixtures/connections.json"));
-        assert_eq!(connections.0.len(), 1);
-        let parameters: Vec<Parameter> = answer(include_str!("../../fixtures/global-parameters.json"));
-        assert!(parameters.iter().any(|parameter| parameter.name == "temporal-stack-leaving"));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! What is asked of the management API, and what is made of answers that are not as they should be.
+//! Requests to a management API in memory, and answers that are not as they should be.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use tokio::{
 
 use super::*;
 
-/// A management API that answers a path as a test wants, and remembers what it was asked.
+/// A management API that answers paths as a test wants, and records them.
 async fn fake(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> (Management, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Server::new("127.0.0.1", listener.local_addr().unwrap().port()).with_login("admin", "s3cret");
@@ -38,7 +38,13 @@ fn listed(names: impl Iterator<Item = String>) -> String {
 }
 
 #[tokio::test]
-async fn queues_are_of_one_moment_while_others_come_and_go() {
+async fn version_of_any_length_is_shortened() {
+    let (management, _) = fake(|_| json!({"rabbitmq_version": "4".repeat(1 << 20)}).to_string()).await;
+    assert!(management.version().await.unwrap().len() < 400);
+}
+
+#[tokio::test]
+async fn list_of_queues_is_one_request() {
     // In pages, one queue goes and one comes with each question: what is behind the end of a page is never seen.
     let moment = Mutex::new(0);
     let (management, asked) = fake(move |path| {
@@ -63,14 +69,14 @@ async fn queues_are_of_one_moment_while_others_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_list_of_queues_over_its_limit_is_a_failure() {
-    let (management, _) = fake(|_| "x".repeat(LIST + 1)).await;
+async fn list_of_queues_over_its_limit_fails() {
+    let (management, _) = fake(|_| "x".repeat(LIST.1 + 1)).await;
     let failure = management.queues().await.unwrap_err();
-    assert!(matches!(failure, Failure::Http(http::Failure::TooLarge { limit: LIST, .. })), "{failure}");
+    assert!(matches!(failure, Failure::Http(http::Failure::TooLarge { limit, .. }) if limit == LIST.1), "{failure}");
 }
 
 #[tokio::test]
-async fn ten_thousand_queues_are_below_the_limit() {
+async fn list_of_ten_thousand_queues_is_below_the_limit() {
     let queue = |number: u32| {
         let members: Vec<_> =
             (0..3).map(|node| format!("rabbit@temporal-messagequeue-{node}.pods.default.svc")).collect();
@@ -84,9 +90,32 @@ async fn ten_thousand_queues_are_below_the_limit() {
 }
 
 #[tokio::test]
-async fn names_that_are_another_path_are_never_asked_for() {
+async fn list_of_more_nodes_than_a_cluster_has_is_refused() {
+    let (management, _) = fake(|path| {
+        let nodes = if path.contains("long") { 65 } else { 64 };
+        let names: Vec<String> = (0..nodes).map(|number| format!("rabbit@{number}")).collect();
+        match path {
+            "/api/nodes" => json!(names.iter().map(|name| json!({"name": name, "running": true})).collect::<Vec<_>>()),
+            _ => json!({"name": "q", "members": names}),
+        }
+        .to_string()
+    })
+    .await;
+    assert_eq!(management.nodes().await.unwrap().len(), 64);
+    assert_eq!(management.queue("v", "short").await.unwrap().unwrap().members.len(), 64);
+    let failure = management.queue("v", "long").await.unwrap_err().to_string();
+    assert!(failure.contains("65 nodes are listed"), "{failure}");
+    let queue = |key: &str| json!([{"name": "q", "vhost": "v", key: vec!["n"; 65]}]).to_string();
+    assert!(answers::read_list::<Queue>(queue("members").as_bytes()).is_err());
+    assert!(answers::read_list::<Queue>(queue("online").as_bytes()).is_err());
+    let nodes = json!(vec![json!({"name": "n", "running": true}); 65]).to_string();
+    assert!(answers::read::<Nodes>(nodes.as_bytes()).is_err());
+}
+
+#[tokio::test]
+async fn names_that_mean_another_path_are_never_requested() {
     let (management, asked) = fake(|_| "{}".to_owned()).await;
-    let queue = Queue { vhost: "v".to_owned(), name: "..".to_owned(), ..Queue::default() };
+    let queue = QueueName { virtual_host: "v".to_owned(), name: "..".to_owned() };
     assert!(management.queue("v", "..").await.is_err());
     assert!(management.queue("..", "q").await.is_err());
     assert!(management.set_user("u", "p", "..").await.is_err());
@@ -99,16 +128,10 @@ async fn names_that_are_another_path_are_never_asked_for() {
 }
 
 #[test]
-fn a_hash_is_of_one_password() {
+fn hash_matches_one_password() {
     // From RabbitMQ's documentation: `rabbitmqctl hash_password test12` with the salt 908DC60A.
     let hash = "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR";
     assert!(is_hash_of(hash, "test12"));
     assert!(!is_hash_of(hash, "test13"));
     assert!(!is_hash_of("", "test12"));
-}
-
-#[test]
-fn debug_shows_no_password() {
-    let management = Management::new(&Client::new(), "10.0.0.1", "admin", "s3cret");
-    assert_eq!(format!("{management:?}"), "admin at 10.0.0.1:15672");
 }

@@ -1,74 +1,65 @@
-//! The key server: one pod with a volume, because its store has one user at a time.
+//! The key server: one pod with a volume, because only one process at a time can open its store.
 
-use k8s_openapi::{
-    api::{
-        apps::v1::StatefulSet,
-        core::v1::{ContainerPort, PodTemplateSpec, Probe, TCPSocketAction},
-    },
-    apimachinery::pkg::util::intstr::IntOrString,
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{PodTemplateSpec, Probe},
 };
 use serde_json::json;
 use temporal_stack_common::{
-    api::{Temporal, annotation},
+    api::annotation,
     manifest::hash,
-    volume,
-    workload::{self, DATA, Set, Usual, mount},
+    port, volume,
+    workload::{self, DATA, Set, container_port, mount},
 };
 
-use super::pod;
+use super::{environment, pod, probe};
 use crate::{
-    environment,
-    names::{self, KEYSTORE, KRAB},
-    observe::Observed,
+    decide::view::View,
+    names::{KEYSTORE, KRAB_ROLE},
+    role::DEFAULT_RESOURCES,
+    settings::key,
 };
 
-/// What it gets unless the user says otherwise.
-const USUAL: Usual = Usual { cpu: "5m", memory: "32Mi", memory_limit: "256Mi" };
+/// Where the program listened in the first version, which is part of the hash of its pods.
+const FIRST_ADDRESS: &str = "0.0.0.0:10000";
 
 /// The set.
-pub(super) fn set(object: &Temporal, observed: &Observed) -> StatefulSet {
-    let selector = pod::selector(object, pod::KRAB);
+pub(super) fn set(view: &View<'_>) -> StatefulSet {
+    let selector = view.names.pods(KRAB_ROLE);
     workload::stateful_set(Set {
-        name: names::krab(object),
-        service: names::krab(object),
+        name: view.names.krab.clone(),
+        service: view.names.krab.clone(),
         replicas: 1,
         parallel: true,
-        template: template(object, observed),
-        claim: volume::claim_template(object, &selector, &object.spec.krab.storage),
+        template: template(view),
+        claims: vec![volume::claim_template(view.object, &selector, &view.spec.krab.storage)],
         selector,
     })
 }
 
-fn template(object: &Temporal, observed: &Observed) -> PodTemplateSpec {
-    let krab = &object.spec.krab;
-    let environment = environment::of_krab(observed);
-    let wanted = json!([environment, object.spec.image, krab.resources, observed.restart]);
-    let mut annotations = pod::mesh();
-    annotations.insert(annotation::CONFIG.to_owned(), hash(&json!(environment)));
-    let limits = (&krab.resources, USUAL);
-    let mut container = pod::temporal(pod::KRAB, observed, &[], &["krab"], names::krab_environment(object), limits);
-    container.ports = Some(vec![ContainerPort {
-        name: Some("krab".to_owned()),
-        container_port: i32::from(KRAB),
-        ..ContainerPort::default()
-    }]);
-    // It has no way to ask it how it is.
-    let listens = Probe {
-        tcp_socket: Some(TCPSocketAction {
-            port: IntOrString::String("krab".to_owned()),
-            ..TCPSocketAction::default()
-        }),
-        period_seconds: Some(10),
-        ..Probe::default()
-    };
-    container.startup_probe = Some(Probe { period_seconds: Some(1), failure_threshold: Some(120), ..listens.clone() });
-    container.liveness_probe = Some(Probe { failure_threshold: Some(6), ..listens.clone() });
-    container.readiness_probe = Some(listens);
-    container.volume_mounts.get_or_insert_default().push(mount(DATA, KEYSTORE));
-    let spec = pod::spec(object, pod::KRAB, vec![container]);
-    let labels = pod::selector(object, pod::KRAB);
-    PodTemplateSpec {
-        metadata: Some(workload::template_meta(labels, annotations, &wanted, observed.restart.as_ref())),
-        spec: Some(spec),
+fn template(view: &View<'_>) -> PodTemplateSpec {
+    let (krab, restart) = (&view.spec.krab, view.observed.restart.as_ref());
+    let environment = environment::krab(view);
+    // Where the program listens is the controller's setting: another value of a newer controller restarts nothing.
+    let mut restarting = environment.clone();
+    if let Some(variables) = &mut restarting {
+        variables.insert(key::KRAB_URL, FIRST_ADDRESS.to_owned());
     }
+    let wanted = pod::with_helpers(view, json!([restarting, view.spec.image, krab.resources, restart]));
+    let annotations = BTreeMap::from([(annotation::CONFIG.to_owned(), hash(&json!(environment)))]);
+    let limits = (&krab.resources, DEFAULT_RESOURCES);
+    let mut container = pod::temporal(view, KRAB_ROLE, &["krab"], &view.names.krab_environment, limits);
+    container.ports = Some(vec![container_port(port::KRAB)]);
+    let answers = Probe { period_seconds: Some(10), ..probe::answers() };
+    container.startup_probe = Some(Probe { period_seconds: Some(1), failure_threshold: Some(120), ..answers.clone() });
+    container.liveness_probe = Some(Probe { failure_threshold: Some(6), ..answers.clone() });
+    container.readiness_probe = Some(answers);
+    container.volume_mounts.get_or_insert_default().push(mount(DATA, KEYSTORE));
+    let pods = pod::pods(view, KRAB_ROLE);
+    let mut spec = pod::spec(&pods, vec![container]);
+    spec.init_containers = Some(vec![probe::sidecar(view, "h2c", port::KRAB, &krab.resources)]);
+    let labels = view.names.pods(KRAB_ROLE);
+    PodTemplateSpec { metadata: Some(pods.template_meta(labels, annotations, &wanted, restart)), spec: Some(spec) }
 }

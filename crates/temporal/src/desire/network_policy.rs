@@ -1,42 +1,27 @@
 //! Who may connect to the parts of Temporal.
 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::ResourceExt;
-use temporal_stack_common::{
-    api::Temporal,
-    component::Component,
-    network::{Audience, Clients, Policy, Port, tcp},
-    workload,
-};
+use temporal_stack_common::network::{Audience, Policy, Port, tcp};
 
-use super::pod;
 use crate::{
-    Application, Defaults,
-    names::{self, API, BRIDGE_ADMIN, KRAB},
+    decide::view::View,
+    names::{API, BRIDGE_ADMIN, COMPONENT, KRAB, KRAB_ROLE},
     role::Role,
 };
 
-/// One for all pods, those of Jobs included: nothing but the bridge's metrics. The API and the key server have one each that
-/// opens their own port, because policies add up.
-pub(super) fn policies(object: &Temporal, defaults: &Defaults) -> [NetworkPolicy; 3] {
-    let all = workload::selector("temporal", Application::NAME, &object.name_any());
-    let access = &object.spec.access;
-    let policy = |name, pods, port: Port| {
-        let policy = Policy {
-            name,
-            pods,
-            members: all.clone(),
-            controllers: &["temporal"],
-            home: &defaults.home,
-            clients: Clients::listed_or_everybody(access.clients.as_ref()),
-            metrics: &access.metrics,
-        };
-        policy.opening(&[port])
+/// One policy for all pods, including those of Jobs, opens only the bridge's metrics. The API and the key server have one each
+/// that opens their own port, because policies are additive.
+pub(super) fn policies(view: &View<'_>) -> [NetworkPolicy; 3] {
+    let (names, access) = (&view.names, &view.spec.access);
+    let policy = |name: &str, pods, ports: &[Port]| {
+        let policy = Policy::new(name, pods, &[COMPONENT], &view.defaults.home, access);
+        let policy = Policy { members: names.all_pods(), ..policy };
+        policy.opening(ports)
     };
     [
-        policy(names::base(object), all.clone(), tcp(BRIDGE_ADMIN, Audience::Metrics)),
-        policy(names::api(object), pod::selector(object, Role::Api.name()), tcp(API, Audience::Clients)),
-        policy(names::krab(object), pod::selector(object, pod::KRAB), tcp(KRAB, Audience::Internal)),
+        policy(&names.base, names.all_pods(), &[tcp(BRIDGE_ADMIN, Audience::Metrics)]),
+        policy(&names.api, names.pods(Role::Api.name()), &[tcp(API, Audience::Clients), tcp(API, Audience::Operators)]),
+        policy(&names.krab, names.pods(KRAB_ROLE), &[tcp(KRAB, Audience::Internal)]),
     ]
 }
 
@@ -49,12 +34,12 @@ mod tests {
     };
 
     use super::*;
-    use crate::{desire::desire, fixture};
+    use crate::fixture;
 
     fn reach(access: &Value) -> Reach {
-        let mut object = fixture::whole();
+        let mut object = fixture::referring();
         object.spec.access = serde_json::from_value(access.clone()).unwrap();
-        Reach::new("default", &desire(&object, &fixture::well(&object), &fixture::defaults()))
+        Reach::new("default", &fixture::manifests(&object, &fixture::running(&object)))
     }
 
     /// The workloads and the declared ports that a pod can connect to. The bridge's own two are on the loopback.
@@ -69,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_is_open_and_the_key_server_is_for_its_own() {
+    fn api_is_open_and_the_key_server_is_internal() {
         let reach = reach(&json!({}));
         assert_eq!(open(&reach, &Endpoint::stranger()), [at("api", 6767)]);
         for inside in [Endpoint::controller("temporal"), reach.pod("temporal-temporal-key-creation")] {
@@ -79,11 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn listed_clients_and_monitoring_have_what_is_theirs() {
+    fn listed_clients_and_monitoring_reach_their_ports() {
         let of =
             |namespace| json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}]);
-        let reach = reach(&json!({"clients": of("ingress"), "metrics": of("monitoring")}));
-        assert_eq!(open(&reach, &Endpoint::new("ingress", &[])), [at("api", 6767)]);
+        let reach = reach(&json!({"clients": of("ingress"), "operators": of("ops"), "metrics": of("monitoring")}));
+        for of_the_api in ["ingress", "ops"] {
+            assert_eq!(open(&reach, &Endpoint::new(of_the_api, &[])), [at("api", 6767)]);
+        }
         let bridges = [at("api", 9080), at("cluster", 9080), at("pin", 9080)];
         assert_eq!(open(&reach, &Endpoint::new("monitoring", &[])), bridges);
         assert_eq!(open(&reach, &Endpoint::stranger()), []);
@@ -97,9 +84,9 @@ mod tests {
         let peers: IpfsCluster = deployed(text);
         let clients = peers.spec.provider.kubo.unwrap_or_default().clients;
         let labels = clients[0].pod_selector.clone().and_then(|selector| selector.match_labels).unwrap();
-        let object = fixture::whole();
+        let names = fixture::names();
         for role in [Role::Api, Role::Cluster, Role::Pin] {
-            let has = pod::selector(&object, role.name());
+            let has = names.pods(role.name());
             assert!(labels.iter().all(|(key, value)| has.get(key) == Some(value)), "{has:?}");
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
-        core::v1::{Service, ServicePort, ServiceSpec},
+        core::v1::{Service, ServiceSpec},
         networking::v1::{
             HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
             IngressSpec, IngressTLS, ServiceBackendPort,
@@ -13,60 +13,41 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use temporal_stack_common::{
-    api::{Temporal, TemporalIngress},
-    workload,
+    api::TemporalIngress,
+    port::{API, KRAB},
+    workload::{client_service, port, service},
 };
 
-use super::pod;
 use crate::{
-    names::{self, API, KRAB},
-    observe::{Observed, Tls},
+    decide::view::View,
+    names::{KRAB_ROLE, Names},
     role::Role,
 };
 
 /// The API, for clients.
-pub(super) fn api(object: &Temporal, observed: &Observed) -> Service {
-    let exposure = &object.spec.api.service;
-    let protocol = if matches!(observed.tls, Tls::Off) { "http" } else { "https" };
+pub(super) fn clients(view: &View<'_>) -> Service {
+    let exposure = &view.spec.api.service;
+    let served = if view.has_tls() { API.with_tls() } else { API };
     let spec = ServiceSpec {
         type_: Some(exposure.type_.as_str().to_owned()),
-        selector: Some(pod::selector(object, Role::Api.name())),
-        ports: Some(vec![ServicePort { app_protocol: Some(protocol.to_owned()), ..workload::port("api", API) }]),
-        ..workload::client_service()
+        selector: Some(view.names.pods(Role::Api.name())),
+        ports: Some(vec![port(served)]),
+        ..client_service()
     };
-    Service {
-        metadata: ObjectMeta {
-            name: Some(names::api(object)),
-            annotations: Some(exposure.annotations.clone()).filter(|annotations| !annotations.is_empty()),
-            ..ObjectMeta::default()
-        },
-        spec: Some(spec),
-        ..Service::default()
-    }
+    service(view.names.api.clone(), exposure.annotations.clone(), spec)
 }
 
 /// The key server, for the API and two workers.
-pub(super) fn krab(object: &Temporal) -> Service {
-    let spec = ServiceSpec {
-        selector: Some(pod::selector(object, pod::KRAB)),
-        ports: Some(vec![ServicePort {
-            app_protocol: Some("kubernetes.io/h2c".to_owned()),
-            ..workload::port("krab", KRAB)
-        }]),
-        ..workload::client_service()
-    };
-    Service {
-        metadata: ObjectMeta { name: Some(names::krab(object)), ..ObjectMeta::default() },
-        spec: Some(spec),
-        ..Service::default()
-    }
+pub(super) fn krab(names: &Names) -> Service {
+    let spec = ServiceSpec { selector: Some(names.pods(KRAB_ROLE)), ports: Some(vec![port(KRAB)]), ..client_service() };
+    service(names.krab.clone(), BTreeMap::new(), spec)
 }
 
 /// The API, for clients outside.
-pub(super) fn ingress(object: &Temporal, wanted: &TemporalIngress) -> Ingress {
+pub(super) fn ingress(names: &Names, wanted: &TemporalIngress) -> Ingress {
     let backend = IngressBackend {
         service: Some(IngressServiceBackend {
-            name: names::api(object),
+            name: names.api.clone(),
             port: Some(ServiceBackendPort { name: Some("api".to_owned()), ..ServiceBackendPort::default() }),
         }),
         ..IngressBackend::default()
@@ -79,7 +60,7 @@ pub(super) fn ingress(object: &Temporal, wanted: &TemporalIngress) -> Ingress {
     let annotations: BTreeMap<String, String> = wanted.annotations.clone();
     Ingress {
         metadata: ObjectMeta {
-            name: Some(names::api(object)),
+            name: Some(names.api.clone()),
             annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
             ..ObjectMeta::default()
         },

@@ -1,54 +1,55 @@
-//! Every fixture, and all that is made of it.
+//! Snapshots of all manifests as YAML, for every fixture, to be reviewed as Kubernetes objects.
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use temporal_stack_common::{
-    api::Temporal,
-    manifest::Manifest,
-    testkit::{bill, limits::too_long},
+    manifest::{Manifest, secret},
+    testkit::{bill, limits::too_long, mistaken_ports},
 };
 
-use super::desire;
 use crate::{
-    certificate::Made,
-    fixture::{self, defaults, unmade, well, whole},
-    names,
-    observe::{Admin, Observed, Tls},
-    tables::Found,
+    fixture::{admin, config, fresh, manifests, migrated, names, referring, referring_with, running},
+    names::{CA_CERTIFICATE, CA_KEY, FINGERPRINT, Names, RENEWAL, TLS_CERTIFICATE, TLS_KEY},
+    observed::Observed,
 };
 
-fn snapshot(object: &Temporal, observed: &Observed) -> String {
-    bill(&desire(object, observed, &defaults()))
+#[test]
+fn default_spec_makes_a_whole_instance() {
+    let object = referring();
+    insta::assert_snapshot!(bill(&manifests(&object, &running(&object))));
 }
 
 #[test]
-fn what_the_defaults_make() {
-    let object = whole();
-    insta::assert_snapshot!(snapshot(&object, &well(&object)));
-}
-
-#[test]
-fn the_environment_waits_with_all_that_read_it() {
-    let object = whole();
-    let manifests = desire(&object, &well(&object), &defaults());
+fn environment_waits_with_its_readers() {
+    let object = referring();
+    let manifests = manifests(&object, &running(&object));
     let deployments = manifests.iter().filter(|manifest| manifest.resource.kind == "Deployment");
     let deployments: BTreeSet<String> = deployments.map(Manifest::reference).collect();
-    let name = names::environment(&object);
-    let environment = manifests.iter().find(|manifest| manifest.name() == name).unwrap();
+    let environment = manifests.iter().find(|manifest| manifest.name() == names().environment).unwrap();
     assert_eq!(environment.read_by.iter().cloned().collect::<BTreeSet<_>>(), deployments);
 }
 
 #[test]
-fn before_anything_is_made() {
-    insta::assert_snapshot!(snapshot(&whole(), &unmade()));
+fn new_object_begins_with_keys_and_services() {
+    insta::assert_snapshot!(bill(&manifests(&referring(), &fresh())));
+}
+
+/// The keys of the certificate, and a certificate that was issued with them.
+fn issued(names: &Names) -> [(String, Secret); 2] {
+    let keys = secret(names.certificate_keys.clone(), &[(CA_KEY, "key"), (TLS_KEY, "key")]);
+    let parts = [(TLS_CERTIFICATE, "certificate"), (TLS_KEY, "key"), (CA_CERTIFICATE, "authority")];
+    let mut certificate = secret(names.certificate.clone(), &parts);
+    let annotations = [(RENEWAL, "1800000000"), (FINGERPRINT, "663669bb3448219e")];
+    let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    certificate.metadata.annotations = Some(annotations.into());
+    [(names.certificate_keys.clone(), keys), (names.certificate.clone(), certificate)]
 }
 
 #[test]
-fn everything_that_can_be_said_of_temporal_is_in_its_manifests() {
-    let named = json!({"name": "temporal"});
-    let object = fixture::object(&json!({
-        "database": named, "queue": named, "ipfs": named,
+fn full_spec_is_in_the_manifests() {
+    let object = referring_with(json!({
         "image": "example.com/temporal:v2.9.0",
         "bridge": "Off",
         "api": {
@@ -62,41 +63,46 @@ fn everything_that_can_be_said_of_temporal_is_in_its_manifests() {
         "tls": {"names": ["api.example.com"]},
         "ingress": {"host": "api.example.com", "className": "nginx", "tlsSecretName": "api-tls", "annotations": {"c": "d"}},
         "admins": [{"secretName": "first-admin"}],
+        "pods": {
+            "imagePullSecrets": [{"name": "registry"}],
+            "labels": {"team": "storage"},
+            "annotations": {"example.com/cost": "1"},
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+            "priorityClassName": "high",
+        },
         "deletionPolicy": "Delete",
         "rollout": "Automatic",
     }));
-    let made = Made {
-        key: "key".to_owned(),
-        ca: "authority".to_owned(),
-        certificate: "certificate".to_owned(),
-        renewal: 1_800_000_000,
-    };
-    let observed = Observed {
-        settings: fixture::settings(&[
+    let mut observed = Observed {
+        config: config(&[
             ("API_CONNECTION_CERTIFICATES_CERTPATH", "/temporal/api.cert"),
             ("API_CONNECTION_CERTIFICATES_KEYPATH", "/temporal/api.key"),
             ("API_CONNECTION_LIMIT", "100"),
             ("LOGDIR", "/logs"),
         ]),
-        tls: Tls::Made(Some(made)),
-        image: "example.com/temporal:v2.9.0".to_owned(),
-        tables: Ok(Found::default()),
-        admins: vec![Admin { secret: "first-admin".to_owned(), username: Ok("admin".to_owned()), run: None }],
+        named: [admin("first-admin")].into(),
         restart: Some("1".to_owned()),
-        ..well(&object)
+        ..running(&object)
     };
-    insta::assert_snapshot!(snapshot(&object, &observed));
+    observed.secrets.extend(issued(&Names::new(&object)));
+    insta::assert_snapshot!(bill(&manifests(&object, &migrated(&object, observed))));
 }
 
 #[test]
-fn the_longest_name_fits_wherever_it_is_used() {
-    let mut object = whole();
+fn mesh_learns_the_protocol_of_each_port() {
+    let object = referring();
+    assert_eq!(mistaken_ports(&manifests(&object, &running(&object))), [] as [String; 0]);
+}
+
+#[test]
+fn longest_name_fits_wherever_it_is_used() {
+    let secret = "s".repeat(253);
+    let mut object = referring_with(json!({"admins": [{"secretName": secret}]}));
     object.metadata.name = Some("a".repeat(35));
     object.metadata.namespace = Some("n".repeat(63));
-    let mut observed = well(&object);
-    observed.tables = Ok(Found::default());
-    observed.admins = vec![Admin { secret: "s".repeat(253), username: Ok("admin".to_owned()), run: None }];
-    let manifests = desire(&object, &observed, &defaults());
+    let observed = Observed { named: [admin(&secret)].into(), ..running(&object) };
+    let manifests = manifests(&object, &observed);
     assert!(manifests.iter().any(|manifest| manifest.name().contains("-account-")));
     assert_eq!(too_long(&manifests, 1), [] as [String; 0]);
 }

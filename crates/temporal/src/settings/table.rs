@@ -1,4 +1,4 @@
-//! Every variable that Temporal reads, and what becomes of a value that the user gives it.
+//! Every variable that Temporal reads, and the rule for the user's value.
 //!
 //! The names follow from the fields of Temporal's configuration by the rule of the library that reads them: the path of the
 //! field in capitals, with an underscore at each dot, and either none or one at each boundary of words. Nothing in between.
@@ -12,9 +12,9 @@ use crate::names::{API, DATABASE, KEYSTORE, RTNS};
 
 /// A field of Temporal's configuration.
 pub(super) struct Field {
-    /// Its variable without underscores between the words of a name: the one that wins.
+    /// Its variable without underscores between the words of a name, which takes precedence.
     pub(super) name: &'static str,
-    /// Its other variable; empty where there are no such words.
+    /// Its other variable; empty if there are no such words.
     pub(super) other: &'static str,
     rule: fn(&str) -> Ruling,
 }
@@ -23,7 +23,7 @@ const fn field(name: &'static str, other: &'static str, rule: fn(&str) -> Ruling
     Field { name, other, rule }
 }
 
-/// What the controller reads a value by, for each name.
+/// The rules for values, by name.
 pub(super) static TABLE: LazyLock<Vec<Key>> = LazyLock::new(|| {
     let of_field = |field: &Field| {
         let both = [field.name, field.other].into_iter().filter(|name| !name.is_empty());
@@ -32,7 +32,7 @@ pub(super) static TABLE: LazyLock<Vec<Key>> = LazyLock::new(|| {
     FIELDS.iter().flat_map(of_field).chain(READ_ELSEWHERE.iter().copied()).collect()
 });
 
-/// Variables that the program reads beside its configuration.
+/// Variables that the program reads besides its configuration.
 const READ_ELSEWHERE: &[Key] = &[
     Key { name: "CONFIG_DAG", rule: config_dag },
     Key { name: "GIN_MODE", rule: honoured },
@@ -46,14 +46,14 @@ fn honoured(_: &str) -> Ruling {
 }
 
 fn published(_: &str) -> Ruling {
-    Ruling::Remarked("stands in a ConfigMap, where everybody who may read those can read it".to_owned())
+    Ruling::Remarked("is a credential in a ConfigMap, which anyone who may read ConfigMaps can see".to_owned())
 }
 
 fn unread(_: &str) -> Ruling {
-    Ruling::Elsewhere("is read by nothing in Temporal, and is not passed")
+    Ruling::Elsewhere("is not read by Temporal, and is not passed")
 }
 
-/// Read by nothing, but the program does not start with one that is none.
+/// Not read, but the program does not start with a value that is not a number.
 fn unread_number(_: &str) -> Ruling {
     unread("")
 }
@@ -62,30 +62,28 @@ fn number(value: &str) -> Ruling {
     if value.parse::<i64>().is_ok() {
         return Ruling::Honoured;
     }
-    Ruling::Refused("is no whole number, and with it Temporal does not start; correct it".to_owned())
+    Ruling::Refused("is not a whole number: Temporal would not start; correct it".to_owned())
 }
 
 fn count(value: &str) -> Ruling {
     if value.parse::<u32>().is_ok_and(|count| count > 0) {
         return Ruling::Honoured;
     }
-    Ruling::Refused("is no whole number above 0; the default is used until it is".to_owned())
+    Ruling::Refused("is not a whole number above 0; the default is used until you correct it".to_owned())
 }
 
 fn config_dag(value: &str) -> Ruling {
     if value.is_empty() {
         return Ruling::Managed(None);
     }
-    Ruling::Refused(
-        "names a file, with which Temporal reads no variable at all; it is not passed, remove it".to_owned(),
-    )
+    Ruling::Refused("names a file: Temporal would then ignore all variables, so it is not passed; remove it".to_owned())
 }
 
 fn certificate(value: &str) -> Ruling {
     if value.is_empty() || is_file(value) {
         return Ruling::Honoured;
     }
-    Ruling::Refused("is no absolute path of a file; correct it, or remove both for an API without TLS".to_owned())
+    Ruling::Refused("is not an absolute path of a file; correct it, or remove both for an API without TLS".to_owned())
 }
 
 /// Whether a file can be put there.
@@ -96,52 +94,54 @@ fn is_file(path: &str) -> bool {
 
 fn listen_address(value: &str) -> Ruling {
     let all = ["", "0.0.0.0", "::"].contains(&value);
-    Ruling::Managed((!all).then(|| format!("is decided here: all addresses, port {API}, because others must reach it")))
+    Ruling::Managed(
+        (!all).then(|| format!("is set by the controller: all addresses, port {API}, so that clients can reach it")),
+    )
 }
 
 fn database_name(value: &str) -> Ruling {
     if value == DATABASE || value.is_empty() {
         return Ruling::Managed(None);
     }
-    Ruling::Refused(format!("is not used: Temporal has the name {DATABASE} built in; set it to that, or remove it"))
+    Ruling::Refused(format!("is not used: the name {DATABASE} is built into Temporal; set it to that, or remove it"))
 }
 
 fn keystore(value: &str) -> Ruling {
-    let remark = "is replaced by the key server's volume: there, keys would be lost at a restart";
+    let remark = "is replaced by the key server's volume: elsewhere, keys would be lost on a restart";
     Ruling::Managed((value != KEYSTORE).then(|| remark.to_owned()))
 }
 
 fn datastore(value: &str) -> Ruling {
-    Ruling::Managed((value != RTNS).then(|| format!("is decided here: {RTNS}")))
+    Ruling::Managed((value != RTNS).then(|| format!("is set by the controller: {RTNS}")))
 }
 
 fn krab_url(_: &str) -> Ruling {
-    Ruling::Managed(Some("is decided here: the key server that the controller runs".to_owned()))
+    Ruling::Managed(Some("is set by the controller: the key server that it runs".to_owned()))
 }
 
 fn krab_key(_: &str) -> Ruling {
-    Ruling::Managed(Some("is decided here: a generated one, kept with the key server's volume".to_owned()))
+    Ruling::Managed(Some("is set by the controller: a generated key, kept with the key server's volume".to_owned()))
 }
 
 fn krab_tls(_: &str) -> Ruling {
-    Ruling::Elsewhere("is not passed: the key server and its clients speak without TLS, behind a NetworkPolicy")
+    Ruling::Elsewhere("is not passed: the key server and its clients use no TLS, behind a NetworkPolicy")
 }
 
-/// A file of the user's, which no pod has, and without which the API does not start.
+/// A file of the user, which no pod has, and without which the API does not start.
 fn file(_: &str) -> Ruling {
-    Ruling::Refused("names a file that is in no pod, and without it Temporal does not start; remove it".to_owned())
+    Ruling::Refused("names a file that exists in no pod, and Temporal does not start without it; remove it".to_owned())
 }
 
 fn log_dir(value: &str) -> Ruling {
     if !is_file(value.trim_end_matches('/')) {
-        return Ruling::Refused("is no absolute path of a directory; correct it".to_owned());
+        return Ruling::Refused("is not an absolute path of a directory; correct it".to_owned());
     }
     if value.ends_with('/') {
         return Ruling::Honoured;
     }
     Ruling::Replaced(
         format!("{value}/"),
-        "has no / at its end, without which Temporal takes it for a part of file names; it is added".to_owned(),
+        "lacks a trailing /, without which Temporal takes it for a prefix of file names; a / is added".to_owned(),
     )
 }
 

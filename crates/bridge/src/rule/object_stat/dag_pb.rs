@@ -1,4 +1,4 @@
-//! What the sizes of a dag-pb node are made of. Readers of the whole node refuse some that a Kubo of 2020 read.
+//! The parts of a dag-pb node that determine its sizes. Complete parsers refuse some nodes that a Kubo of 2020 read.
 //!
 //! ```text
 //! PBNode  1 Data  bytes     PBLink  1 Hash   bytes
@@ -6,19 +6,19 @@
 //!                                   3 Tsize  uint64
 //! ```
 
-/// Of a dag-pb node what its sizes need.
+/// The parts of a dag-pb node for its sizes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Node {
     /// How many links it has.
     pub(super) links: u64,
-    /// What the links say is below them, in bytes.
+    /// The sizes in the links, in bytes.
     pub(super) size_of_links: u64,
     /// How long its data are, in bytes.
     pub(super) data: u64,
 }
 
 impl Node {
-    /// Reads a block; none if it is no such node.
+    /// Reads a block; `None` if it is no such node.
     pub(super) fn read(block: &[u8]) -> Option<Self> {
         let mut node = Self::default();
         let mut fields = Fields(block);
@@ -52,11 +52,11 @@ enum Field<'a> {
     Other,
 }
 
-/// What is left of a protobuf message.
+/// The rest of a protobuf message.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The next field with its number. The outer none is for what is no protobuf, the inner for the end.
+    /// The next field with its number. The outer `None` is an invalid message, the inner its end.
     #[expect(clippy::option_option, reason = "read with `?`, as here and above")]
     fn next(&mut self) -> Option<Option<(u64, Field<'a>)>> {
         if self.0.is_empty() {
@@ -106,27 +106,27 @@ mod tests {
     }
 
     #[test]
-    fn links_come_before_the_data_as_a_kubo_writes_them() {
+    fn links_before_the_data_are_read() {
         let link = [field(1, b"a hash"), field(2, b"a name"), vec![3 << 3, 0x80, 0x80, 0x01]].concat();
         let block = [field(2, &link), field(2, &link), field(1, b"data")].concat();
         assert_eq!(Node::read(&block), Some(Node { links: 2, size_of_links: 2 << 14, data: 4 }));
     }
 
     #[test]
-    fn no_data_and_no_size_are_nothing() {
+    fn absent_data_and_size_count_as_zero() {
         assert_eq!(Node::read(b""), Some(Node::default()));
         let block = field(2, &field(1, b"a hash"));
         assert_eq!(Node::read(&block), Some(Node { links: 1, size_of_links: 0, data: 0 }));
     }
 
     #[test]
-    fn fields_that_nobody_knows_are_skipped() {
+    fn unknown_fields_are_skipped() {
         let block = [vec![9 << 3, 5], vec![9 << 3 | 1, 0, 0, 0, 0, 0, 0, 0, 0], vec![9 << 3 | 5, 0, 0, 0, 0]].concat();
         assert_eq!(Node::read(&[block, field(1, b"data")].concat()).unwrap().data, 4);
     }
 
     #[test]
-    fn what_is_cut_is_no_node() {
+    fn truncated_block_is_no_node() {
         let block = field(1, b"data");
         for length in 1..block.len() {
             assert_eq!(Node::read(&block[..length]), None, "{length}");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_nothing_can_have_do_not_wrap() {
+    fn excessive_sizes_do_not_overflow() {
         let huge = [vec![3 << 3], vec![0xff; 9], vec![0x01]].concat();
         let block = [field(2, &huge), field(2, &huge)].concat();
         assert_eq!(Node::read(&block).unwrap().size_of_links, u64::MAX);

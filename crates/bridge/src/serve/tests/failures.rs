@@ -12,26 +12,27 @@ use tokio::{
 
 use crate::{
     Product,
-    answer::{full, whole},
-    fake::{Fake, Heard, answered, bridge_to, nobody, read, serving, told},
+    answer::full,
+    fake::{Fake, Heard, answered, bridge_to, exchange, nobody, read, serving},
+    whole,
 };
 
 const POST: &str = "POST /api/v0/pin/add?arg=QmA HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 const PEERS: &str = "GET /peers HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// The bridge's answer to a call that goes to somebody who is not there: status, and the body of JSON.
+/// The bridge's answer to a call for an upstream that does not exist: the status and the JSON body.
 async fn missed(product: Product, path: &str) -> (u16, Value) {
     let bridge = bridge_to(&nobody().await);
     let since = Instant::now();
     let answer = bridge.answer(product, Request::post(path).body(full("")).unwrap()).await;
     assert!(since.elapsed() >= Duration::from_secs(10), "given up after {:?}", since.elapsed());
     assert_eq!(answer.headers()[CONTENT_TYPE], "application/json");
-    let (parts, body) = whole(answer, usize::MAX).await.unwrap();
+    let (parts, body) = whole::read(answer, usize::MAX).await.unwrap();
     (parts.status.as_u16(), serde_json::from_slice(&body).unwrap())
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_at_home_is_told_in_the_shape_of_each_product() {
+async fn absent_upstream_error_has_the_shape_of_its_product() {
     let (status, body) = missed(Product::Kubo, "/api/v0/pin/add?arg=QmA").await;
     let message = body["Message"].as_str().unwrap().to_owned();
     assert_eq!((status, body), (502, json!({"Message": message, "Code": 0, "Type": "error"})));
@@ -46,8 +47,8 @@ async fn nobody_at_home_is_told_in_the_shape_of_each_product() {
 }
 
 #[tokio::test]
-async fn who_comes_late_gets_the_call_whole() {
-    // Bound, so that nobody else takes the port, and refused as long as it does not listen.
+async fn late_upstream_gets_the_complete_call() {
+    // Bound, so that no other process gets the port; connections are refused because it does not listen.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let bridge = bridge_to(&socket.local_addr().unwrap().to_string().parse().unwrap());
@@ -61,14 +62,14 @@ async fn who_comes_late_gets_the_call_whole() {
         () = late => unreachable!("it serves for ever"),
     };
     assert_eq!(answer.status(), 200);
-    assert_eq!(whole(answer, usize::MAX).await.unwrap().1, "a file");
+    assert_eq!(whole::read(answer, usize::MAX).await.unwrap().1, "a file");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_nobody_takes_ends_after_a_while() {
+async fn unaccepted_connection_fails_after_a_while() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    // Its queue is full with the two that follow, and the kernel drops those that come next.
+    // The next two connections fill its queue, and the kernel drops later ones.
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let _waiting = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
@@ -78,10 +79,10 @@ async fn a_connection_that_nobody_takes_ends_after_a_while() {
 }
 
 #[tokio::test]
-async fn a_call_that_may_have_been_carried_out_is_not_repeated() {
+async fn call_that_may_have_been_carried_out_is_not_repeated() {
     let fake = Fake::saying("").await;
     let address = serving(&bridge_to(&fake.authority), Product::Kubo).await;
-    let answer = told(address, POST).await;
+    let answer = exchange(address, POST).await;
     let (status, body) = read(&answer);
     assert_eq!(status, "HTTP/1.1 502 Bad Gateway");
     assert!(body.contains("without an answer"), "{body}");
@@ -89,30 +90,30 @@ async fn a_call_that_may_have_been_carried_out_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_call_that_changes_nothing_is_repeated_once() {
+async fn call_that_changes_nothing_is_repeated_once() {
     let fake = Fake::saying("").await;
     let address = serving(&bridge_to(&fake.authority), Product::Cluster).await;
-    assert!(told(address, PEERS).await.starts_with("HTTP/1.1 502 "));
+    assert!(exchange(address, PEERS).await.starts_with("HTTP/1.1 502 "));
     assert_eq!(fake.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn connections_that_the_upstream_closes_without_a_word_fail_no_call() {
-    // It does not say `Connection: close`, so each is kept to be used again.
+async fn connections_closed_by_the_upstream_fail_no_call() {
+    // Without `Connection: close`, so each connection is kept for reuse.
     let fake = Fake::saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     let address = serving(&bridge_to(&fake.authority), Product::Cluster).await;
     for _ in 0..50 {
-        let answer = told(address, "GET /id HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let answer = exchange(address, "GET /id HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert_eq!(read(&answer), ("HTTP/1.1 200 OK", "ok"));
     }
     assert_eq!(fake.requests().len(), 50);
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_breaks_off_at_the_client() {
+async fn truncated_answer_is_truncated_at_the_client() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
     let answer = answered(Product::Kubo, "POST /api/v0/cat?arg=QmA", chunked).await;
-    // Without the empty chunk that an end has.
+    // Without the empty chunk that ends a body.
     assert_eq!(read(&answer), ("HTTP/1.1 200 OK", "5\r\nhello\r\n"));
 
     let measured = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello";
@@ -122,7 +123,7 @@ async fn an_answer_that_breaks_off_breaks_off_at_the_client() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_its_call_along() {
+async fn client_that_disconnects_cancels_its_call() {
     let (sender, mut ends) = mpsc::channel(1);
     let fake = Fake::start(move |mut heard: Heard| {
         let sender = sender.clone();

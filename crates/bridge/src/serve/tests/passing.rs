@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex};
+
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -5,7 +7,8 @@ use tokio::{
 
 use crate::{
     Product,
-    fake::{Fake, Heard, answered, bridge_to, read, serving, told},
+    fake::{Fake, Heard, answered, bridge_to, exchange, read, serving},
+    upstream::CALLS,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -30,13 +33,13 @@ async fn head(client: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_request_passes_with_its_address_and_all_headers_but_those_of_the_connection() {
+async fn request_keeps_its_address_and_end_to_end_headers() {
     let fake = Fake::saying(OK).await;
     let address = serving(&bridge_to(&fake.authority), Product::Kubo).await;
     let request = "POST /api/v0/id? HTTP/1.1\r\nHost: localhost:5001\r\nAuthorization: Bearer token\r\n\
         User-Agent: Go-http-client/1.1\r\nAccept-Encoding: gzip\r\nConnection: close, X-Of-The-Hop\r\nX-Of-The-Hop: 1\r\n\
         Keep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(read(&told(address, request).await), ("HTTP/1.1 200 OK", "ok"));
+    assert_eq!(read(&exchange(address, request).await), ("HTTP/1.1 200 OK", "ok"));
     let head = fake.head();
     assert!(head.starts_with("POST /api/v0/id? HTTP/1.1\r\n"), "{head}");
     let mut lines: Vec<&str> = head.lines().skip(1).filter(|line| !line.is_empty()).collect();
@@ -53,7 +56,7 @@ async fn a_request_passes_with_its_address_and_all_headers_but_those_of_the_conn
 }
 
 #[tokio::test]
-async fn an_answer_passes_with_its_status_and_its_headers() {
+async fn answer_keeps_its_status_and_headers() {
     let answer = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n\
         Keep-Alive: timeout=5\r\nContent-Length: 19\r\n\r\n404 page not found\n";
     let answer = answered(Product::Kubo, "POST /api/v0/nothing", answer).await;
@@ -67,14 +70,14 @@ async fn an_answer_passes_with_its_status_and_its_headers() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_the_clients_to_follow() {
+async fn redirect_is_passed_on_to_the_client() {
     let answer = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n";
     let answer = answered(Product::Cluster, "GET /id", answer).await;
     assert!(answer.starts_with("HTTP/1.1 307 ") && answer.contains("location: /elsewhere\r\n"), "{answer}");
 }
 
 #[tokio::test]
-async fn a_trailer_reaches_a_client_that_never_asked_for_it() {
+async fn trailer_reaches_a_client_that_never_asked_for_it() {
     let answer = "HTTP/1.1 200 OK\r\nTrailer: X-Stream-Error\r\nTransfer-Encoding: chunked\r\n\r\n\
         5\r\nhello\r\n0\r\nX-Stream-Error: block was not found\r\n\r\n";
     let answer = answered(Product::Kubo, "POST /api/v0/cat?arg=QmA", answer).await;
@@ -84,7 +87,7 @@ async fn a_trailer_reaches_a_client_that_never_asked_for_it() {
 }
 
 #[tokio::test]
-async fn an_empty_trailer_is_none_of_an_error() {
+async fn empty_error_trailer_is_no_error() {
     let answer = "HTTP/1.1 200 OK\r\nTrailer: X-Stream-Error\r\nTransfer-Encoding: chunked\r\n\r\n\
         5\r\nhello\r\n0\r\nX-Stream-Error: \r\n\r\n";
     let answer = answered(Product::Cluster, "GET /pins", answer).await;
@@ -92,7 +95,7 @@ async fn an_empty_trailer_is_none_of_an_error() {
 }
 
 #[tokio::test]
-async fn a_body_goes_up_chunk_by_chunk() {
+async fn body_goes_up_chunk_by_chunk() {
     let (sender, mut arrived) = tokio::sync::mpsc::channel(1);
     let fake = Fake::start(move |mut heard: Heard| {
         let sender = sender.clone();
@@ -108,7 +111,7 @@ async fn a_body_goes_up_chunk_by_chunk() {
     .await;
     let mut client = client(&fake).await;
     client.write_all(b"POST /api/v0/add? HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
-    // Each is sent when the one before has arrived.
+    // Each is sent when the previous one has arrived.
     for chunk in ["3\r\none\r\n", "3\r\ntwo\r\n", "0\r\n\r\n"] {
         client.write_all(chunk.as_bytes()).await.unwrap();
         assert_eq!(arrived.recv().await, Some(chunk));
@@ -117,7 +120,7 @@ async fn a_body_goes_up_chunk_by_chunk() {
 }
 
 #[tokio::test]
-async fn a_body_comes_down_chunk_by_chunk() {
+async fn body_comes_down_chunk_by_chunk() {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let receiver = std::sync::Arc::new(tokio::sync::Mutex::new(receiver));
     let fake = Fake::start(move |mut heard: Heard| {
@@ -133,7 +136,7 @@ async fn a_body_comes_down_chunk_by_chunk() {
     let mut client = client(&fake).await;
     client.write_all(b"POST /api/v0/cat?arg=QmA HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     assert!(head(&mut client).await.contains("transfer-encoding: chunked"));
-    // Each is said when the one before has been read.
+    // Each is sent when the previous one has been read.
     for chunk in ["3\r\none\r\n", "3\r\ntwo\r\n", "0\r\n\r\n"] {
         sender.send(chunk).await.unwrap();
         expect(&mut client, chunk).await;
@@ -141,7 +144,7 @@ async fn a_body_comes_down_chunk_by_chunk() {
 }
 
 #[tokio::test]
-async fn a_client_that_waits_for_leave_to_send_gets_it() {
+async fn client_that_expects_100_continue_gets_it() {
     let fake = Fake::start(async |mut heard: Heard| {
         assert!(!heard.head.contains("expect"), "{}", heard.head);
         assert_eq!(heard.body(4).await, "data");
@@ -157,7 +160,7 @@ async fn a_client_that_waits_for_leave_to_send_gets_it() {
 }
 
 #[tokio::test]
-async fn an_answer_before_the_end_of_an_upload_arrives() {
+async fn answer_before_the_end_of_an_upload_arrives() {
     let fake = Fake::start(async |mut heard: Heard| {
         heard.say("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno").await;
         heard.close().await;
@@ -169,7 +172,7 @@ async fn an_answer_before_the_end_of_an_upload_arrives() {
     let (mut reads, mut writes) = client.into_split();
     let sending = tokio::spawn(async move {
         let piece = vec![0; 64 * 1024];
-        // Until it is told to stop.
+        // Until the test stops it.
         while writes.write_all(&piece).await.is_ok() {}
     });
     let mut answer = String::new();
@@ -177,4 +180,38 @@ async fn an_answer_before_the_end_of_an_upload_arrives() {
     assert_eq!(read(&answer), ("HTTP/1.1 400 Bad Request", "no"));
     drop(reads);
     sending.await.unwrap();
+}
+
+#[tokio::test]
+async fn busy_client_spreads_over_connections() {
+    let carried: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let counts = carried.clone();
+    let fake = Fake::start(move |heard: Heard| {
+        let counts = counts.clone();
+        async move {
+            let number = {
+                let mut counts = counts.lock().unwrap();
+                counts.push(0);
+                counts.len() - 1
+            };
+            let mut next = Some(heard);
+            while let Some(mut heard) = next {
+                counts.lock().unwrap()[number] += 1;
+                heard.say(OK).await;
+                next = heard.following().await;
+            }
+        }
+    })
+    .await;
+    // The bridge takes one call from each connection of a client.
+    let address = serving(&bridge_to(&fake.authority), Product::Kubo).await;
+    for _ in 0..10 * CALLS {
+        let request = "POST /api/v0/id HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(read(&exchange(address, request).await), ("HTTP/1.1 200 OK", "ok"));
+    }
+    let carried = carried.lock().unwrap();
+    assert_eq!(carried.iter().sum::<u64>(), 10 * CALLS);
+    assert!(carried.len() >= 10, "a Service would choose an endpoint {} times: {carried:?}", carried.len());
+    assert!(carried.iter().all(|calls| *calls <= CALLS), "{carried:?}");
+    assert!(carried.len() <= 20, "most calls use a connection again: {carried:?}");
 }

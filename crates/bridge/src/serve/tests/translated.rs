@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Product,
-    fake::{Fake, Heard, answered, bridge_to, read, serving, told},
+    fake::{Fake, Heard, answered, bridge_to, exchange, read, serving},
 };
 
 const QUERY: &str = "name=&replication-max=-1&replication-min=-1&shard-size=0&user-allocations=";
@@ -25,30 +25,30 @@ fn chunked(body: &str, trailer: &str) -> String {
 }
 
 #[tokio::test]
-async fn peers_are_an_array() {
+async fn peers_become_an_array() {
     let answer = chunked("{\"id\":\"a\",\"addresses\":[\"/quic-v1\"]}\n{\"id\":\"b\"}\n", "");
     let expected = json!([{"id": "a", "addresses": []}, {"id": "b"}]);
     assert_eq!(told_json(Product::Cluster, "GET /peers", &answer).await, (200, expected));
 }
 
 #[tokio::test]
-async fn no_peers_are_an_empty_array() {
+async fn absent_peers_become_an_empty_array() {
     let answer = "HTTP/1.1 204 No Content\r\nTrailer: X-Stream-Error\r\n\r\n";
     assert_eq!(told_json(Product::Cluster, "GET /peers", answer).await, (200, json!([])));
 }
 
 #[tokio::test]
-async fn an_error_at_the_end_of_the_peers_is_an_error() {
+async fn error_trailer_of_peers_becomes_an_error() {
     let answer = chunked("{\"id\":\"a\"}\n", "context deadline exceeded");
     let expected = json!({"code": 500, "message": "context deadline exceeded"});
     assert_eq!(told_json(Product::Cluster, "GET /peers", &answer).await, (500, expected));
 }
 
 #[tokio::test]
-async fn what_is_cut_or_no_json_is_an_error() {
+async fn truncated_or_invalid_json_is_an_error() {
     let cut = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n";
     for (call, answer, part) in [
-        ("GET /peers", cut, "before it was whole"),
+        ("GET /peers", cut, "before it was complete"),
         ("GET /peers", &chunked("{\"id\":", ""), "cannot translate"),
         ("GET /pins/QmA?local=true", &chunked("<html>", ""), "cannot translate"),
         (&format!("POST /pins/QmA?{QUERY}"), &chunked("<html>", ""), "cannot translate"),
@@ -60,7 +60,7 @@ async fn what_is_cut_or_no_json_is_an_error() {
 }
 
 #[tokio::test]
-async fn errors_of_the_upstream_pass_as_they_are() {
+async fn upstream_errors_pass_unchanged() {
     let body = r#"{"code":400,"message":"error decoding Cid"}"#;
     let answer = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     for call in ["GET /peers".to_owned(), "GET /pins/QmA?local=true".to_owned(), format!("POST /pins/QmA?{QUERY}")] {
@@ -76,18 +76,18 @@ async fn errors_of_the_upstream_pass_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_call_with_a_rule_asks_for_what_can_be_read() {
+async fn translated_call_asks_for_no_compression() {
     let fake = Fake::saying("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"cid\":\"QmA\"}").await;
     let address = serving(&bridge_to(&fake.authority), Product::Cluster).await;
     let call =
         format!("POST /pins/QmA?{QUERY} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\nContent-Length: 0\r\n\r\n");
-    told(address, &call).await;
+    exchange(address, &call).await;
     assert_eq!(fake.requests(), [format!("POST /pins/QmA?{QUERY} HTTP/1.1")]);
     assert!(!fake.head().contains("accept-encoding"), "{}", fake.head());
 }
 
 #[tokio::test]
-async fn the_sizes_of_a_block_are_asked_for_by_the_block() {
+async fn object_stat_reads_the_block() {
     const EMPTY: &str = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn";
     let call = format!("POST /api/v0/object/stat?arg={EMPTY}");
     let expected =
@@ -101,7 +101,7 @@ async fn the_sizes_of_a_block_are_asked_for_by_the_block() {
 }
 
 #[tokio::test]
-async fn a_block_that_is_too_long_is_not_read() {
+async fn oversized_block_is_not_read() {
     let fake = Fake::start(async |mut heard: Heard| {
         assert!(heard.head.starts_with("POST /api/v0/block/get?arg=QmA HTTP/1.1\r\n"), "{}", heard.head);
         heard.say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
@@ -115,14 +115,14 @@ async fn a_block_that_is_too_long_is_not_read() {
     .await;
     let address = serving(&bridge_to(&fake.authority), Product::Kubo).await;
     let call = "POST /api/v0/object/stat?arg=QmA HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
-    let answer = told(address, call).await;
+    let answer = exchange(address, call).await;
     let (status, body) = read(&answer);
     assert_eq!(status, "HTTP/1.1 502 Bad Gateway");
     assert!(body.contains("longer than 4194304 bytes"), "{body}");
 }
 
 #[tokio::test]
-async fn what_is_published_is_sent_as_a_file() {
+async fn published_data_are_sent_as_a_file() {
     let fake = Fake::start(async |mut heard: Heard| {
         let length = heard.head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
         let body = heard.body(length.parse().unwrap()).await;
@@ -132,6 +132,6 @@ async fn what_is_published_is_sent_as_a_file() {
     .await;
     let address = serving(&bridge_to(&fake.authority), Product::Kubo).await;
     let call = "POST /api/v0/pubsub/pub?arg=topic&arg=gr%C3%BC%C3%9Fe HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(read(&told(address, call).await), ("HTTP/1.1 200 OK", ""));
+    assert_eq!(read(&exchange(address, call).await), ("HTTP/1.1 200 OK", ""));
     assert_eq!(fake.requests(), ["POST /api/v0/pubsub/pub?arg=udG9waWM HTTP/1.1"]);
 }

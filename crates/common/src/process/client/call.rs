@@ -1,18 +1,18 @@
-//! What a request asks of the API server, read from its method and address.
+//! The kind of a request to the API server, read from its method and URL.
 
 use std::fmt;
 
 use http::{Method, Uri};
 
-/// One kind of request: never a name or a namespace, so there are only as many as a controller has uses for.
+/// One kind of request, without names and namespaces, so a controller has only a limited number of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Call {
-    /// What is asked.
+    /// The verb.
     pub verb: Verb,
     /// The API group; empty for the core group.
     pub group: String,
-    /// The plural resource, with the subresource where there is one (`pods`, `pods/status`); `other` for what is not
-    /// a resource, such as discovery.
+    /// The plural resource, with the subresource where there is one (`pods`, `pods/status`); `other` for requests that are not
+    /// about a resource, such as discovery.
     pub resource: String,
 }
 
@@ -25,7 +25,7 @@ pub enum Verb {
     List,
     /// Follows a collection.
     Watch,
-    /// Makes an object, or asks a subresource for one.
+    /// Creates an object, or requests one from a subresource.
     Create,
     /// Replaces an object.
     Update,
@@ -88,8 +88,8 @@ impl fmt::Display for Call {
 }
 
 impl Call {
-    /// Reads what a request asks, by the rules of the API server's own `RequestInfo`.
-    pub fn of(method: &Method, uri: &Uri) -> Self {
+    /// Reads the kind of a request, by the rules of the API server's own `RequestInfo`.
+    pub fn parse(method: &Method, uri: &Uri) -> Self {
         let segments: Vec<&str> = uri.path().split('/').filter(|s| !s.is_empty()).collect();
         let (group, rest) = match segments.as_slice() {
             ["api", _version, rest @ ..] => ("", rest),
@@ -106,7 +106,7 @@ impl Call {
             [] => ("other".to_owned(), true),
             [resource] => ((*resource).to_owned(), false),
             [resource, _name] => ((*resource).to_owned(), true),
-            // Further segments belong to what is proxied to.
+            // Further segments belong to the proxied server.
             [resource, _name, subresource, ..] => (format!("{resource}/{subresource}"), true),
         };
         Self { verb: verb(method, uri, named), group: group.to_owned(), resource }
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_tells_the_call() {
+    fn url_determines_the_call() {
         let stack = "/apis/temporal-stack.dev/v1alpha1";
         let own = "temporal-stack.dev";
         for (method, address, verb, group, resource) in [
@@ -168,14 +168,14 @@ mod tests {
             ("GET", "/apis/apps/v1", "get", "apps", "other"),
             ("GET", "/version", "get", "", "other"),
         ] {
-            let call = Call::of(&method.parse().unwrap(), &address.parse().unwrap());
+            let call = Call::parse(&method.parse().unwrap(), &address.parse().unwrap());
             let told = (call.verb.as_str(), &*call.group, &*call.resource);
             assert_eq!(told, (verb, group, resource), "{method} {address}");
         }
     }
 
     #[test]
-    fn reading_is_no_write() {
+    fn read_verbs_are_no_writes() {
         assert!(!Verb::Watch.is_write());
         assert!(Verb::DeleteCollection.is_write());
     }

@@ -1,4 +1,4 @@
-//! Requests as numbers: of a client of this process, or of another one as its `/metrics` tell them.
+//! Counts of requests: of a client in this process, or of another process by its `/metrics`.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,13 +14,13 @@ impl Counts {
         Self(text.lines().filter_map(series).collect())
     }
 
-    /// Without what a controller sends however little it has to do: the Lease, and watches that begin again.
+    /// Without the requests that a controller sends in any case: the Lease, and restarted watches.
     #[must_use]
     pub fn of_passes(&self) -> Self {
         self.filter(|call| {
             let is_upkeep = call.resource == "leases"
                 || call.verb == Verb::Watch
-                // Classes are only ever read by name of the kind, which looks like the list that begins a watch.
+                // StorageClasses are read by lists, which look like the list that starts a watch.
                 || (call.verb == Verb::List && call.resource != "storageclasses");
             !is_upkeep
         })
@@ -58,9 +58,9 @@ impl fmt::Display for Counts {
     }
 }
 
-/// A line such as `kubernetes_client_requests_total{verb="get",group="",resource="pods"} 1`.
+/// A line such as `temporal_stack_kubernetes_client_requests_total{verb="get",group="",resource="pods"} 1`.
 fn series(line: &str) -> Option<(Call, u64)> {
-    let (labels, count) = line.strip_prefix("kubernetes_client_requests_total{")?.split_once("} ")?;
+    let (labels, count) = line.strip_prefix("temporal_stack_kubernetes_client_requests_total{")?.split_once("} ")?;
     let label = |name: &str| {
         let mut pairs = labels.split(',').filter_map(|pair| pair.split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"').to_owned())

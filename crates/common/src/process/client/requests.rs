@@ -1,4 +1,4 @@
-//! How many requests were sent, by what they asked.
+//! The number of requests sent, by kind.
 
 use std::{
     collections::BTreeMap,
@@ -21,8 +21,8 @@ use super::{Call, Counts, Verb};
 
 /// The count of requests that a client sent; a handle, so all clones count together.
 ///
-/// The Lease and the watches are counted too: a test that wants none of them asks for a resource, or looks at the
-/// difference of two [snapshots](Self::snapshot).
+/// The Lease and the watches are counted too: a test without them counts one resource, or uses the difference of two
+/// [snapshots](Self::snapshot).
 #[derive(Clone, Debug, Default)]
 pub struct Requests(Arc<Mutex<BTreeMap<Call, u64>>>);
 
@@ -34,18 +34,19 @@ impl Requests {
     {
         let requests = self.clone();
         MapRequestLayer::new(move |request: Request<B>| {
-            requests.add(Call::of(request.method(), request.uri()));
+            requests.add(Call::parse(request.method(), request.uri()));
             request
         })
     }
 
-    /// How many requests of `verb` on `resource` (`pods`, `postgresdatabases/status`) there were, of all groups.
+    /// The number of requests of `verb` on `resource` (`pods`, `postgresdatabases/status`), in all groups.
     pub fn count(&self, verb: Verb, resource: &str) -> u64 {
         self.sum(|call| call.verb == verb && call.resource == resource)
     }
 
-    /// How many requests there were that may have changed the cluster.
-    pub fn total_writes(&self) -> u64 {
+    /// The number of requests that may have changed the cluster.
+    #[cfg(test)]
+    pub(crate) fn total_writes(&self) -> u64 {
         self.sum(|call| call.verb.is_write())
     }
 
@@ -54,7 +55,7 @@ impl Requests {
         Counts(self.counts().clone())
     }
 
-    /// Adds the family `kubernetes_client_requests_total{verb,group,resource}` to `registry`.
+    /// Adds the family `temporal_stack_kubernetes_client_requests_total{verb,group,resource}` to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("kubernetes_client_requests", "Requests sent to the Kubernetes API server", self.clone());
     }
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_a_client_sends_is_counted_even_when_it_is_refused() {
+    async fn refused_requests_are_counted_too() {
         let requests = Requests::default();
         let service = ServiceBuilder::new()
             .layer(requests.layer())

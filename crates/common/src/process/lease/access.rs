@@ -1,4 +1,4 @@
-//! The requests about the Lease, each bounded in time, and what their answers mean.
+//! The requests for the Lease, each with a timeout, and the meaning of their answers.
 
 use std::{
     error::Error as _,
@@ -20,15 +20,15 @@ use tokio::time::{Instant, timeout};
 
 use super::record::{self, Record};
 
-/// How long one request may take: two fit in between the time of a renewal and the end of the holder's belief.
+/// How long one request may take: two fit between the time of a renewal and its deadline.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// Why the Lease could not be read or written; such a request is tried again.
+/// Why the Lease could not be read or written; such a request is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The service account lacks a right.
+    /// The service account lacks a permission.
     #[error(
-        "not allowed to {verb} it: the Role of this controller needs the verb `{verb}` on `leases.coordination.k8s.io` \
+        "not allowed to {verb} the lease: the Role of this controller needs the verb `{verb}` on `leases.coordination.k8s.io` \
          in namespace `{namespace}`"
     )]
     Forbidden {
@@ -38,22 +38,22 @@ pub enum Failure {
         namespace: String,
     },
     /// The API server gave no answer.
-    #[error("no answer to the request to {verb} it within {ANSWER_TIMEOUT:?}")]
+    #[error("no answer to the request to {verb} the lease within {ANSWER_TIMEOUT:?}")]
     Silent {
         /// What was asked.
         verb: &'static str,
     },
     /// The API server refused, or could not be reached.
-    #[error("cannot {verb} it")]
+    #[error("cannot {verb} the lease")]
     Request {
         /// What was asked.
         verb: &'static str,
-        /// What came instead.
+        /// The error.
         #[source]
         source: kube::Error,
     },
-    /// The watch ended; it is begun anew.
-    #[error("cannot watch it")]
+    /// The watch ended; it is restarted.
+    #[error("cannot watch the lease")]
     Watch(#[source] watcher::Error),
 }
 
@@ -84,16 +84,16 @@ impl Failure {
     }
 }
 
-/// What became of a renewal.
+/// The result of a renewal.
 #[derive(Debug)]
 pub(super) enum Renewal {
-    /// It is ours for another while.
+    /// It is ours for another term.
     Kept(Box<Lease>),
-    /// It is somebody's, or nobody's, but not ours.
+    /// It belongs to another holder, or to none.
     Taken(String),
 }
 
-/// Whether the API server's history has gone back, as it does when the cluster is restored from a backup.
+/// Detects that the API server's history went back, as after a restore from a backup.
 #[derive(Debug, Default)]
 pub(super) struct History {
     newest: AtomicU64,
@@ -101,20 +101,20 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Notes an answer to a request: none is older than what was seen before it.
+    /// Records an answer to a request: it cannot be older than what was seen before.
     fn answered(&self, lease: &Lease) {
         if version(lease).is_some_and(|version| version < self.newest.fetch_max(version, Ordering::SeqCst)) {
             self.went_back.store(true, Ordering::SeqCst);
         }
     }
 
-    /// Notes what a watch brings, which may be older than an answer.
+    /// Records an event of a watch, which may be older than an answer.
     pub(super) fn seen(&self, lease: &Lease) {
         self.newest.fetch_max(version(lease).unwrap_or_default(), Ordering::SeqCst);
     }
 
     /// Whether it has.
-    pub(super) fn went_back(&self) -> bool {
+    pub(super) fn has_gone_back(&self) -> bool {
         self.went_back.load(Ordering::SeqCst)
     }
 }
@@ -123,7 +123,7 @@ fn version(lease: &Lease) -> Option<u64> {
     lease.metadata.resource_version.as_deref()?.parse().ok()
 }
 
-/// The Lease in the API, and who asks for it.
+/// The Lease in the API, and the candidate.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
     pub(super) api: Api<Lease>,
@@ -134,8 +134,8 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Claims what `record` knows; none if somebody was faster, and then `record` knows who.
-    pub(super) async fn claim(&self, record: &mut Record) -> Result<Option<Lease>, Failure> {
+    /// Claims the Lease in `record`; `None` if another candidate was faster, which is then in `record`.
+    pub(super) async fn acquire(&self, record: &mut Record) -> Result<Option<Lease>, Failure> {
         if record.is_known() {
             let claim = record.claimed(&self.name, &self.identity);
             if let Some(lease) = self.write(&claim).await? {
@@ -146,7 +146,7 @@ impl Access {
         Ok(None)
     }
 
-    /// Renews `held`, making it again if it was deleted.
+    /// Renews `held`, recreating it if it was deleted.
     pub(super) async fn renew(&self, held: &Lease) -> Result<Renewal, Failure> {
         let mut renewal = record::renewed(held.clone());
         loop {
@@ -154,14 +154,14 @@ impl Access {
                 return Ok(Renewal::Kept(Box::new(lease)));
             }
             renewal = match self.read().await? {
-                None => record::unmade(renewal),
+                None => record::for_creation(renewal),
                 Some(lease) if self.holds(&lease) => record::renewed(lease),
                 Some(lease) => return Ok(Renewal::Taken(holder(&lease))),
             };
         }
     }
 
-    /// Gives `held` away, unless it is not ours any more.
+    /// Releases `held`, unless it is not ours any more.
     pub(super) async fn release(&self, held: &Lease) -> Result<(), Failure> {
         let mut held = held.clone();
         loop {
@@ -175,7 +175,7 @@ impl Access {
         }
     }
 
-    /// What it means that the watch ended with `error`.
+    /// The failure for a watch that ended with `error`.
     pub(super) fn watch_failure(&self, error: WatchError) -> Failure {
         let (verb, code) = match &error {
             WatchError::InitialListFailed(kube::Error::Api(status)) => ("list", status.code),
@@ -195,7 +195,7 @@ impl Access {
         Ok(read)
     }
 
-    /// Replaces the version that `lease` names, or makes it if it names none; none if it is not as `lease` supposes.
+    /// Replaces the version that `lease` names, or creates it if it names none; `None` if the Lease has changed.
     async fn write(&self, lease: &Lease) -> Result<Option<Lease>, Failure> {
         let params = PostParams::default();
         let written = if lease.metadata.resource_version.is_some() {

@@ -95,7 +95,7 @@ impl FakeApi {
         self.state().put(lease);
     }
 
-    /// Takes the Lease back to a version that it had before, as a restored backup does: no watch hears of it.
+    /// Resets the Lease to an earlier version, as a restored backup does: watches get no event.
     pub(in crate::process) fn restore(&self, version: &str) {
         let mut state = self.state();
         state.version = version.parse().unwrap();
@@ -105,7 +105,7 @@ impl FakeApi {
     pub(in crate::process) fn delete(&self) {
         let mut state = self.state();
         let lease = state.lease.take().unwrap();
-        state.tell("DELETED", lease);
+        state.notify("DELETED", lease);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -113,7 +113,7 @@ impl FakeApi {
     }
 
     async fn answer(&self, line: &Caller, request: Request<Body>) -> Answer {
-        let verb = Call::of(request.method(), request.uri()).verb;
+        let verb = Call::parse(request.method(), request.uri()).verb;
         let fault = line.fault(verb);
         match fault {
             Some(Fault::Status(code)) => return refusal(code),
@@ -169,13 +169,13 @@ impl State {
 
     fn put(&mut self, lease: Lease) -> Answer {
         let kind = if self.lease.is_some() { "MODIFIED" } else { "ADDED" };
-        self.tell(kind, lease.clone());
+        self.notify(kind, lease.clone());
         let lease = self.lease.insert(lease);
         lease.metadata.resource_version = Some(self.version.to_string());
         ok(&json!(lease))
     }
 
-    fn tell(&mut self, kind: &str, mut lease: Lease) {
+    fn notify(&mut self, kind: &str, mut lease: Lease) {
         self.version += 1;
         lease.metadata.resource_version = Some(self.version.to_string());
         let line = Bytes::from(format!("{}\n", json!({"type": kind, "object": lease})));

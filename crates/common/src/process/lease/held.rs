@@ -15,63 +15,63 @@ use super::{
     jittered,
 };
 
-/// The process has to end soon.
+/// Short, because the process must end.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The turn of this process; a task renews it until it is lost, released or dropped.
+/// The leadership of this process; a task renews it until it is lost, released or dropped.
 ///
-/// Dropped without [`release`](Self::release) it stands until it expires, as after a crash.
+/// Dropped without [`release`](Self::release) it lasts until it expires, as after a crash.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldLease {
     lost: watch::Receiver<Option<Lost>>,
     release: oneshot::Sender<()>,
     keeping: JoinHandle<()>,
 }
 
-/// Why the turn is over.
+/// Why the leadership ended.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Lost {
-    /// Somebody changed the holder.
-    #[error("it is held by {holder}")]
+    /// The holder was changed.
+    #[error("held by {holder}")]
     Taken {
-        /// Who holds it instead, or `nobody`.
+        /// The other holder, or `nobody`.
         holder: String,
     },
-    /// The cluster was restored from a backup, so what this process knows is of a time that never was.
-    #[error("the cluster was restored from a backup: resource versions went back; the process must start again")]
+    /// The cluster was restored from a backup, so the caches of this process are wrong.
+    #[error("the cluster was restored from a backup: resource versions went back; the process must restart")]
     Restored,
     /// It could not be renewed in time.
-    #[error("it could not be renewed for {RENEW_DEADLINE:?}: {cause}")]
+    #[error("not renewed for {RENEW_DEADLINE:?}: {cause}")]
     Expired {
-        /// What became of the last attempt.
+        /// The error of the last attempt.
         cause: String,
     },
 }
 
-impl Held {
+impl HeldLease {
     /// Keeps `lease`, which was claimed by a request begun at `claimed`.
     pub(super) fn new(access: Access, lease: Lease, claimed: Instant) -> Self {
         let (losing, lost) = watch::channel(None);
         let (release, released) = oneshot::channel();
         let keeping = tokio::spawn(async move {
-            let mut keeper = Keeper { access, lease, renewed: claimed };
+            let mut renewer = Renewer { access, lease, renewed: claimed };
             let released = tokio::select! {
-                reason = keeper.keep() => {
-                    tracing::error!(%reason, "the lease is lost: ending");
+                reason = renewer.keep() => {
+                    tracing::error!(%reason, "lease lost: shutting down");
                     losing.send_replace(Some(reason));
                     return;
                 }
                 released = released => released,
             };
-            // An error says that it was dropped.
+            // An error means that it was dropped.
             if released.is_ok() {
-                keeper.release().await;
+                renewer.release().await;
             }
         });
         Self { lost, release, keeping }
     }
 
-    /// Resolves when the turn is over: then everything that changes anything has to stop at once.
+    /// Resolves when the leadership ends: then all writes must stop at once.
     pub async fn lost(&self) -> Lost {
         let mut lost = self.lost.clone();
         let lost = lost.wait_for(Option::is_some).await;
@@ -80,24 +80,24 @@ impl Held {
             .unwrap_or_else(|| Lost::Expired { cause: "the renewal ended".to_owned() })
     }
 
-    /// Ends the turn, so that a standby takes it at once; the caller has stopped changing things.
+    /// Ends the leadership, so that a standby takes over at once; the caller has stopped writing.
     ///
-    /// It is tried for 4 s, and what fails is logged: the standby then waits for the expiry.
+    /// It is tried for 4 s, and failures are logged: the standby then waits for the expiry.
     pub async fn release(self) {
-        // An error of either says that the turn is over already.
+        // An error of either means that the leadership has ended already.
         let _ = self.release.send(());
         let _ = self.keeping.await;
     }
 }
 
-struct Keeper {
+struct Renewer {
     access: Access,
     lease: Lease,
-    /// When the last successful renewal began, which is before its writing could be seen by others.
+    /// When the last successful renewal began, which is before others could see it.
     renewed: Instant,
 }
 
-impl Keeper {
+impl Renewer {
     async fn keep(&mut self) -> Lost {
         loop {
             sleep_until(self.renewed + jittered(DURATION / 3)).await;
@@ -109,15 +109,15 @@ impl Keeper {
 
     async fn renew(&mut self) -> Result<(), Lost> {
         let deadline = self.deadline();
-        let mut cause = "it was not tried in time".to_owned();
+        let mut cause = "no renewal was attempted in time".to_owned();
         loop {
             let started = Instant::now();
-            // After a freeze others may lead by now, even if a renewal would succeed.
+            // After a freeze another process may lead by now, even if a renewal would succeed.
             if started >= deadline {
                 return Err(Lost::Expired { cause });
             }
             let renewed = timeout_at(deadline, self.access.renew(&self.lease)).await;
-            if self.access.history.went_back() {
+            if self.access.history.has_gone_back() {
                 return Err(Lost::Restored);
             }
             match renewed {
@@ -129,7 +129,7 @@ impl Keeper {
                 Ok(Ok(Renewal::Taken(holder))) => return Err(Lost::Taken { holder }),
                 Ok(Err(failure)) => {
                     cause = failure.chain();
-                    tracing::warn!(cause, "the lease is not renewed yet");
+                    tracing::warn!(cause, "lease not renewed yet");
                 }
                 Err(_) => continue,
             }
@@ -147,7 +147,7 @@ impl Keeper {
                 },
                 () = &mut deadline => return,
             };
-            tracing::warn!(cause = failure.chain(), "the lease is not released yet");
+            tracing::warn!(cause = failure.chain(), "lease not released yet");
             tokio::select! {
                 () = tokio::time::sleep(jittered(RETRY)) => {}
                 () = &mut deadline => return,

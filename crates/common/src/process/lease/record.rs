@@ -1,4 +1,4 @@
-//! What a candidate knows of the Lease, and when it may claim it.
+//! A candidate's knowledge of the Lease, and when it may claim it.
 
 use std::time::Duration;
 
@@ -14,25 +14,25 @@ use super::{DURATION, RETRY};
 /// The Lease as last seen.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
-    /// The object, of which a claim replaces exactly this version; none if there is none.
+    /// The object: a claim replaces exactly this version; `None` if it does not exist.
     lease: Option<Lease>,
-    /// What the object says or, when it is gone, last said; none before the first look.
+    /// The spec of the object, or the last one if it was deleted; `None` before the first read.
     spec: Option<LeaseSpec>,
     /// When `spec` was last seen to change.
     changed: Instant,
 }
 
 impl Record {
-    /// Nothing has been seen yet.
+    /// A record without a Lease yet.
     pub(super) fn new(now: Instant) -> Self {
         Self { lease: None, spec: None, changed: now }
     }
 
-    /// Takes note of the object. Only what its holder writes counts as a sign of life.
+    /// Records the object. Only writes of its holder count as a sign of life.
     pub(super) fn observe(&mut self, lease: Option<Lease>, now: Instant) {
         let spec = match &lease {
             Some(lease) => Some(lease.spec.clone().unwrap_or_default()),
-            // Whoever held it when it was deleted still thinks so.
+            // The holder of the deleted Lease still leads.
             None => Some(self.spec.take().unwrap_or_default()),
         };
         if self.spec != spec && lease.is_some() {
@@ -42,23 +42,23 @@ impl Record {
         self.lease = lease;
     }
 
-    /// Whether there was a first look.
+    /// Whether the Lease was read.
     pub(super) fn is_known(&self) -> bool {
         self.spec.is_some()
     }
 
-    /// Who holds it, or held it when it was deleted.
+    /// The holder, or the holder when it was deleted.
     pub(super) fn holder(&self) -> Option<&str> {
         self.spec.as_ref().and_then(holder)
     }
 
-    /// When a candidate may try to claim it, if nothing changes until then.
+    /// When a candidate may claim it, if nothing changes until then.
     pub(super) fn free_at(&self, identity: &str) -> Instant {
         match (&self.spec, self.holder()) {
-            // The watch is expected to tell; it may not be permitted.
+            // The watch should report it, but may not be permitted.
             (None, _) => self.changed + RETRY,
             (Some(spec), Some(holder)) if holder != identity => self.changed + duration(spec),
-            // Nobody's, or a claim of our own whose answer was lost.
+            // Free, or our own claim whose answer was lost.
             _ => self.changed,
         }
     }
@@ -81,7 +81,7 @@ impl Record {
     }
 }
 
-/// Who holds a Lease, if anybody does.
+/// The holder of a Lease, if any.
 pub(super) fn holder(spec: &LeaseSpec) -> Option<&str> {
     spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())
 }
@@ -103,8 +103,8 @@ pub(super) fn released(mut lease: Lease) -> Lease {
     lease
 }
 
-/// An object to be made, rather than replaced, with the same content.
-pub(super) fn unmade(lease: Lease) -> Lease {
+/// The same content, to be created instead of replaced.
+pub(super) fn for_creation(lease: Lease) -> Lease {
     let name = lease.metadata.name.unwrap_or_default();
     Lease { spec: lease.spec, ..empty(&name) }
 }
@@ -113,7 +113,7 @@ fn empty(name: &str) -> Lease {
     Lease { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, spec: None }
 }
 
-/// How long the holder asked to be believed alive.
+/// The duration that the holder requested.
 fn duration(spec: &LeaseSpec) -> Duration {
     spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).map_or(DURATION, Duration::from_secs)
 }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_lease_is_free_when_its_holder_is_silent_for_its_duration() {
+    fn held_lease_is_free_after_its_duration_without_renewal() {
         let start = Instant::now();
         let mut record = Record::new(start);
         let lease = held("other", "1");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_released_an_absent_and_an_own_lease_are_free_at_once() {
+    fn released_absent_and_own_leases_are_free_at_once() {
         let now = Instant::now();
         let mut record = Record::new(now);
         for lease in [Some(released(held("other", "1"))), Some(held("me", "2")), None] {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_deleted_while_it_was_held_is_not_free_before_it_expires() {
+    fn deleted_held_lease_is_not_free_before_its_expiry() {
         let start = Instant::now();
         let mut record = Record::new(start);
         record.observe(Some(held("other", "1")), start);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_decides_how_long_it_is_believed() {
+    fn lease_duration_of_the_holder_counts() {
         let now = Instant::now();
         let mut record = Record::new(now);
         let mut lease = held("other", "1");

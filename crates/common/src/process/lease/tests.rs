@@ -21,7 +21,7 @@ fn spec(api: &FakeApi) -> coordination::LeaseSpec {
 }
 
 /// How long `acquire` takes, after the standby has seen the Lease held.
-async fn taken_after(standby: &Lease, event: impl AsyncFnOnce()) -> (Duration, Held) {
+async fn taken_after(standby: &Lease, event: impl AsyncFnOnce()) -> (Duration, HeldLease) {
     let waiting = tokio::spawn({
         let standby = standby.clone();
         async move { standby.acquire().await.unwrap() }
@@ -34,7 +34,7 @@ async fn taken_after(standby: &Lease, event: impl AsyncFnOnce()) -> (Duration, H
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_absent_lease_is_made() {
+async fn absent_lease_is_created() {
     let api = FakeApi::default();
     let caller = api.caller();
     let lease = lease(&caller);
@@ -49,7 +49,7 @@ async fn an_absent_lease_is_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_held_lease_is_renewed_every_4_to_5_seconds() {
+async fn held_lease_is_renewed_every_4_to_5_seconds() {
     let api = FakeApi::default();
     let caller = api.caller();
     let held = lease(&caller).acquire().await.unwrap();
@@ -60,7 +60,7 @@ async fn a_held_lease_is_renewed_every_4_to_5_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_released_lease_is_taken_by_the_watch() {
+async fn released_lease_is_taken_by_the_watch() {
     let api = FakeApi::default();
     let (leader, standby) = (api.caller(), api.caller());
     let held = lease(&leader).acquire().await.unwrap();
@@ -78,7 +78,7 @@ async fn a_released_lease_is_taken_by_the_watch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crashed_leaders_lease_is_taken_when_it_expires() {
+async fn crashed_leaders_lease_is_taken_when_it_expires() {
     let api = FakeApi::default();
     let held = lease(&api.caller()).acquire().await.unwrap();
     let (after, _held) = taken_after(&lease(&api.caller()), async || drop(held)).await;
@@ -86,7 +86,7 @@ async fn a_crashed_leaders_lease_is_taken_when_it_expires() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_found_held_is_believed_for_its_duration_whatever_its_times_say() {
+async fn held_lease_is_respected_whatever_its_times_are() {
     let api = FakeApi::default();
     drop(lease(&api.caller()).acquire().await.unwrap());
     api.edit(|lease| {
@@ -99,7 +99,7 @@ async fn a_lease_found_held_is_believed_for_its_duration_whatever_its_times_say(
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_candidates_one_leads() {
+async fn one_of_many_candidates_leads() {
     let api = FakeApi::default();
     for _crash in 0..5 {
         let mut candidates = futures::stream::FuturesUnordered::new();
@@ -115,7 +115,7 @@ async fn of_many_candidates_one_leads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_cut_off_stops_before_another_begins() {
+async fn leader_cut_off_stops_before_another_begins() {
     let api = FakeApi::default();
     for fault in [Fault::Silent, Fault::Status(500), Fault::Status(403)] {
         let leader = api.caller();
@@ -137,7 +137,7 @@ async fn a_leader_cut_off_stops_before_another_begins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_outage_is_survived() {
+async fn short_outage_is_survived() {
     let api = FakeApi::default();
     let leader = api.caller();
     let held = lease(&leader).acquire().await.unwrap();
@@ -150,7 +150,7 @@ async fn a_short_outage_is_survived() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frozen_leader_gives_up_without_renewing() {
+async fn frozen_leader_gives_up_without_renewing() {
     let api = FakeApi::default();
     let leader = api.caller();
     let held = lease(&leader).acquire().await.unwrap();
@@ -162,7 +162,7 @@ async fn a_frozen_leader_gives_up_without_renewing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_replaced_by_hand_ends_at_its_next_renewal() {
+async fn leader_replaced_by_hand_ends_at_its_next_renewal() {
     let api = FakeApi::default();
     for (put, found) in [(Some("somebody"), "somebody"), (None, "nobody")] {
         let leader = lease(&api.caller());
@@ -177,7 +177,7 @@ async fn a_leader_replaced_by_hand_ends_at_its_next_renewal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_that_is_no_claim_costs_a_conflict_and_nothing_else() {
+async fn unrelated_edit_costs_only_a_conflict() {
     let api = FakeApi::default();
     let held = lease(&api.caller()).acquire().await.unwrap();
     let note = || Some([("note".to_owned(), "kept".to_owned())].into());
@@ -191,7 +191,7 @@ async fn an_edit_that_is_no_claim_costs_a_conflict_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_deleted_while_held_is_made_again_and_not_taken() {
+async fn deleted_held_lease_is_recreated_by_its_holder() {
     let api = FakeApi::default();
     let leader = lease(&api.caller());
     let held = leader.acquire().await.unwrap();
@@ -208,7 +208,7 @@ async fn a_lease_deleted_while_held_is_made_again_and_not_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_whose_answer_was_lost_counts() {
+async fn claim_with_a_lost_answer_counts() {
     let api = FakeApi::default();
     let caller = api.caller();
     caller.fail(&WRITES, Fault::AnswerLost);
@@ -225,7 +225,7 @@ async fn a_claim_whose_answer_was_lost_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_right_to_watch_a_standby_takes_over_at_the_expiry() {
+async fn standby_that_cannot_watch_takes_over_at_the_expiry() {
     let api = FakeApi::default();
     drop(lease(&api.caller()).acquire().await.unwrap());
     for verb in [Verb::List, Verb::Watch] {
@@ -239,7 +239,7 @@ async fn without_the_right_to_watch_a_standby_takes_over_at_the_expiry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_right_is_named_and_waited_for() {
+async fn missing_permission_is_named_and_awaited() {
     let api = FakeApi::default();
     let caller = api.caller();
     caller.fail(&[Verb::Create], Fault::Status(403));
@@ -248,7 +248,7 @@ async fn a_missing_right_is_named_and_waited_for() {
 
     let mut record = Record::new(Instant::now());
     record.observe(None, Instant::now());
-    let failure = lease.access.claim(&mut record).await.unwrap_err();
+    let failure = lease.access.acquire(&mut record).await.unwrap_err();
     let said = failure.chain();
     assert!(said.contains("the verb `create` on `leases.coordination.k8s.io` in namespace `system`"), "{said}");
 
@@ -257,7 +257,7 @@ async fn a_missing_right_is_named_and_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_that_cannot_be_told_ends_soon() {
+async fn unanswered_release_ends_soon() {
     let api = FakeApi::default();
     let caller = api.caller();
     let held = lease(&caller).acquire().await.unwrap();
@@ -276,16 +276,16 @@ fn candidates_of_one_pod_differ() {
 }
 
 #[tokio::test]
-async fn a_failure_says_its_cause_once() {
+async fn failure_names_its_cause_once() {
     let caller = FakeApi::default().caller();
     caller.fail(&READS, Fault::Status(500));
     let mut unknown = Record::new(Instant::now());
-    let failure = lease(&caller).access.claim(&mut unknown).await.unwrap_err();
-    assert_eq!(failure.chain(), "cannot get it: refused (500)");
+    let failure = lease(&caller).access.acquire(&mut unknown).await.unwrap_err();
+    assert_eq!(failure.chain(), "cannot get the lease: refused (500)");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_holder_of_a_restored_cluster_has_lost_the_lease() {
+async fn holder_of_a_restored_cluster_has_lost_the_lease() {
     let api = FakeApi::default();
     let caller = api.caller();
     let held = lease(&caller).acquire().await.unwrap();
@@ -295,7 +295,7 @@ async fn a_holder_of_a_restored_cluster_has_lost_the_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_of_a_restored_cluster_does_not_lead() {
+async fn standby_of_a_restored_cluster_does_not_lead() {
     let api = FakeApi::default();
     let held = lease(&api.caller()).acquire().await.unwrap();
     let standby = lease(&api.caller());

@@ -80,7 +80,7 @@ impl Trial {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_lease_is_released_when_the_drain_is_over() {
+async fn lease_is_released_when_the_drain_is_over() {
     let mut trial = Trial::new(&FakeApi::default());
     let running = tokio::spawn(trial.start(Duration::from_secs(5)));
     sleep(Duration::from_secs(30)).await;
@@ -95,7 +95,7 @@ async fn the_lease_is_released_when_the_drain_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_leads_at_once_when_the_leader_has_drained() {
+async fn standby_leads_at_once_when_the_leader_has_drained() {
     let api = FakeApi::default();
     let mut first = Trial::new(&api);
     let leading = tokio::spawn(first.start(Duration::ZERO));
@@ -124,7 +124,7 @@ async fn a_standby_leads_at_once_when_the_leader_has_drained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_not_ready_does_not_ask_for_the_lease() {
+async fn process_that_is_not_ready_claims_no_lease() {
     let mut trial = Trial::new(&FakeApi::default());
     let _running = tokio::spawn(trial.start(Duration::ZERO));
     sleep(Duration::from_millis(900)).await;
@@ -134,7 +134,7 @@ async fn who_is_not_ready_does_not_ask_for_the_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_lease_ends_the_work_where_it_stands() {
+async fn lost_lease_cancels_the_work_at_once() {
     let mut trial = Trial::new(&FakeApi::default());
     let running = tokio::spawn(trial.start(Duration::ZERO));
     sleep(Duration::from_secs(30)).await;
@@ -147,7 +147,7 @@ async fn a_lost_lease_ends_the_work_where_it_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_lost_in_the_drain_ends_it() {
+async fn lease_lost_in_the_drain_ends_the_drain() {
     let mut trial = Trial::new(&FakeApi::default());
     trial.supervisor.as_mut().unwrap().drain_timeout = Duration::from_secs(60);
     let running = tokio::spawn(trial.start(Duration::from_secs(50)));
@@ -160,7 +160,7 @@ async fn a_lease_lost_in_the_drain_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_that_takes_too_long_is_cut_off_and_the_lease_left() {
+async fn slow_drain_is_cut_off_without_releasing_the_lease() {
     let mut trial = Trial::new(&FakeApi::default());
     let running = tokio::spawn(trial.start(DRAIN * 2));
     sleep(Duration::from_secs(30)).await;
@@ -174,7 +174,7 @@ async fn a_drain_that_takes_too_long_is_cut_off_and_the_lease_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_signal_ends_at_once() {
+async fn second_signal_ends_the_process_at_once() {
     let mut trial = Trial::new(&FakeApi::default());
     let running = tokio::spawn(trial.start(DRAIN / 2));
     sleep(Duration::from_secs(30)).await;
@@ -188,7 +188,7 @@ async fn a_second_signal_ends_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_controller_that_fails_gives_the_lease_away() {
+async fn failed_controller_releases_the_lease() {
     let trial = Trial::new(&FakeApi::default());
     let process = trial.process.clone();
     let controller = async move {
@@ -202,7 +202,7 @@ async fn a_controller_that_fails_gives_the_lease_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_lease_it_leads_when_it_is_ready() {
+async fn controller_without_a_lease_leads_when_ready() {
     let mut trial = Trial::new(&FakeApi::default());
     trial.supervisor.as_mut().unwrap().lease = None;
     let _running = tokio::spawn(trial.start(Duration::ZERO));
@@ -212,7 +212,7 @@ async fn without_a_lease_it_leads_when_it_is_ready() {
 }
 
 #[tokio::test]
-async fn a_dropped_control_ends_the_work() {
+async fn dropped_control_ends_the_work() {
     let trial = Trial::new(&FakeApi::default());
     drop(trial.supervisor);
     assert_eq!(trial.process.leadership().await, Leadership::Ended);

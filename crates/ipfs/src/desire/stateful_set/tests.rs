@@ -17,11 +17,12 @@ fn edited(script: &str, before: &str, arguments: &[&str], text: &str) -> String 
 }
 
 #[test]
-fn a_kubo_without_ipv6_listens_on_ipv4_alone() {
+fn kubo_without_ipv6_listens_on_ipv4_alone() {
     let object = fixture::of_size(1);
-    let provider = fixture::well(&object, 1).provider;
-    let config = kubo_config::common(&provider, Network::Private);
-    let edited = edited(PREPARE_KUBO, "sed -i", &[], &config.to_string());
+    let observed = fixture::observed(fixture::healthy(&object, 1));
+    let view = fixture::view(&object, &observed);
+    let config = kubo_config::common(&view.provider, Network::Private, &view.kubo_config);
+    let edited = edited(&prepare_kubo(), "sed -i", &[], &config.to_string());
     let addresses = serde_json::from_str::<serde_json::Value>(&edited).unwrap()["Addresses"].clone();
     assert_eq!(
         addresses,
@@ -30,24 +31,35 @@ fn a_kubo_without_ipv6_listens_on_ipv4_alone() {
 }
 
 #[test]
-fn an_ipfs_cluster_without_ipv6_listens_on_ipv4_alone() {
+fn ipfs_cluster_listens_on_the_family_that_exists() {
     let object = fixture::of_size(1);
-    let variables = cluster_env(&fixture::well(&object, 1));
+    let observed = fixture::observed(fixture::healthy(&object, 1));
+    let variables = cluster_env(&fixture::view(&object, &observed));
     let lines: Vec<String> =
         variables.into_iter().map(|variable| format!("{}={}\n", variable.name, variable.value.unwrap())).collect();
     assert!(lines.iter().any(|line| line == "CLUSTER_LISTENMULTIADDRESS=/ip4/0.0.0.0/tcp/9096,/ip6/::/tcp/9096\n"));
-    let edited = edited(PREPARE_CLUSTER, "env | sed", &["-n"], &lines.concat());
+    let without_ipv6 = edited(PREPARE_CLUSTER, "env | sed", &["-n"], &lines.concat());
     assert_eq!(
-        edited,
+        without_ipv6,
         "export CLUSTER_LISTENMULTIADDRESS=/ip4/0.0.0.0/tcp/9096\n\
          export CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS=/ip4/0.0.0.0/tcp/9094\n"
+    );
+    let (_, without_ipv4) = PREPARE_CLUSTER.split_once("elif").unwrap();
+    let without_ipv4 = edited(without_ipv4, "env | sed", &["-n"], &lines.concat());
+    assert_eq!(
+        without_ipv4,
+        "export CLUSTER_IPFSHTTP_NODEMULTIADDRESS=/ip6/::1/tcp/5001\n\
+         export CLUSTER_IPFSPROXY_LISTENMULTIADDRESS=/ip6/::1/tcp/9095\n\
+         export CLUSTER_IPFSPROXY_NODEMULTIADDRESS=/ip6/::1/tcp/5001\n\
+         export CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS=/ip6/::1/tcp/9097\n"
     );
 }
 
 #[test]
 fn peers_are_found_by_names_of_either_family() {
     let object = fixture::of_size(2);
-    let secret = super::super::secret::peers(&object, &fixture::well(&object, 2), 2);
+    let observed = fixture::observed(fixture::healthy(&object, 2));
+    let secret = super::super::secret::peers(&fixture::view(&object, &observed), 2);
     for (key, value) in secret.data.unwrap() {
         let text = String::from_utf8(value.0).unwrap();
         assert!(

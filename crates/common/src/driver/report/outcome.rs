@@ -1,0 +1,78 @@
+//! How a pass ended, as conditions and as an event.
+
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+
+use crate::{
+    condition::{PAUSED, READY, RECONCILING, Reason, STALLED, Statement, dated, find, reason},
+    driver::events::NewEvent,
+};
+
+/// The component's own part of the status.
+pub(in crate::driver) struct Facts<S> {
+    /// Fields; the conditions are added.
+    pub(in crate::driver) status: S,
+    /// Conditions besides those of an [`PassOutcome`].
+    pub(in crate::driver) conditions: Vec<Statement>,
+}
+
+/// How a pass ended, in the terms of kstatus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::driver) enum PassOutcome {
+    /// The product was used successfully.
+    Ready(String),
+    /// Working, or waiting for something that is expected to happen.
+    Reconciling(Reason, String),
+    /// The user must act.
+    Stalled(Reason, String),
+    /// Paused by the user.
+    Paused(String),
+}
+
+impl PassOutcome {
+    /// The conditions that every kind has.
+    pub(super) fn statements(&self) -> Vec<Statement> {
+        match self {
+            Self::Ready(message) => vec![Statement::holds(READY, reason::VERIFIED, message)],
+            Self::Reconciling(reason, message) => {
+                vec![Statement::fails(READY, *reason, message), Statement::holds(RECONCILING, *reason, message)]
+            }
+            Self::Stalled(reason, message) => {
+                vec![Statement::fails(READY, *reason, message), Statement::holds(STALLED, *reason, message)]
+            }
+            Self::Paused(message) => vec![
+                Statement::fails(READY, reason::PAUSED, message),
+                Statement::holds(PAUSED, reason::PAUSED, message),
+            ],
+        }
+    }
+}
+
+/// The previous conditions, with those of the driver replaced.
+pub(super) fn with_outcome(outcome: &PassOutcome, before: Vec<Condition>, generation: Option<i64>) -> Vec<Condition> {
+    let mut conditions = dated(outcome.statements(), &before, generation, Timestamp::now());
+    let of_driver = |kind: &str| [READY, RECONCILING, STALLED, PAUSED].contains(&kind);
+    conditions.extend(before.into_iter().filter(|condition| !of_driver(&condition.type_)));
+    conditions
+}
+
+/// One event for each transition of Ready: a new status, or a new reason.
+pub(super) fn transition(before: &[Condition], after: &[Condition]) -> Option<NewEvent> {
+    let ready = find(after, READY)?;
+    let old = find(before, READY);
+    if old.is_some_and(|old| old.status == ready.status && old.reason == ready.reason) {
+        return None;
+    }
+    let stalled = find(after, STALLED).is_some();
+    let failures = [reason::RECONCILE_ERROR, reason::INTERNAL_ERROR, reason::DEADLINE_EXCEEDED];
+    let failed = failures.iter().any(|failure| failure.as_str() == ready.reason);
+    let lost = old.is_some_and(|old| old.status == "True")
+        && ready.status != "True"
+        && ready.reason != reason::APPLYING.as_str();
+    Some(NewEvent {
+        is_warning: stalled || failed || lost,
+        reason: ready.reason.clone(),
+        action: "Reconcile",
+        note: ready.message.clone(),
+        about: None,
+    })
+}

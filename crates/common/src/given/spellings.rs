@@ -1,0 +1,76 @@
+//! Spellings of keys in the Secrets of other operators, charts and clouds.
+
+/// Other spellings of a key, without capitals and separators: `db-name`, `DB_NAME` and `dbName` are one.
+pub(super) const SPELLINGS: &[(&str, &[&str])] = &[
+    ("host", &["hostname", "server", "pghost", "dbhost", "databasehost", "postgreshost", "rabbitmqhost"]),
+    ("port", &["pgport", "dbport", "databaseport", "postgresport", "rabbitmqport"]),
+    (
+        "username",
+        &[
+            "user",
+            "login",
+            "pguser",
+            "dbuser",
+            "dbusername",
+            "databaseuser",
+            "databaseusername",
+            "postgresuser",
+            "postgresusername",
+            "rabbitmquser",
+            "rabbitmqusername",
+            "rabbitmqdefaultuser",
+            "defaultuser",
+        ],
+    ),
+    (
+        "password",
+        &[
+            "pass",
+            "pgpassword",
+            "dbpassword",
+            "databasepassword",
+            "postgrespassword",
+            "rabbitmqpassword",
+            "rabbitmqdefaultpass",
+            "defaultpass",
+        ],
+    ),
+    ("database", &["dbname", "db", "databasename", "pgdatabase", "postgresdb", "postgresdatabase"]),
+    ("virtual-host", &["vhost", "rabbitmqvhost", "rabbitmqdefaultvhost"]),
+    (
+        "uri",
+        &[
+            "url",
+            "connectionstring",
+            "connectionuri",
+            "connectionurl",
+            "databaseuri",
+            "databaseurl",
+            "postgresuri",
+            "postgresurl",
+            "amqpuri",
+            "amqpurl",
+            "rabbitmquri",
+            "rabbitmqurl",
+        ],
+    ),
+    ("email", &["mail"]),
+    ("endpoint", &["endpointurl", "awsendpointurl", "awsendpointurls3", "s3endpoint", "s3url", "cosis3endpoint"]),
+    (
+        "access-key-id",
+        &["accesskey", "accesskeyid", "awsaccesskeyid", "s3accesskey", "s3accesskeyid", "cosis3accesskeyid"],
+    ),
+    (
+        "secret-access-key",
+        &[
+            "secretkey",
+            "secretaccesskey",
+            "awssecretaccesskey",
+            "s3secretkey",
+            "s3secretaccesskey",
+            "cosis3accesssecretkey",
+        ],
+    ),
+    ("region", &["awsregion", "awsdefaultregion", "s3region", "bucketregion", "cosis3region"]),
+    ("addressing-style", &["s3addressingstyle", "cosis3addressingstyle"]),
+];
