@@ -43,11 +43,11 @@ impl Space {
         let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
         let has_ended = |pod: &Pod| matches!(phase(pod).as_str(), "Succeeded" | "Failed");
         let ended = until(&pods, &name, &format!("ended within {HANG:?}"), has_ended).await?;
-        let said = pods.logs(&name, &LogParams::default()).await?;
+        let output = pods.logs(&name, &LogParams::default()).await?;
         if phase(&ended) != "Succeeded" {
-            bail!("{sql} failed in a pod: {said}");
+            bail!("{sql} failed in a pod: {output}");
         }
         pods.delete(&name, &DeleteParams::default()).await?;
-        Ok(said.trim().to_owned())
+        Ok(output.trim().to_owned())
     }
 }

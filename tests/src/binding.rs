@@ -13,7 +13,7 @@ pub struct Binding {
     /// Its password.
     pub password: String,
     /// What it leads to: a database, a virtual host.
-    pub place: String,
+    pub scope: String,
     /// The host, by its name in the cluster.
     pub host: String,
     /// All of it.
@@ -22,7 +22,7 @@ pub struct Binding {
 
 impl std::fmt::Debug for Binding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "login {} {} on {}", self.login, self.username, self.place)
+        write!(f, "login {} {} on {}", self.login, self.username, self.scope)
     }
 }
 
@@ -34,7 +34,7 @@ impl Binding {
             login: login::number(secret).unwrap_or_default(),
             username: key("username")?,
             password: key("password")?,
-            place: key("database").or(key("virtual-host"))?,
+            scope: key("database").or(key("virtual-host"))?,
             host: key("host")?,
             uri: key("uri")?,
         })

@@ -21,7 +21,8 @@ use tokio::time::{interval, timeout};
 
 use crate::{Binding, HANG, One, Subject as _, http, subject::NAME, until};
 
-/// The queues that Temporal's processes declare when they start: durable, and without arguments.
+/// The queues that Temporal's processes declare when they start: durable, and without arguments. The controller has a list of its
+/// own, and tests must notice where that is wrong.
 pub const TEMPORAL: [&str; 9] = [
     "ipfs-cluster-add-queue",
     "ipfs-pin-queue",
@@ -214,6 +215,20 @@ impl Management {
 }
 
 impl One<'_, MessageQueue> {
+    /// Declares Temporal's queues, and waits until each has a member on all three nodes.
+    pub async fn declare_for_temporal(&self) -> Result<()> {
+        let management = self.management().await?;
+        management.runs(3).await?;
+        let session = self.session().await?;
+        for name in TEMPORAL {
+            session.declare(name).await?;
+        }
+        for name in TEMPORAL {
+            management.has_members(name, 3).await?;
+        }
+        Ok(())
+    }
+
     /// The address of the Service that the binding names.
     pub async fn service(&self) -> Result<IpAddr> {
         let service = self.api::<Service>().get(&MessageQueue::set()).await?;

@@ -22,9 +22,9 @@ mod permissions;
 pub use identity::Identity;
 pub(crate) use identity::apply;
 pub use log::Log;
-pub use permissions::{Permission, used_permissions};
+pub use permissions::used_permissions;
 
-use crate::{HANG, Space, Subject};
+use crate::{HANG, Space, Subject, process};
 
 /// A running controller; it ends when this is dropped.
 pub struct Controller {
@@ -62,7 +62,7 @@ impl Controller {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let file = File::create(space.folder.join(format!("{}-{number}.log", identity.program())))?;
         let log = Log::of(&mut child, file)?;
-        let line = log.line("serving /live, /ready and /metrics").await?;
+        let line = log.line("serving /livez, /readyz and /metrics").await?;
         let admin = line["address"].as_str().context("the log names no address")?.parse()?;
         let used = permissions::folder_of(&space.shared, identity.program());
         Ok(Self { child, admin, used, log })
@@ -81,6 +81,16 @@ impl Controller {
     /// What `/metrics` says now.
     pub fn metrics(&self) -> Result<Scrape> {
         Scrape::read(self.admin).context("the controller does not tell its metrics")
+    }
+
+    /// The most that it has had in memory, in bytes, since [`forget_peak`](Self::forget_peak).
+    pub fn peak_memory(&self) -> Result<u64> {
+        process::peak_memory(self.child.id())
+    }
+
+    /// Begins again with the peak of its memory.
+    pub fn forget_peak(&self) {
+        process::forget_peak(self.child.id());
     }
 
     /// The requests sent so far.

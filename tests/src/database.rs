@@ -55,8 +55,8 @@ impl Space {
     }
 
     /// Waits until the database is stalled for this reason, and checks what it says about it.
-    pub async fn stalled(&self, reason: &str, told: &[&str]) -> Result<Condition> {
-        self.database().stalled(reason, told).await
+    pub async fn stalled(&self, reason: &str, parts: &[&str]) -> Result<Condition> {
+        self.database().stalled(reason, parts).await
     }
 
     /// Waits for an event with this reason, and returns its note.

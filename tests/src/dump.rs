@@ -11,10 +11,7 @@ use k8s_openapi::{
 };
 use kube::{Resource, ResourceExt, api::ListParams};
 use serde::de::DeserializeOwned;
-use temporal_stack_common::{
-    api::{IpfsCluster, MessageQueue, PostgresDatabase, Status, Temporal},
-    component::Kind,
-};
+use temporal_stack_common::api::{IpfsCluster, Kind, MessageQueue, ObjectStorage, PostgresDatabase, Status, Temporal};
 
 use crate::Space;
 
@@ -27,6 +24,7 @@ pub(crate) async fn dump(space: &Space) {
     objects::<PostgresDatabase>(space).await;
     objects::<MessageQueue>(space).await;
     objects::<IpfsCluster>(space).await;
+    objects::<ObjectStorage>(space).await;
     objects::<Temporal>(space).await;
     for set in all::<StatefulSet>(space).await {
         eprintln!("StatefulSet/{} {:?}", set.name_any(), set.status);

@@ -3,10 +3,17 @@
 mod harm;
 mod ipfs;
 mod postgres;
+mod rabbit;
+pub mod rook;
+pub mod s3;
+mod visitors;
 
 pub use harm::{Harm, Server};
 pub use ipfs::Ipfs;
 pub use postgres::Postgres;
+pub use rabbit::Rabbit;
+pub use rook::Rook;
+pub use s3::S3;
 
 /// Whether a request came by way of an enemy's redirect.
 pub(crate) const FOREIGN: &str = "foreign-redirect";

@@ -4,7 +4,7 @@ use reqwest::{Client, ClientBuilder};
 use temporal_stack_common::process::install_crypto;
 
 /// A client that asks without a proxy, with more to say about it.
-pub(crate) fn builder() -> ClientBuilder {
+pub fn builder() -> ClientBuilder {
     install_crypto();
     Client::builder().no_proxy()
 }

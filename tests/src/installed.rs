@@ -1,7 +1,5 @@
 //! The controller that `xtask up` has installed, which all tests of a kind share.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
@@ -9,10 +7,6 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::json;
-use tokio::{
-    sync::{RwLock, RwLockWriteGuard},
-    time::interval,
-};
 
 use crate::{Space, Subject, until};
 
@@ -32,15 +26,4 @@ pub async fn installed<K: Subject>(space: &Space, replicas: i32) -> Result<()> {
     })
     .await
     .map(drop)
-}
-
-/// Waits for a moment in which no other test runs, without keeping others from starting meanwhile.
-pub async fn alone(others: &'static RwLock<()>) -> RwLockWriteGuard<'static, ()> {
-    let mut turns = interval(Duration::from_millis(100));
-    loop {
-        turns.tick().await;
-        if let Ok(guard) = others.try_write() {
-            return guard;
-        }
-    }
 }

@@ -19,23 +19,33 @@
 pub mod application;
 mod binding;
 pub mod broker;
+pub mod bucket;
 pub mod cluster;
 pub mod controller;
 pub mod database;
 mod dump;
 pub mod existing;
 pub mod fake;
+pub mod follower;
 pub mod host;
-mod http;
+pub mod http;
 pub mod installed;
+pub mod linkerd;
+pub mod load;
+pub mod network;
+pub mod objects;
 pub mod peers;
 pub mod pinset;
 pub mod plane;
 pub mod prepare;
+pub mod process;
 pub mod program;
 pub mod proxy;
+pub mod rbac;
 pub mod record;
+pub mod s3;
 pub mod schema;
+pub mod siblings;
 pub mod snapshot;
 pub mod space;
 pub mod sql;
@@ -44,6 +54,7 @@ pub mod stopwatch;
 pub mod stranger;
 pub mod subject;
 pub mod temporal;
+pub mod turn;
 pub mod wait;
 pub mod witness;
 
@@ -57,5 +68,45 @@ pub use space::{Space, with_namespace};
 pub use sql::Session;
 pub use stopwatch::Stopwatch;
 pub use subject::{One, Subject};
-pub use wait::{HANG, full, until, until_gone};
+pub use turn::Needs;
+pub use wait::{HANG, full, seed, turns, until, until_gone};
 pub use witness::Witness;
+
+/// Makes a test of each function for each kind that has children of its own.
+#[macro_export]
+macro_rules! for_each_kind {
+    ($($test:ident),+ $(,)?) => {
+        $crate::for_each_dependency!($($test),+);
+        mod object_storages {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test::<temporal_stack_common::api::ObjectStorage>().await;
+            })+
+        }
+    };
+}
+
+/// The same for each kind that Temporal depends on.
+#[macro_export]
+macro_rules! for_each_dependency {
+    ($($test:ident),+ $(,)?) => {
+        mod databases {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test::<temporal_stack_common::api::PostgresDatabase>().await;
+            })+
+        }
+        mod queues {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test::<temporal_stack_common::api::MessageQueue>().await;
+            })+
+        }
+        mod ipfs_clusters {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test::<temporal_stack_common::api::IpfsCluster>().await;
+            })+
+        }
+    };
+}

@@ -70,7 +70,7 @@ pub struct Allocation {
     pub metadata: Option<BTreeMap<String, String>>,
     /// When it ends; of the year 1 if never.
     pub expire_at: String,
-    /// When it was made, or told anew.
+    /// When it was created, or last updated.
     pub timestamp: Timestamp,
     /// Who is to hold it; nobody in particular where all are.
     pub allocations: Vec<String>,

@@ -6,7 +6,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, CustomResourceExt as _, ResourceExt as _};
 use serde_json::json;
-use temporal_stack_common::api::{IpfsCluster, MessageQueue, PostgresDatabase, Temporal};
+use temporal_stack_common::api::{IpfsCluster, Mesh, MessageQueue, ObjectStorage, PostgresDatabase, Temporal};
 use tokio::sync::OnceCell;
 
 use crate::{Cluster, controller::apply, until};
@@ -42,7 +42,15 @@ async fn prepare(cluster: &Cluster) -> Result<()> {
 /// Installs the kinds as their types say, and waits until they are served.
 pub async fn install_kinds(client: &Client) -> Result<()> {
     let api = Api::<CustomResourceDefinition>::all(client.clone());
-    for crd in [PostgresDatabase::crd(), MessageQueue::crd(), IpfsCluster::crd(), Temporal::crd()] {
+    let kinds = [
+        PostgresDatabase::crd(),
+        MessageQueue::crd(),
+        IpfsCluster::crd(),
+        ObjectStorage::crd(),
+        Mesh::crd(),
+        Temporal::crd(),
+    ];
+    for crd in kinds {
         apply(&api, &serde_json::to_value(&crd)?).await?;
         until(&api, &crd.name_any(), "been established", |crd| {
             let conditions = crd.status.iter().flat_map(|status| status.conditions.iter().flatten());

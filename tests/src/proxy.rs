@@ -151,7 +151,7 @@ async fn serve(connection: TcpStream, state: Arc<State>) {
 
 impl State {
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Closed> {
-        let call = Call::of(request.method(), request.uri());
+        let call = Call::parse(request.method(), request.uri());
         let fault = self.fault(&call, request.method().as_str(), request.uri().path());
         match fault {
             Fault::None => {}
@@ -189,7 +189,8 @@ impl State {
             *number += 1;
             *number
         };
-        let fault = self.plan.fault(call.verb, &question, number);
+        let has_been = |name: &str| self.tally.borrow().of(name) > 0;
+        let fault = self.plan.fault(call.verb, &question, number, has_been);
         // There is nothing stale before there was a list.
         if let Some(name) = fault.name().filter(|_| fault != Fault::Stale || number > 1) {
             self.note(name);

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_draws_the_same_specs() {
+    fn same_seed_draws_the_same_specs() {
         let draw = |seed| Random::of(seed).spec::<IpfsCluster>();
         assert_eq!(draw(1), draw(1));
         assert!((2..10).any(|seed| draw(seed) != draw(1)));

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::{ConfigMap, Secret, Service, ServiceAccount},
+    networking::v1::{Ingress, NetworkPolicy},
+    policy::v1::PodDisruptionBudget,
+};
 use kube::{
     Api, ResourceExt,
-    api::{DynamicObject, ListParams},
+    api::{ApiResource, DynamicObject, ListParams},
 };
 use serde_json::{Value, json};
-use temporal_stack_common::{
-    api::{annotation, label},
-    component::{Child, Component as _},
-};
-use temporal_stack_database::Database;
-use temporal_stack_ipfs::Ipfs;
-use temporal_stack_queue::Queue;
-use temporal_stack_temporal::Application;
+use temporal_stack_common::api::{annotation, label};
 
 use crate::Space;
 
@@ -25,15 +25,30 @@ const APPLIED_TEMPLATE: &str = "temporal-stack.dev/applied-template";
 /// `Kind/name` → the object.
 pub type Children = BTreeMap<String, Value>;
 
+/// The kinds of children that controllers make: those that their rules permit them to create.
+pub fn kinds() -> Vec<ApiResource> {
+    vec![
+        ApiResource::erase::<ConfigMap>(&()),
+        ApiResource::erase::<Deployment>(&()),
+        ApiResource::erase::<Ingress>(&()),
+        ApiResource::erase::<Job>(&()),
+        ApiResource::erase::<NetworkPolicy>(&()),
+        ApiResource::erase::<PodDisruptionBudget>(&()),
+        ApiResource::erase::<Secret>(&()),
+        ApiResource::erase::<Service>(&()),
+        ApiResource::erase::<ServiceAccount>(&()),
+        ApiResource::erase::<StatefulSet>(&()),
+    ]
+}
+
 /// The children that controllers make, as they are.
 pub async fn children(space: &Space) -> Result<Children> {
     let ours = ListParams::default().labels(&format!("{}={}", label::MANAGED_BY, label::STACK));
     let mut children = Children::new();
-    let all = [Database::children(), Queue::children(), Ipfs::children(), Application::children()].concat();
-    for child in all.into_iter().filter(Child::is_kept) {
-        let api = Api::<DynamicObject>::namespaced_with(space.client.clone(), &space.name, &child.resource);
+    for kind in kinds() {
+        let api = Api::<DynamicObject>::namespaced_with(space.client.clone(), &space.name, &kind);
         for object in api.list(&ours).await? {
-            let reference = format!("{}/{}", child.resource.kind, object.name_any());
+            let reference = format!("{}/{}", kind.kind, object.name_any());
             children.insert(reference, serde_json::to_value(&object)?);
         }
     }
@@ -105,5 +120,37 @@ fn blank_template(noted: &mut Value) {
 fn blank(values: &mut Value) {
     for value in values.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
         *value = json!(value.as_str().map(str::len));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use temporal_stack_common::api::{IpfsCluster, MessageQueue, ObjectStorage, PostgresDatabase, Temporal};
+
+    use super::*;
+    use crate::rbac::{Permission, permissions};
+
+    #[test]
+    fn kinds_are_those_that_controllers_may_create() {
+        let granted = [
+            permissions::<PostgresDatabase>(),
+            permissions::<MessageQueue>(),
+            permissions::<IpfsCluster>(),
+            permissions::<ObjectStorage>(),
+            permissions::<Temporal>(),
+        ];
+        // Claims of Rook exist only where its kinds are installed.
+        let others = ["events", "leases", "objectbucketclaims"];
+        let of_others = |permission: &Permission| others.contains(&permission.resource.as_str());
+        let created: BTreeSet<(String, String)> = granted
+            .into_iter()
+            .flatten()
+            .filter(|permission| permission.verb == "create" && !of_others(permission))
+            .map(|permission| (permission.group, permission.resource))
+            .collect();
+        let compared = kinds().into_iter().map(|kind| (kind.group, kind.plural)).collect();
+        assert_eq!(created, compared);
     }
 }

@@ -13,6 +13,9 @@ use rand::{RngExt as _, distr::Alphanumeric};
 
 use crate::{Cluster, cluster::shared_folder, dump};
 
+/// What the names of the namespaces of tests begin with.
+pub const PREFIX: &str = "e2e-";
+
 /// A namespace, and who looks into it.
 pub struct Space {
     /// The cluster.
@@ -34,7 +37,7 @@ impl Space {
         let client = cluster.client().await?;
         let shared = shared_folder(&client).await?;
         let suffix: String = rand::rng().sample_iter(Alphanumeric).take(8).map(char::from).collect();
-        let name = format!("e2e-{}", suffix.to_lowercase());
+        let name = format!("{PREFIX}{}", suffix.to_lowercase());
         let namespace = Namespace {
             metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
             ..Namespace::default()

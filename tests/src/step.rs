@@ -1,5 +1,7 @@
 //! Steps that many tests have: an object is made, and the controller comes to rest.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::{
     ByteString,
@@ -7,7 +9,7 @@ use k8s_openapi::{
 };
 use kube::{
     ResourceExt as _,
-    api::{ObjectMeta, Patch, PatchParams},
+    api::{ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use temporal_stack_common::{
@@ -15,7 +17,11 @@ use temporal_stack_common::{
     process::client::Counts,
 };
 
-use crate::{Controller, One, Space, Subject, until};
+use crate::{
+    Cluster, Controller, One, Space, Subject,
+    snapshot::{children, normalised},
+    until, with_namespace,
+};
 
 /// How many quiet looks in a row are taken for quiet.
 const QUIET: u32 = 3;
@@ -75,4 +81,43 @@ pub async fn write_secret(space: &Space, name: &str, keys: &Value) -> Result<()>
     let secret = Secret { metadata, data: Some(data), ..Secret::default() };
     space.api::<Secret>().patch(name, &PatchParams::apply("user").force(), &Patch::Apply(secret)).await?;
     Ok(())
+}
+
+/// Creates a Secret that was deleted as it was, as a user restores it.
+pub async fn restore(space: &Space, deleted: &Secret) -> Result<()> {
+    let mut restored = deleted.clone();
+    (restored.metadata.resource_version, restored.metadata.uid) = (None, None);
+    space.api::<Secret>().create(&PostParams::default(), &restored).await?;
+    Ok(())
+}
+
+/// What is asked for, one after the other: making, and a change of everything that a change can reach.
+pub async fn ask<K: Subject>(space: &One<'_, K>, change: bool) -> Result<K> {
+    if !change {
+        return space.create(&K::embedded()).await;
+    }
+    let mut spec = K::changed();
+    spec["deletionPolicy"] = json!("Delete");
+    space.patch(&json!({ "spec": spec })).await
+}
+
+/// The children of an object that is complete, without what differs by chance.
+pub async fn outcome<K: Subject>(space: &One<'_, K>, controller: &Controller) -> Result<BTreeMap<String, String>> {
+    let object = complete(space, controller).await?;
+    Ok(normalised(&children(space).await?, &object, &space.name))
+}
+
+/// What comes of an object, made and then changed, where nothing disturbs it.
+pub async fn undisturbed<K: Subject>(cluster: &Cluster) -> BTreeMap<String, String> {
+    let mut outcome_of = BTreeMap::new();
+    with_namespace(cluster, async |space| {
+        let controller = Controller::start::<K>(space).await?;
+        for change in [false, true] {
+            ask::<K>(&space.one(), change).await?;
+            outcome_of = outcome::<K>(&space.one(), &controller).await?;
+        }
+        Ok(())
+    })
+    .await;
+    outcome_of
 }

@@ -98,6 +98,31 @@ impl Stranger {
     }
 }
 
+impl Stranger {
+    /// Replaces an object by what `change` makes of it, as JSON: an object that no type here can hold. As another client than the one
+    /// that made it, because the API server dates the fields of the client that writes. If another client writes meanwhile, again.
+    pub async fn replace<K>(&self, name: &str, change: impl Fn(&mut Value)) -> Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let path = format!("{}/{name}", K::url_path(&(), Some(&self.namespace)));
+        let replaced = timeout(HANG, async {
+            loop {
+                let get = http::Request::get(&path).body(Vec::new())?;
+                let mut object: Value = self.client.request(get).await?;
+                change(&mut object);
+                let put = http::Request::put(format!("{path}?fieldManager=other"));
+                let put = put.header("content-type", "application/json").body(serde_json::to_vec(&object)?)?;
+                match self.client.request::<Value>(put).await {
+                    Err(kube::Error::Api(status)) if status.is_conflict() => {}
+                    written => return anyhow::Ok(written.map(drop)?),
+                }
+            }
+        });
+        replaced.await.with_context(|| format!("{name} is never replaced"))?
+    }
+}
+
 /// What the API server refuses by a rule of its own harms nobody.
 fn is_taken<T>(result: kube::Result<T>) -> Result<bool> {
     match result {

@@ -1,5 +1,7 @@
 //! The kinds that tests are about: what a test has to know of each, and the object that tests make of it.
 
+mod kinds;
+
 use std::{marker::PhantomData, ops::Deref};
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,27 +12,25 @@ use kube::{
 };
 use serde_json::{Value, json};
 use temporal_stack_common::{
-    api::{IpfsCluster, MessageQueue, PostgresDatabase, Status as _, Temporal},
-    component::{Component, Kind},
+    api::{Kind, Status as _},
     condition,
 };
-use temporal_stack_database::Database;
-use temporal_stack_ipfs::Ipfs;
-use temporal_stack_queue::Queue;
-use temporal_stack_temporal::Application;
 
 use crate::{Space, prepare::GROWS, until};
 
 /// The name that tests give the object.
 pub const NAME: &str = "temporal";
+/// The bucket of the object storage that tests make.
+pub const BUCKET: &str = "photos";
 
 /// A kind of the stack.
 pub trait Subject: Kind + CustomResourceExt {
-    /// What makes it true.
-    type Component: Component<Kind = Self>;
-
+    /// The name of its component: the value of a label, and the folder of its manifests.
+    const COMPONENT: &'static str;
     /// The program of its controller.
     const PROGRAM: &'static str;
+    /// The generated manifests with what its controller is permitted.
+    const RBAC: &'static str;
     /// The variables with the images of what it runs, and images that nobody has.
     const IMAGES: &'static [(&'static str, &'static str)];
     /// The provider that makes something in the cluster; the container of what it makes has its name, too.
@@ -39,6 +39,15 @@ pub trait Subject: Kind + CustomResourceExt {
     const DATA: &'static [&'static str];
     /// The keys that a Secret of the provider `external` must have.
     const THEIRS: &'static [&'static str];
+    /// The key of the binding that says where the product is.
+    const SCOPE_KEY: &'static str = "host";
+    /// A key of such a Secret with a value that cannot be, and what is said of it.
+    const WRONG: (&'static str, &'static str, &'static str) =
+        ("port", "99999", "port is not a port number; set 1 to 65535");
+    /// What is said where several providers are named.
+    const ONE_OF: &'static str;
+    /// The name of the first volume of each pod.
+    const VOLUME: &'static str = "data";
 
     /// How many pods the object is to have.
     fn pods(&self) -> u32 {
@@ -56,6 +65,11 @@ pub trait Subject: Kind + CustomResourceExt {
     /// A spec whose volume is of the class that grows.
     fn embedded() -> Value {
         Self::provider(&json!({"storage": {"size": "1Gi", "storageClassName": GROWS}}))
+    }
+
+    /// A spec that names a Secret.
+    fn external(secret: &str) -> Value {
+        external(secret)
     }
 
     /// The `StatefulSet`, and the Service for clients.
@@ -78,103 +92,14 @@ pub trait Subject: Kind + CustomResourceExt {
         format!("{}-{ordinal}", Self::set())
     }
 
-    /// The volume claim of that pod.
+    /// The first volume claim of that pod.
     fn volume(ordinal: u32) -> String {
-        format!("data-{}", Self::pod(ordinal))
+        format!("{}-{}", Self::VOLUME, Self::pod(ordinal))
     }
 
     /// The binding.
     fn binding() -> String {
         Self::child("binding")
-    }
-}
-
-impl Subject for PostgresDatabase {
-    type Component = Database;
-
-    const PROGRAM: &'static str = "database-controller";
-    const IMAGES: &'static [(&'static str, &'static str)] =
-        &[("RELATED_IMAGE_POSTGRES", "registry.invalid/postgres:17")];
-    const PROVIDER: &'static str = "postgres";
-    const DATA: &'static [&'static str] = &["administrator", "login-1"];
-    const THEIRS: &'static [&'static str] = &["host", "username", "password", "database"];
-
-    fn changed() -> Value {
-        Self::provider(&json!({"parameters": {"work_mem": "8MB"}, "resources": {"limits": {"memory": "2Gi"}}}))
-    }
-}
-
-impl Subject for MessageQueue {
-    type Component = Queue;
-
-    const PROGRAM: &'static str = "queue-controller";
-    const IMAGES: &'static [(&'static str, &'static str)] =
-        &[("RELATED_IMAGE_RABBITMQ", "registry.invalid/rabbitmq:4")];
-    const PROVIDER: &'static str = "rabbitmq";
-    const DATA: &'static [&'static str] = &["cookie-1", "administrator", "login-1"];
-    const THEIRS: &'static [&'static str] = &["host", "username", "password"];
-
-    fn pods(&self) -> u32 {
-        let replicas = self.spec.provider.rabbitmq.as_ref().map(|rabbitmq| rabbitmq.replicas);
-        replicas.and_then(|replicas| replicas.try_into().ok()).unwrap_or(1)
-    }
-
-    fn changed() -> Value {
-        let resources = json!({"limits": {"memory": "2Gi"}});
-        Self::provider(&json!({"replicas": 3, "additionalConfig": "channel_max = 100", "resources": resources}))
-    }
-}
-
-impl Subject for IpfsCluster {
-    type Component = Ipfs;
-
-    const PROGRAM: &'static str = "ipfs-controller";
-    const IMAGES: &'static [(&'static str, &'static str)] = &[
-        ("RELATED_IMAGE_KUBO", "registry.invalid/kubo:0"),
-        ("RELATED_IMAGE_IPFS_CLUSTER", "registry.invalid/ipfs-cluster:1"),
-    ];
-    const PROVIDER: &'static str = "kubo";
-    const DATA: &'static [&'static str] = &["secret-1", "identity-0"];
-    const THEIRS: &'static [&'static str] = &["host", "cluster-host"];
-
-    fn pods(&self) -> u32 {
-        self.spec.replicas.try_into().unwrap_or(1)
-    }
-
-    fn changed() -> Value {
-        let mut spec = Self::provider(&json!({
-            "kuboConfig": {"Gateway": {"NoFetch": true}},
-            "clusterConfig": {"CLUSTER_IPFSHTTP_PINTIMEOUT": "5m"},
-            "pubsub": true,
-            "proxy": true,
-            "resources": {"limits": {"memory": "2Gi"}},
-            "gateway": {},
-            "swarm": {},
-        }));
-        spec["replicas"] = json!(3);
-        spec
-    }
-}
-
-impl Subject for Temporal {
-    type Component = Application;
-
-    const PROGRAM: &'static str = "temporal-controller";
-    const IMAGES: &'static [(&'static str, &'static str)] = &[
-        ("RELATED_IMAGE_TEMPORAL", "registry.invalid/temporal:2"),
-        ("RELATED_IMAGE_BRIDGE", "registry.invalid/bridge:0"),
-    ];
-    // It has none: it refers to others.
-    const PROVIDER: &'static str = "krab";
-    const DATA: &'static [&'static str] = &["keys"];
-    const THEIRS: &'static [&'static str] = &[];
-
-    fn changed() -> Value {
-        json!({"workers": {"cluster": {"replicas": 2}}})
-    }
-
-    fn provider(fields: &Value) -> Value {
-        json!({Self::PROVIDER: fields})
     }
 }
 
@@ -260,6 +185,12 @@ impl<K: Subject> One<'_, K> {
     /// Annotates the object; null takes the annotation off.
     pub async fn annotate(&self, key: &str, value: &Value) -> Result<K> {
         self.patch(&json!({"metadata": {"annotations": {key: value}}})).await
+    }
+
+    /// Annotates the object with a confirmation of something about a bucket, for its spec as it is.
+    pub async fn confirm(&self, key: &str, bucket: &str) -> Result<K> {
+        let generation = self.get().await?.meta().generation.context("the object has no generation")?;
+        self.annotate(key, &json!(format!("{bucket}@{generation}"))).await
     }
 
     /// Waits until the object is as `wanted` says.

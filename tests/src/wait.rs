@@ -10,13 +10,21 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::Space;
 
 /// Whether the larger counts are wanted, as `cargo xtask test --full` says.
 pub fn full() -> bool {
     std::env::var_os("TEMPORAL_STACK_TEST_FULL").is_some()
+}
+
+/// The seed of a test with random input: 1, or the one that `TEMPORAL_STACK_SEED` names. It is printed.
+pub fn seed() -> u64 {
+    let asked = std::env::var("TEMPORAL_STACK_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = asked.unwrap_or(1);
+    println!("seed {seed}");
+    seed
 }
 
 /// How long a test waits for anything: a limit that only a hang reaches. IPFS Cluster itself waits two minutes for a part of its
@@ -44,6 +52,26 @@ where
     match found.await {
         Ok(Some(object)) => Ok(object),
         _ => bail!("waited {HANG:?} for {name} to have {what}; last seen:\n{}", shown(last.as_ref())),
+    }
+}
+
+/// How often what has no watch is asked again.
+const TURN: Duration = Duration::from_millis(50);
+
+/// Waits until something that has no watch is so, by asking again and again.
+pub async fn turns(what: &str, mut is_so: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    let mut turns = interval(TURN);
+    let asked = timeout(HANG, async {
+        loop {
+            turns.tick().await;
+            if is_so().await? {
+                return Ok(());
+            }
+        }
+    });
+    match asked.await {
+        Ok(result) => result,
+        Err(_) => bail!("waited {HANG:?} until {what}"),
     }
 }
 

@@ -1,7 +1,8 @@
-//! `cargo xtask bench <controller>`: how a controller does on an API server alone.
+//! `cargo xtask bench <controller>`: the performance of a controller on an API server alone.
 //!
 //! etcd and the API server run, and nothing else: no node, and none of Kubernetes' controllers, so there are no pods and no
-//! claims. What is measured is the controller and the API server, not the product. All of it belongs to the driver, so every component gets it for the line in [`crate::controllers`].
+//! claims. It measures the controller and the API server, not the product. Everything belongs to the driver, so every component
+//! is covered by its line in [`crate::controllers`].
 
 // Counts of a benchmark are far below 2^52.
 #![allow(clippy::cast_precision_loss)]
@@ -9,6 +10,7 @@
 mod fleet;
 mod subject;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -17,7 +19,7 @@ use serde_json::Value;
 use crate::controllers::{self, Controller};
 use crate::kubectl::Kubectl;
 use crate::node::{Controllers, control_plane_only};
-use crate::step::{LoggedCommand, Steps};
+use crate::step::{Step, Steps};
 use crate::{images, place};
 use fleet::Fleet;
 use subject::Subject;
@@ -25,15 +27,15 @@ use subject::Subject;
 /// The arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Which controller.
+    /// The controller to measure.
     controller: String,
-    /// How many of its objects.
+    /// How many of its objects to create.
     #[arg(long, default_value_t = 200)]
     objects: usize,
-    /// How many Secrets that are none of its business, at the end.
+    /// How many unrelated Secrets to create at the end.
     #[arg(long, default_value_t = 10_000)]
     foreign_secrets: usize,
-    /// How many seconds to count requests while nothing changes.
+    /// For how many seconds to count requests while nothing changes.
     #[arg(long, default_value_t = 60)]
     idle: u64,
     /// Do not ask before installing packages.
@@ -44,9 +46,9 @@ pub struct Arguments {
 /// Runs the benchmark and prints what it measured as a table.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let chosen = controllers::named(std::slice::from_ref(&arguments.controller))?;
-    let controller = *chosen.first().context("no controller is named")?;
+    let controller = *chosen.first().context("controller missing: none is named")?;
     control_plane_only::up(arguments.yes, Controllers::Absent)?;
-    let runtime = tokio::runtime::Runtime::new().context("could not start a runtime")?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
     let measured = runtime.block_on(measure(arguments, controller));
     control_plane_only::down()?;
     println!("{}", measured?);
@@ -57,13 +59,8 @@ async fn measure(arguments: &Arguments, controller: &Controller) -> Result<Strin
     let count = arguments.objects;
     let mut steps = Steps::new("bench")?;
     let program = images::program(&mut steps, controller.program)?;
-    let crd = place::workspace().join("deploy/crds").join(controller.name);
     let kubeconfig = crate::cluster::Cluster::control_plane()?.kubeconfig();
-    steps.run("install the kind", |step| {
-        let kubectl = Kubectl::with_kubeconfig(&kubeconfig)?;
-        let apply: LoggedCommand = kubectl.command(step).args(["apply", "--kustomize"]).arg(crd);
-        apply.run()
-    })?;
+    steps.run("install the CRD", |step| install(step, controller, &kubeconfig))?;
     let fleet = Fleet::new(&kubeconfig, controller).await?;
     fleet.prepare().await?;
 
@@ -84,18 +81,8 @@ async fn measure(arguments: &Arguments, controller: &Controller) -> Result<Strin
     let memory_with_secrets = subject.memory()?;
     drop(subject);
 
-    // A new process looks at every object once, and finds nothing to do.
-    let began = Instant::now();
-    let again = Subject::start(&program, &kubeconfig).await?;
-    let passes = again.until_passes(count).await?;
-    let looked = began.elapsed();
-    let writes = again.requests()?.writes().total();
-    drop(again);
-
+    let (passes, looked) = look_again(&program, &kubeconfig, count).await?;
     let (kinds, limit) = fleet.limit(count).await?;
-    if writes > 0 {
-        bail!("a new process wrote {writes} times although nothing had changed");
-    }
     let made = after.since(&before);
     let per_object = |requests: u64| requests as f64 / count as f64;
     let rate = |time: Duration| count as f64 / time.as_secs_f64();
@@ -113,7 +100,7 @@ async fn measure(arguments: &Arguments, controller: &Controller) -> Result<Strin
             "unchanged passes per second, one process, at its start".to_owned(),
             format!("{:.0}", passes as f64 / looked.as_secs_f64()),
         ),
-        ("writes in those passes".to_owned(), writes.to_string()),
+        ("writes in those passes".to_owned(), "0".to_owned()),
         ("resident memory at 0 objects, MB".to_owned(), megabytes(idle_memory)),
         (format!("resident memory at {count} objects, MB"), megabytes(memory)),
         (format!("… and {} foreign Secrets, MB", arguments.foreign_secrets), megabytes(memory_with_secrets)),
@@ -123,6 +110,26 @@ async fn measure(arguments: &Arguments, controller: &Controller) -> Result<Strin
     }
     steps.finish();
     Ok(table(&rows))
+}
+
+fn install(step: &Step, controller: &Controller, kubeconfig: &Path) -> Result<()> {
+    let crd = place::workspace().join("deploy/crds").join(controller.name);
+    let kubectl = Kubectl::with_kubeconfig(kubeconfig)?;
+    kubectl.command(step).args(["apply", "--kustomize"]).arg(crd).run()
+}
+
+/// Starts a new process, which makes one pass over every object and finds nothing to do. Returns the number of passes, and how long
+/// they took.
+async fn look_again(program: &Path, kubeconfig: &Path, count: usize) -> Result<(u64, Duration)> {
+    let began = Instant::now();
+    let again = Subject::start(program, kubeconfig).await?;
+    let passes = again.until_passes(count).await?;
+    let looked = began.elapsed();
+    let writes = again.requests()?.writes().total();
+    if writes > 0 {
+        bail!("unexpected writes: a new process made {writes} although nothing had changed");
+    }
+    Ok((passes, looked))
 }
 
 fn megabytes(bytes: u64) -> String {

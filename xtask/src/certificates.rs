@@ -18,10 +18,10 @@ use time::OffsetDateTime;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const VALID: u32 = 365;
-/// Leaves older than this are made anew when a cluster starts.
+/// Leaf certificates older than this are renewed when a cluster starts.
 const RENEWED_AFTER: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
-/// An authority: what it signs is for one purpose only, so that no client of the API server is one of etcd.
+/// An authority for one purpose, so that no client of the API server is a client of etcd.
 #[derive(Debug)]
 pub struct Authority {
     dir: PathBuf,
@@ -29,28 +29,28 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// Whom a certificate is for.
+/// The subject of a certificate.
 #[derive(Debug, Clone, Default)]
 pub struct Subject<'a> {
-    /// The common name: to the API server the user.
+    /// The common name: the user for the API server.
     pub name: &'a str,
-    /// The organisation: to the API server the group.
+    /// The organisation: the group for the API server.
     pub group: Option<&'a str>,
-    /// Names it serves under; none for a client.
+    /// The host names of a server; none for a client.
     pub hosts: &'a [&'a str],
-    /// Addresses it serves at.
+    /// The addresses of a server.
     pub addresses: &'a [Ipv4Addr],
 }
 
 impl Authority {
-    /// The authority of that name, made when first asked for; its key lasts as long as the cluster's state.
+    /// The authority of that name, created on first use; its key lasts as long as the cluster's state.
     pub fn open(dir: &Path, name: &'static str) -> Result<Self> {
         let key_file = dir.join(format!("{name}.key"));
         let key = if key_file.exists() {
             KeyPair::from_pem(&fs::read_to_string(&key_file)?)
-                .with_context(|| format!("{} holds no key", key_file.display()))?
+                .with_context(|| format!("{} invalid: it is not a PEM key", key_file.display()))?
         } else {
-            fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
+            fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
             KeyPair::generate()?
         };
         let mut params = CertificateParams::default();
@@ -76,7 +76,7 @@ impl Authority {
         self.dir.join(format!("{}.key", self.name))
     }
 
-    /// A certificate and its key, as files named `file`, made anew when they are missing or old.
+    /// A certificate and its key, as files named `file`, renewed if they are missing or old.
     pub fn issue(&self, file: &str, subject: &Subject<'_>) -> Result<(PathBuf, PathBuf)> {
         let files = (self.dir.join(format!("{file}.crt")), self.dir.join(format!("{file}.key")));
         if is_fresh(&files.0) && files.1.exists() {
@@ -103,7 +103,7 @@ impl Authority {
         Ok(files)
     }
 
-    /// A kubeconfig file for a client of the API server at `server`, valid as it stands for any user who may read it.
+    /// A kubeconfig file for a client of the API server at `server`, valid for any user who may read it.
     pub fn kubeconfig(&self, file: &Path, server: &str, cluster: &str, subject: &Subject<'_>) -> Result<()> {
         let (certificate, key) = self.issue(&subject.name.replace(':', "-"), subject)?;
         let data = |path: &Path| -> Result<String> { Ok(STANDARD.encode(fs::read(path)?)) };
@@ -142,7 +142,7 @@ fn distinguished(name: &str, group: Option<&str>) -> DistinguishedName {
 }
 
 fn validity(days: u32) -> (OffsetDateTime, OffsetDateTime) {
-    // An hour ago: the clock of a machine that was asleep may yet be put back.
+    // An hour ago: the clock of a machine that was suspended may still be set back.
     let from = SystemTime::now() - Duration::from_secs(60 * 60);
     (from.into(), (from + DAY * days).into())
 }
@@ -155,7 +155,7 @@ fn is_fresh(file: &Path) -> bool {
 fn write_secret(file: &Path, text: &str) -> Result<()> {
     let new = file.with_extension("new");
     let opened = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
-    let mut opened = opened.with_context(|| format!("could not write {}", new.display()))?;
+    let mut opened = opened.with_context(|| format!("cannot write {}", new.display()))?;
     opened.write_all(text.as_bytes())?;
-    fs::rename(&new, file).with_context(|| format!("could not write {}", file.display()))
+    fs::rename(&new, file).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::place;
 use crate::process::{Daemon, Process};
 
-/// The node's own address, on its bridge: it stays the same wherever the machine is, and nothing outside reaches it.
+/// The node's own address, on its bridge: it does not depend on the machine's network, and is not reachable from outside.
 pub const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 /// The addresses of Services.
 pub const SERVICE_RANGE: &str = "10.96.0.0/16";
@@ -20,11 +20,11 @@ pub const API_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 /// The daemons of both clusters.
 const DAEMONS: &[&str] =
     &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "containerd"];
-/// The file that says which state directory a cluster runs with.
+/// The file with the state directory of a running cluster.
 const OWNER: &str = "state-directory";
-/// A program that was killed just now is seen for a moment longer.
+/// A killed program is visible for a moment longer.
 const KILLED_WITHIN: Duration = Duration::from_millis(500);
-/// A port is taken for a moment longer than the program that had it.
+/// A port is in use for a moment longer than its program.
 const PORT_FREE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A cluster's directories, address and ports.
@@ -32,11 +32,11 @@ const PORT_FREE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Cluster {
     /// Its name: of its context, and of its directories.
     pub name: &'static str,
-    /// What it keeps.
+    /// The directory of its state.
     pub state: PathBuf,
     /// Its pid files and sockets.
     pub run: PathBuf,
-    /// Where its API server listens.
+    /// The address of its API server.
     pub address: Ipv4Addr,
     /// Its API server's port.
     pub api_port: u16,
@@ -44,11 +44,11 @@ pub struct Cluster {
     pub etcd_ports: (u16, u16),
     /// The controller manager's port, on the loopback address.
     pub controller_manager_port: u16,
-    /// Whether it is for tests, and a crash of the machine may cost its data.
+    /// Whether it is for tests, so that its data may be lost in a crash of the machine.
     pub throwaway: bool,
 }
 
-/// Held while a cluster is being changed, so that two runs do not do it at once.
+/// Held while a cluster is being changed, so that two runs do not change it at the same time.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
@@ -86,7 +86,7 @@ impl Cluster {
         self.state.join("admin.kubeconfig")
     }
 
-    /// Where its keys are.
+    /// The directory of its keys.
     pub fn keys(&self) -> PathBuf {
         self.state.join("keys")
     }
@@ -103,20 +103,20 @@ impl Cluster {
 
     /// Waits for other runs that change this cluster, and keeps later ones out.
     pub fn lock(&self) -> Result<Lock> {
-        fs::create_dir_all(place::run()).with_context(|| format!("could not make {}", place::run().display()))?;
+        fs::create_dir_all(place::run()).with_context(|| format!("cannot create {}", place::run().display()))?;
         let path = place::run().join(format!("{}.lock", self.name));
-        let file = File::create(&path).with_context(|| format!("could not make {}", path.display()))?;
+        let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            eprintln!("waiting for another run that changes the {}", self.name);
+            eprintln!("waiting for another xtask that changes the {}", self.name);
             file.lock()?;
         }
         Ok(Lock(file))
     }
 
-    /// Takes the cluster's addresses and sockets for this state directory. Fails while a cluster of another one runs
-    /// with them; returns the other directory when that cluster was killed.
+    /// Claims the cluster's addresses and sockets for this state directory. Fails while a cluster of another directory runs with
+    /// them; returns the other directory if that cluster was killed.
     pub fn claim(&self) -> Result<Option<PathBuf>> {
-        fs::create_dir_all(&self.run).with_context(|| format!("could not make {}", self.run.display()))?;
+        fs::create_dir_all(&self.run).with_context(|| format!("cannot create {}", self.run.display()))?;
         let previous = self.state_in_use().filter(|state| *state != self.state);
         let runs = || DAEMONS.iter().any(|name| Process::in_pid_file(&self.run, name).is_some());
         if let Some(other) = &previous
@@ -127,14 +127,15 @@ impl Cluster {
             }
         {
             bail!(
-                "the {} of {} runs; take it down first, with TEMPORAL_STACK_NODE_DIR as it was when it was started",
+                "{} of {} still running with the same addresses; stop it first, with TEMPORAL_STACK_NODE_DIR={}",
                 self.name,
-                other.display()
+                other.display(),
+                other.parent().unwrap_or(other).display()
             );
         }
         let owner = self.run.join(OWNER);
         let state = self.state.display().to_string();
-        fs::write(&owner, state).with_context(|| format!("could not write {}", owner.display()))?;
+        fs::write(&owner, state).with_context(|| format!("cannot write {}", owner.display()))?;
         Ok(previous)
     }
 
@@ -143,8 +144,8 @@ impl Cluster {
         fs::read_to_string(self.run.join(OWNER)).ok().map(PathBuf::from)
     }
 
-    /// Which of this cluster's daemons a process is: one of their programs, with a file below the state directory among
-    /// its arguments.
+    /// The daemon of this cluster that a process is: one of their programs, with a file below the state directory among its
+    /// arguments.
     pub fn daemon_of(&self, process: &Process) -> Option<&'static str> {
         let args = process.args();
         let program = Path::new(args.first()?).file_name()?;
@@ -154,7 +155,7 @@ impl Cluster {
         args[1..].iter().any(is_ours).then_some(*name)
     }
 
-    /// The processes of one of this cluster's daemons, those without a pid file too.
+    /// The processes of one of this cluster's daemons, including those without a pid file.
     pub fn processes_of(&self, name: &str) -> Vec<Process> {
         Process::all().into_iter().filter(|process| self.daemon_of(process) == Some(name)).collect()
     }
@@ -169,8 +170,8 @@ impl Cluster {
                 Err(error) => {
                     return Err(error).with_context(|| {
                         format!(
-                            "port {port} of {address} is taken, which the {} needs: does another Kubernetes run on \
-                             this machine? It can be used instead: name it with --context",
+                            "port {port} of {address} in use: the {} needs it; stop the program that listens there, or \
+                             use the other Kubernetes of this machine: --context NAME",
                             self.name
                         )
                     });

@@ -1,4 +1,4 @@
-//! `cargo xtask codegen [--check]`: what is written from the types, so that it cannot say anything else.
+//! `cargo xtask codegen [--check]`: files that are generated from the types, so that they cannot differ.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,20 +12,24 @@ use temporal_stack_common::driver;
 
 use crate::controllers::{self, Controller, NAMESPACE};
 use crate::place;
+use crate::source;
+use crate::structure;
 
 mod fields;
+mod messages;
+mod reasons;
 
 const HEADER: &str = "# Written by `cargo xtask codegen`; edit the types instead.\n";
 
 /// The arguments of `cargo xtask codegen`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Change nothing; fail when a file is not what would be written.
+    /// Change nothing; fail if a file differs from what would be written, or the sources break a rule of their structure.
     #[arg(long)]
     check: bool,
 }
 
-/// Fails when a generated file is not what would be written.
+/// Fails if a generated file differs from what would be written, or the sources break a rule of their structure.
 pub fn check() -> Result<()> {
     run(&Arguments { check: true })
 }
@@ -51,13 +55,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !outdated.is_empty() {
         bail!("these files are not what the types say; run `cargo xtask codegen`: {}", outdated.join(", "));
     }
-    Ok(())
+    if arguments.check { structure::check() } else { Ok(()) }
 }
 
 /// All generated files and their content.
 fn files() -> Result<BTreeMap<PathBuf, String>> {
     let root = place::workspace();
+    let sources = source::read(root, &["crates", "xtask"], &["rs"])?;
+    let crates = reasons::Crates::parse(&sources)?;
     let mut files = BTreeMap::new();
+    files.insert(root.join("docs/messages.md"), messages::page(&sources, &crates)?);
     for controller in controllers::ALL {
         let crd = (controller.crd)();
         let crd_file = format!("{}.yaml", crd.spec.names.plural);
@@ -69,7 +76,8 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         files.insert(rbac.join("rbac.yaml"), permissions(controller)?);
         let page = root.join(format!("docs/kinds/{}.md", crd.spec.names.singular.clone().unwrap_or_default()));
         if let Ok(text) = std::fs::read_to_string(&page) {
-            files.insert(page.clone(), fields::put(&text, &crd).with_context(|| page.display().to_string())?);
+            let text = fields::put(&text, &crd).and_then(|text| reasons::put(&text, controller.name, &crates));
+            files.insert(page.clone(), text.with_context(|| page.display().to_string())?);
         }
     }
     Ok(files)
@@ -79,7 +87,7 @@ fn kustomization(file: &str) -> String {
     format!("{HEADER}resources:\n  - {file}\n")
 }
 
-/// A ServiceAccount with the controller's rules for the cluster, and those for its Lease where it lives.
+/// A ServiceAccount with the controller's rules for the cluster, and those for its Lease in its own namespace.
 fn permissions(controller: &Controller) -> Result<String> {
     let meta = |namespace: Option<&str>| ObjectMeta {
         name: Some(controller.program.to_owned()),
@@ -121,7 +129,7 @@ fn documents(all: &[String]) -> String {
 }
 
 fn yaml(object: &impl Serialize) -> Result<String> {
-    // By way of JSON, so that all maps are in the same order as everywhere else.
+    // Through JSON, so that all maps have the same order as everywhere else.
     let value = serde_json::to_value(object)?;
     Ok(serde_saphyr::to_string(&value)?)
 }

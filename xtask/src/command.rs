@@ -1,4 +1,4 @@
-//! Running other programs, with what they say in a log file.
+//! Running other programs, with their output in a log file.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -46,8 +46,8 @@ impl LoggedCommand {
         self
     }
 
-    /// Forgets what cargo tells the program that it runs about its package. Build scripts that depend on these variables would
-    /// run again for each such program, and all that needs them would be built anew.
+    /// Removes the variables by which cargo describes the package of the running program. Build scripts that depend on them would
+    /// run again for each such program, and their dependents would be rebuilt.
     #[must_use]
     pub fn outside_of_packages(mut self) -> Self {
         let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
@@ -64,34 +64,34 @@ impl LoggedCommand {
         self
     }
 
-    /// Sets what the command reads.
+    /// Sets the standard input.
     #[must_use]
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
         self
     }
 
-    /// Is asked again and again: only what it complains about is worth a line of the log.
+    /// Marks a command that is polled: only its errors go to the log.
     #[must_use]
     pub fn routine(mut self) -> Self {
         self.is_routine = true;
         self
     }
 
-    /// Runs it; anything but success is an error.
+    /// Runs the command; a failure is an error.
     pub fn run(mut self) -> Result<()> {
         let log = self.open_log()?;
         self.command.stdout(log);
         self.checked().map(drop)
     }
 
-    /// Runs it and returns what it printed, which is not logged; anything but success is an error.
+    /// Runs the command and returns its output, which is not logged; a failure is an error.
     pub fn read(mut self) -> Result<String> {
         self.command.stdout(Stdio::piped());
         self.checked()
     }
 
-    /// Runs it and says whether it succeeded.
+    /// Runs the command and returns whether it succeeded.
     pub fn succeeds(mut self) -> Result<bool> {
         let log = self.open_log()?;
         self.command.stdout(log);
@@ -101,7 +101,7 @@ impl LoggedCommand {
     fn checked(mut self) -> Result<String> {
         let (status, output) = self.outcome()?;
         if !status.success() {
-            bail!("`{}` ended with {status}", self.line());
+            bail!("`{}` failed: {status}", self.line());
         }
         Ok(output)
     }
@@ -115,7 +115,7 @@ impl LoggedCommand {
         if self.input.is_some() {
             self.command.stdin(Stdio::piped());
         }
-        let mut child = self.command.spawn().with_context(|| format!("could not start `{}`", self.line()))?;
+        let mut child = self.command.spawn().with_context(|| format!("cannot start `{}`", self.line()))?;
         let input = self.input.take();
         let feed = child.stdin.take().zip(input).map(|(mut stdin, bytes)| {
             // A thread: a command may print before it has read everything.
@@ -123,11 +123,13 @@ impl LoggedCommand {
         });
         let mut output = String::new();
         if let Some(mut stdout) = child.stdout.take() {
-            stdout.read_to_string(&mut output).with_context(|| format!("`{}` did not print text", self.line()))?;
+            stdout
+                .read_to_string(&mut output)
+                .with_context(|| format!("`{}` printed bytes that are not text", self.line()))?;
         }
-        let status = child.wait().with_context(|| format!("could not wait for `{}`", self.line()))?;
+        let status = child.wait().with_context(|| format!("cannot wait for `{}`", self.line()))?;
         if let Some(feed) = feed {
-            // A command that ended without reading all has said why by its status.
+            // If a command ended without reading everything, its status has the reason.
             feed.join().ok();
         }
         Ok((status, output))
@@ -135,7 +137,7 @@ impl LoggedCommand {
 
     fn open_log(&self) -> Result<File> {
         let log = File::options().create(true).append(true).open(&self.log);
-        log.with_context(|| format!("could not open the log {}", self.log.display()))
+        log.with_context(|| format!("cannot open the log {}", self.log.display()))
     }
 
     fn line(&self) -> String {

@@ -1,4 +1,4 @@
-//! etcd, the API server and its controllers: the programs, their keys and how they are started.
+//! etcd, the API server and its controllers: the programs, their keys and arguments.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use crate::wait;
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// The daemon of Kubernetes' own controllers.
 pub const CONTROLLER_MANAGER: &str = "kube-controller-manager";
-/// Open watches keep an API server from ending by itself.
+/// Open watches keep an API server from ending.
 const STOPS_WITHIN: Duration = Duration::from_secs(4);
 
-/// Where the built programs are.
+/// The directories of the built programs.
 #[derive(Debug, Clone)]
 pub struct Programs {
     /// The directory with etcd.
@@ -39,7 +39,7 @@ pub fn build(steps: &mut Steps) -> Result<Programs> {
         folder.join("kubernetes"),
         &["kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet"],
     );
-    // Unset, the programs say version v0.0.0, which clients and controllers take for older than anything.
+    // Without it, the programs report version v0.0.0, which clients and controllers treat as older than any other.
     let version = kubernetes.version_of("k8s.io/kubernetes")?;
     let mut parts = version.trim_start_matches('v').split('.');
     let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -51,7 +51,7 @@ pub fn build(steps: &mut Steps) -> Result<Programs> {
     Ok(Programs { etcd, kubernetes: kubernetes.build(steps)? })
 }
 
-/// The daemons of the control plane in the order they are started; their keys are made when they are missing.
+/// The daemons of the control plane in the order of their start; missing keys are created.
 pub fn daemons(cluster: &Cluster, programs: &Programs) -> Result<Vec<Daemon>> {
     let authority = Authority::open(&cluster.keys(), "cluster-authority")?;
     authority.kubeconfig(
@@ -67,25 +67,25 @@ pub fn daemons(cluster: &Cluster, programs: &Programs) -> Result<Vec<Daemon>> {
     ])
 }
 
-/// Starts what does not run as wanted, waits until the API answers, and says whether anything was started.
+/// Starts daemons that do not run as configured, waits until the API answers, and returns whether any was started.
 pub fn start(step: &Step, cluster: &Cluster, daemons: &[Daemon], kubectl: &Kubectl) -> Result<bool> {
     let started = start_daemons(step, cluster, daemons)?;
     wait::until(step, "the API server is ready", daemons, READY_WITHIN, || {
         kubectl.command(step).args(["get", "--raw", "/readyz", "--request-timeout=5s"]).succeeds()
     })?;
-    // It is the controller manager that makes it.
+    // The controller manager creates it.
     if daemons.iter().any(|daemon| daemon.name == CONTROLLER_MANAGER) {
-        wait::until(step, "the default service account is there", daemons, READY_WITHIN, || {
+        wait::until(step, "the default service account exists", daemons, READY_WITHIN, || {
             kubectl.command(step).args(["get", "serviceaccount", "default", "--request-timeout=5s"]).succeeds()
         })?;
     }
     Ok(started)
 }
 
-/// Starts the daemons that do not run as wanted, in order, and says whether there were any.
+/// Starts the daemons that do not run as configured, in order, and returns whether there were any.
 pub fn start_daemons(step: &Step, cluster: &Cluster, daemons: &[Daemon]) -> Result<bool> {
     let wanted: Vec<&Daemon> = daemons.iter().filter(|daemon| !daemon.runs_as_wanted()).collect();
-    // The last first: an API server without its etcd, for one, takes its time to end.
+    // In reverse order: an API server without its etcd, for instance, takes long to end.
     for daemon in wanted.iter().rev() {
         daemon.stop(STOPS_WITHIN)?;
         process::end(&cluster.processes_of(daemon.name), STOPS_WITHIN)?;
@@ -100,7 +100,7 @@ pub fn start_daemons(step: &Step, cluster: &Cluster, daemons: &[Daemon]) -> Resu
     Ok(!wanted.is_empty())
 }
 
-/// Stops the daemons of these names, one after the other; says whether any ran.
+/// Stops the daemons of these names, one after the other; returns whether any ran.
 pub fn stop(step: &Step, cluster: &Cluster, names: &[&'static str]) -> Result<bool> {
     let mut ran = false;
     for name in names {
@@ -108,7 +108,7 @@ pub fn stop(step: &Step, cluster: &Cluster, names: &[&'static str]) -> Result<bo
         let processes = cluster.processes_of(name);
         ran |= !processes.is_empty();
         process::end(&processes, STOPS_WITHIN)?;
-        // What is to be stopped is told by its pid file alone.
+        // The pid file alone identifies the daemon.
         ran |= cluster.daemon(name, PathBuf::new(), Vec::new()).stop(STOPS_WITHIN)?;
     }
     Ok(ran)
@@ -205,7 +205,7 @@ fn api_server(cluster: &Cluster, programs: &Path, authority: &Authority) -> Resu
         "--profiling=false".to_owned(),
     ];
     if cluster.address.is_loopback() {
-        // A Service's endpoint may not be a loopback address, and without a node nobody uses it.
+        // A Service's endpoint may not be a loopback address, and without a node it is not used.
         args.push("--endpoint-reconciler-type=none".to_owned());
     }
     Ok(cluster.daemon("kube-apiserver", programs.join("kube-apiserver"), args))
@@ -218,7 +218,7 @@ fn controller_manager(cluster: &Cluster, programs: &Path, authority: &Authority)
         format!("--kubeconfig={}", kubeconfig.display()),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={}", cluster.controller_manager_port),
-        // Only to keep it from making the default one, outside our directories.
+        // This keeps it from creating the default one, outside our directories.
         format!("--flex-volume-plugin-dir={}", cluster.state.join("volume-plugins").display()),
         "--leader-elect=false".to_owned(),
         "--use-service-account-credentials=true".to_owned(),
@@ -226,7 +226,7 @@ fn controller_manager(cluster: &Cluster, programs: &Path, authority: &Authority)
         format!("--root-ca-file={}", authority.certificate().display()),
         format!("--cluster-signing-cert-file={}", authority.certificate().display()),
         format!("--cluster-signing-key-file={}", authority.key().display()),
-        // The defaults (20 and 30 a second) are what makes deleting many objects slow.
+        // The defaults (20 and 30 per second) make deleting many objects slow.
         "--kube-api-qps=500".to_owned(),
         "--kube-api-burst=1000".to_owned(),
         "--profiling=false".to_owned(),

@@ -1,32 +1,36 @@
-//! `cargo xtask deploy`: the controllers into a cluster.
+//! `cargo xtask deploy`: deploys controllers to a cluster.
 //!
 //! On the local node the images are built here and imported; on another cluster the manifests are applied as they are, or
 //! with the registry that `--registry` names.
 
+mod demand;
 mod manifests;
 mod replacement;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use serde_json::Value;
 
 use crate::controllers::{self, Controller, NAMESPACE};
 use crate::images::{self, Image};
 use crate::kubectl::Kubectl;
-use crate::node;
 use crate::step::{Step, Steps};
+use manifests::Own;
 pub use replacement::Replacement;
 
+/// How long a new pod may take: its image is pulled first.
+const AVAILABLE_WITHIN: Duration = Duration::from_secs(180);
 /// How long a new leader may take: an old Lease expires after 15 s.
 const LEADS_WITHIN: Duration = Duration::from_secs(60);
 
-/// What is in the name of an image that stands in for a product that no registry of packages has.
+/// A part of the name of images that stand in for a product that no package registry has.
 pub const STAND_IN: &str = "-stand-in:";
 
-/// Which cluster a command is about.
+/// The cluster of a command.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Where {
-    /// A context of your kubeconfig; the local node, when absent.
+    /// A context of your kubeconfig (default: the local node).
     #[arg(long)]
     pub context: Option<String>,
 }
@@ -34,20 +38,23 @@ pub struct Where {
 /// The arguments of `cargo xtask deploy`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Which controllers; all, when none is named.
+    /// Controllers to deploy; all if none is named.
     controllers: Vec<String>,
     #[command(flatten)]
     cluster: Where,
-    /// Where a cluster with `--context` pulls the stack's own images from, for instance `registry.example.com/team`.
+    /// The registry from which a cluster with `--context` pulls the stack's own images, for instance `registry.example.com/team`.
     #[arg(long, requires = "context")]
     registry: Option<String>,
-    /// The tag of the controllers' images, instead of the workspace's version; on the local node they are built with it.
+    /// The tag of the controllers' images (default: the workspace's version); on the local node they are built with it.
     #[arg(long)]
     tag: Option<String>,
-    /// Another image for a product, for instance `temporal=rtradetech/temporal:v2.8.0`; may be given more than once.
+    /// Another image for a product, for instance `temporal=rtradetech/temporal:v2.8.0`; may be repeated.
     #[arg(long = "image", value_name = "NAME=REF")]
     images: Vec<Replacement>,
-    /// Do not ask before changing the machine.
+    /// On the local node, also build images that no object asks for.
+    #[arg(long)]
+    all_images: bool,
+    /// Do not ask before changing this machine.
     #[arg(long, short)]
     yes: bool,
 }
@@ -58,34 +65,42 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.cluster.context.is_none() {
         images::agree(arguments.yes)?;
     }
-    let kubectl = Kubectl::of(arguments.cluster.context.as_deref())?;
+    let kubectl = Kubectl::for_context(arguments.cluster.context.as_deref())?;
     let mut steps = Steps::new("deploy")?;
-    let how = How { registry: arguments.registry.as_deref(), tag: arguments.tag.as_deref(), images: &arguments.images };
+    let how = How {
+        registry: arguments.registry.as_deref(),
+        tag: arguments.tag.as_deref(),
+        images: &arguments.images,
+        all_images: arguments.all_images,
+        next: &[],
+    };
     deploy(&mut steps, &kubectl, arguments.cluster.context.is_none(), &chosen, &how)?;
     steps.finish();
     Ok(())
 }
 
-/// What differs from the manifests.
+/// Changes to the manifests.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct How<'a> {
-    /// Where the stack's own images are pulled from.
+    /// The registry of the stack's own images.
     pub registry: Option<&'a str>,
     /// Their tag.
     pub tag: Option<&'a str>,
-    /// Images of products that are neither built here nor those of the manifests.
+    /// Images of products that replace those of the manifests or of this build.
     pub images: &'a [Replacement],
+    /// Whether images are built that no object asks for.
+    pub all_images: bool,
+    /// Objects that will be created next; those in the cluster are known.
+    pub next: &'a [Value],
 }
 
-/// Brings controllers into a cluster and waits until they are available.
+/// Deploys controllers to a cluster and waits until they are available.
 pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Controller], how: &How<'_>) -> Result<()> {
     let mut built = Vec::new();
     if local {
-        let is_ours = |(name, _): &&(&str, &str)| replacement::find(how.images, name).is_none();
-        let products = chosen.iter().flat_map(|controller| controller.images.iter().filter(is_ours));
-        let mut names: Vec<&str> = products.map(|(_, image)| *image).collect();
+        let mut names = products(steps, kubectl, chosen, how)?;
         match how.tag {
-            // All programs in one build, which keeps every processor busy.
+            // All programs in one build, to use every processor.
             None => names.extend(chosen.iter().map(|controller| controller.program)),
             Some(tag) => {
                 for controller in chosen {
@@ -94,42 +109,53 @@ pub fn deploy(steps: &mut Steps, kubectl: &Kubectl, local: bool, chosen: &[&Cont
             }
         }
         built.extend(images::build(steps, &names)?);
-        steps.run("import images", |step| {
-            step.nothing_to_do();
-            for image in &built {
-                if node::import(step, &image.archive)? {
-                    step.changed();
-                }
-            }
-            Ok(())
-        })?;
+        images::import(steps, &built)?;
     }
     for controller in chosen {
+        // Also of those that are built later, so that the controller need not change then.
+        let products = controller.images.iter().filter(|_| local).map(|(_, image)| images::reference(image));
+        let own = Own { built: &built, products: products.collect::<Result<_>>()? };
         steps.run(&format!("deploy {}", controller.program), |step| {
             if let Some(image) = stand_in(controller, &built) {
-                step.say(format!("{} only stands in for the product; --image names another", image.reference));
+                step.say(format!("{} is a stand-in for tests; use the real image with --image", image.reference));
             }
-            let manifests = manifests::of(step, kubectl, controller, how, &built)?;
-            let said = kubectl.apply(step, manifests)?;
-            step.log(said);
-            let rollout = ["rollout", "status", "--timeout=180s", "--namespace", NAMESPACE, "deployment"];
-            kubectl.command(step).args(rollout).arg(controller.program).run()?;
-            until_it_leads(step, kubectl, controller)
+            let manifests = manifests::render(step, kubectl, controller, how, &own)?;
+            let applied = kubectl.apply(step, manifests)?;
+            step.log(applied);
+            let rollout = kubectl.waiting(step, &["rollout", "status"], AVAILABLE_WITHIN);
+            rollout.args(["--namespace", NAMESPACE, "deployment", controller.program]).run()?;
+            wait_for_leader(step, kubectl, controller)
         })?;
     }
     Ok(())
 }
 
-/// The image among those of a controller that is not what it is named after.
+/// The images of products that are built here.
+fn products(steps: &mut Steps, kubectl: &Kubectl, chosen: &[&Controller], how: &How<'_>) -> Result<Vec<&'static str>> {
+    let mut names = Vec::new();
+    for controller in chosen {
+        let mut objects = how.next.to_vec();
+        if !how.all_images && !controller.on_demand.is_empty() {
+            let found = steps.run("look up objects", |step| demand::objects(step, kubectl, controller))?;
+            objects.extend(found);
+        }
+        let ours = controller.images.iter().filter(|(variable, _)| replacement::find(how.images, variable).is_none());
+        let wanted = ours.filter(|(_, image)| how.all_images || demand::is_wanted(controller, image, &objects));
+        names.extend(wanted.map(|(_, image)| *image));
+    }
+    Ok(names)
+}
+
+/// The stand-in among the images of a controller.
 fn stand_in<'a>(controller: &Controller, built: &'a [Image]) -> Option<&'a Image> {
     let given =
         |image: &&Image| controller.images.iter().any(|(_, name)| image.reference.contains(&format!("/{name}:")));
     built.iter().filter(given).find(|image| image.reference.contains(STAND_IN))
 }
 
-/// Waits until the Lease is held by a pod that there is: after a crash it is still in the name of one that has gone, and
-/// until it expires nobody keeps what the conditions say true.
-fn until_it_leads(step: &Step, kubectl: &Kubectl, controller: &Controller) -> Result<()> {
+/// Waits until a running pod holds the Lease: after a crash a deleted pod still holds it, and nothing is reconciled until it
+/// expires.
+fn wait_for_leader(step: &Step, kubectl: &Kubectl, controller: &Controller) -> Result<()> {
     let began = Instant::now();
     let in_namespace = ["--namespace", NAMESPACE, "--output"];
     while began.elapsed() < LEADS_WITHIN {
@@ -144,7 +170,7 @@ fn until_it_leads(step: &Step, kubectl: &Kubectl, controller: &Controller) -> Re
         std::thread::sleep(Duration::from_millis(500));
     }
     bail!(
-        "no pod of {} holds its Lease; see kubectl logs --namespace {NAMESPACE} deployment/{}",
+        "{} not leading: no running pod holds its Lease; see `kubectl logs --namespace {NAMESPACE} deployment/{}`",
         controller.program,
         controller.program
     )

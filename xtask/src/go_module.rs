@@ -1,4 +1,5 @@
-//! Programs built from the Go module proxy: a folder with `go.mod` and `go.sum` says what, its `tool` lines which.
+//! Programs built from the Go module proxy: a folder with `go.mod` and `go.sum` defines the versions, its `tool` lines the
+//! programs.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -11,7 +12,7 @@ use crate::machine::{self, Needed};
 use crate::place;
 use crate::step::{Step, Steps};
 
-/// What building Go programs needs of the machine.
+/// The packages that building Go programs needs.
 pub const NEEDED: &[Needed] = &[Needed { program: "go", package: "golang-go" }];
 
 /// The linker's flags for every program: no symbol table, no debug information.
@@ -20,11 +21,11 @@ const STRIPPED: &str = "-s -w";
 /// A Go module of ours that requires the programs it builds.
 #[derive(Debug, Clone)]
 pub struct GoModule {
-    /// What it is called in steps and in the cache.
+    /// Its name in steps and in the cache.
     pub name: &'static str,
     /// The folder with `go.mod` and `go.sum`.
     pub folder: PathBuf,
-    /// What its `tool` lines build: the programs' names. A single one may be called otherwise than its package.
+    /// The names of the programs that its `tool` lines build. A single one may have another name than its package.
     pub programs: &'static [&'static str],
     /// Values set at link time, as `package.variable=value`.
     pub set: Vec<String>,
@@ -39,10 +40,12 @@ impl GoModule {
     /// The version of `module` that `go.mod` requires, with its `v`.
     pub fn version_of(&self, module: &str) -> Result<String> {
         let file = self.folder.join("go.mod");
-        let text = fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?;
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let mut lines = text.lines().map(|line| line.trim().trim_start_matches("require "));
         let version = lines.find_map(|line| line.strip_prefix(module)?.strip_prefix(' ')?.split(' ').next());
-        version.map(str::to_owned).with_context(|| format!("{} does not require {module}", file.display()))
+        version
+            .map(str::to_owned)
+            .with_context(|| format!("{} incomplete: it does not require {module}; add it", file.display()))
     }
 
     /// Builds the programs, unless they are in the cache, and returns the directory that has them.
@@ -68,7 +71,7 @@ impl GoModule {
         step.note("waiting for other builds");
         let _lock = lock_builds()?;
         step.note("go build");
-        // Built beside its place and moved there: what is in the cache is whole.
+        // Built beside its place and moved there, so that entries of the cache are complete.
         let unfinished = built.with_extension("building");
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)?;
@@ -87,13 +90,13 @@ impl GoModule {
             .run()?;
         for program in self.programs {
             if !unfinished.join(program).is_file() {
-                bail!("{} was not built: is it among the `tool` lines of {}?", program, self.folder.display());
+                bail!("{program} not built: no `tool` line of {}/go.mod names it; add one", self.folder.display());
             }
         }
         if built.exists() {
             fs::remove_dir_all(built)?;
         }
-        fs::rename(&unfinished, built).with_context(|| format!("could not move the programs to {}", built.display()))
+        fs::rename(&unfinished, built).with_context(|| format!("cannot move the programs to {}", built.display()))
     }
 
     fn linker_flags(&self) -> String {
@@ -101,20 +104,21 @@ impl GoModule {
         std::iter::once(STRIPPED.to_owned()).chain(set).collect()
     }
 
-    /// A key that changes with anything the programs are made of.
+    /// A key that changes with every input of the programs.
     fn key(&self, step: &Step) -> Result<String> {
         let version = go(step)?.current_dir(&self.folder).args(["env", "GOVERSION", "GOARCH"]).read();
-        let version = version.context("Go 1.21 or newer is needed: it fetches the version that go.mod names")?;
+        let version =
+            version.context("cannot run Go: 1.21 or newer is needed to fetch the version in go.mod; install it")?;
         let mut key = Key::default().with(version).with(self.linker_flags());
         for file in ["go.mod", "go.sum"] {
             let path = self.folder.join(file);
-            key = key.with(fs::read(&path).with_context(|| format!("could not read {}", path.display()))?);
+            key = key.with(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         }
         Ok(key.finish())
     }
 }
 
-/// Waits for other builds into the cache, and keeps later ones out until it is dropped.
+/// Waits for other builds into the cache, and blocks later ones until it is dropped.
 pub fn lock_builds() -> Result<File> {
     let lock = build_lock(&place::cache()?)?;
     lock.lock()?;
@@ -122,17 +126,17 @@ pub fn lock_builds() -> Result<File> {
 }
 
 fn build_lock(cache: &Path) -> Result<File> {
-    fs::create_dir_all(cache).with_context(|| format!("could not make {}", cache.display()))?;
-    File::create(cache.join("build.lock")).context("could not make the lock of builds")
+    fs::create_dir_all(cache).with_context(|| format!("cannot create {}", cache.display()))?;
+    File::create(cache.join("build.lock")).context("cannot create the build lock")
 }
 
 /// Removes Go's build cache of ours: some 10 GB that only the next version's build would use.
 pub fn forget_build_cache() -> Result<()> {
     let cache = place::cache()?;
     let dir = cache.join("go-build");
-    // Whoever builds just now removes it when done.
+    // A concurrent build removes it when done.
     if dir.exists() && build_lock(&cache)?.try_lock().is_ok() {
-        fs::remove_dir_all(&dir).with_context(|| format!("could not remove {}", dir.display()))?;
+        fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
     }
     Ok(())
 }
@@ -150,7 +154,7 @@ fn link(target: &Path, link: &Path) -> Result<()> {
     }
     let new = link.with_extension(format!("new-{}", std::process::id()));
     symlink(target, &new)?;
-    fs::rename(&new, link).with_context(|| format!("could not link {}", link.display()))
+    fs::rename(&new, link).with_context(|| format!("cannot link {}", link.display()))
 }
 
 #[cfg(test)]
@@ -162,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_found_among_several_requirements() {
+    fn several_requirements_have_a_version_each() {
         let version = node("kubernetes").version_of("k8s.io/kubernetes").unwrap();
         assert!(version.starts_with("v1."), "{version}");
     }
 
     #[test]
-    fn a_module_that_is_not_required_has_no_version() {
+    fn module_that_is_not_required_has_no_version() {
         assert!(node("etcd").version_of("k8s.io/kubernetes").is_err());
     }
 }

@@ -4,8 +4,8 @@
 //! deploy/images/<folder>/ + programs + the image it is from ──key──▶ <cache>/images/<name>/<tag>-<key>.tar
 //! ```
 //!
-//! An image is rebuilt when something that it is made of differs, and only then. What Debian published since is asked
-//! for with `--fresh`. Nothing is left behind by a build but its archive, and of those the last few of each name.
+//! An image is rebuilt only if one of its inputs differs. `--fresh` includes newer Debian packages. A build leaves only its
+//! archive, of which the last few of each name are kept.
 
 mod builder;
 mod context;
@@ -20,13 +20,15 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::go_module;
 use crate::machine::{self, Needed};
+use crate::node;
 use crate::place;
 use crate::step::{LoggedCommand, Step, Steps};
 use builder::Builder;
+pub use programs::PROFILE;
 use programs::Program;
 pub use recipe::Recipe;
 
-/// All images, each after the one that it is from.
+/// All images, each after its base image.
 pub const ALL: &[Recipe] = &[
     Recipe::debian("base"),
     Recipe::packages("runtime"),
@@ -34,15 +36,20 @@ pub const ALL: &[Recipe] = &[
     Recipe::packages("rabbitmq"),
     Recipe::go("kubo", "github.com/ipfs/kubo", &["ipfs"]),
     Recipe::go("ipfs-cluster", "github.com/ipfs-cluster/ipfs-cluster", &["ipfs-cluster-ctl", "ipfs-cluster-service"]),
+    Recipe::go("minio", "github.com/minio/minio", &["minio"]),
+    Recipe::go("versity", "github.com/versity/versitygw", &["versitygw"]),
     Recipe::controller("database-controller", "temporal-stack-database"),
     Recipe::controller("queue-controller", "temporal-stack-queue"),
     Recipe::controller("ipfs-controller", "temporal-stack-ipfs"),
+    Recipe::controller("storage-controller", "temporal-stack-storage"),
+    Recipe::controller("mesh-controller", "temporal-stack-mesh"),
     Recipe::program("bridge", "temporal-stack-bridge"),
     Recipe::controller("temporal-controller", "temporal-stack-temporal"),
     Recipe::stand_in("temporal-stand-in", "temporal-stand-in", "temporal"),
+    Recipe::stand_in("linkerd-stand-in", "linkerd-stand-in", "linkerd"),
 ];
 
-/// What building images needs of the machine, beside what Go programs do.
+/// The packages that building images needs, besides those for Go programs.
 pub const NEEDED: &[Needed] = &[
     Needed { program: "apt-get", package: "apt" },
     Needed { program: "buildah", package: "buildah" },
@@ -52,29 +59,32 @@ pub const NEEDED: &[Needed] = &[
     Needed { program: "/usr/share/keyrings/debian-archive-keyring.gpg", package: "debian-archive-keyring" },
 ];
 
-/// An image that was built and where it is.
+/// A built image.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// What a pod calls it: `localhost/temporal-stack/<name>:<tag>`.
+    /// Its name in pods: `localhost/temporal-stack/<name>:<tag>`.
     pub reference: String,
     /// The file, an `oci-archive` that holds it under its reference.
     pub archive: PathBuf,
-    /// Changes with anything that it is made of, also where the reference stays.
+    /// A key that changes with every input, even if the reference stays the same.
     pub key: String,
 }
 
 /// The arguments of `cargo xtask images`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Which images; all, when none is named.
+    /// Images to build; all if none is named.
     names: Vec<String>,
-    /// Build everything anew, with the packages that Debian has today.
+    /// Build everything again, with the packages that Debian has today.
     #[arg(long)]
     fresh: bool,
-    /// The tag of the one controller that is named, instead of the workspace's version.
+    /// The tag, if exactly one controller is named (default: the workspace's version).
     #[arg(long, requires = "names")]
     tag: Option<String>,
-    /// Do not ask before changing the machine.
+    /// Also import the images into the local node, which runs.
+    #[arg(long)]
+    import: bool,
+    /// Do not ask before changing this machine.
     #[arg(long, short)]
     yes: bool,
 }
@@ -84,14 +94,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     agree(arguments.yes)?;
     let mut steps = Steps::new("images")?;
     if arguments.fresh {
-        steps.run("forget the built images", |_| store::forget())?;
+        steps.run("discard built images", |_| store::forget())?;
     }
     let images = match (arguments.names.as_slice(), arguments.tag.as_deref()) {
         ([name], Some(tag)) => vec![controller(&mut steps, name, tag)?],
-        (_, Some(_)) => bail!("--tag is for one controller: name it alone"),
+        (_, Some(_)) => bail!("--tag not applicable: it is for one controller; name exactly one"),
         ([], None) => build(&mut steps, &ALL.iter().map(|recipe| recipe.name).collect::<Vec<_>>())?,
         (names, None) => build(&mut steps, names)?,
     };
+    if arguments.import {
+        import(&mut steps, &images)?;
+    }
     steps.finish();
     for image in images {
         println!("{} {}", image.reference, image.archive.display());
@@ -99,21 +112,34 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Installs what building images needs, after asking.
+/// Imports images into the local node, unless they are there.
+pub fn import(steps: &mut Steps, images: &[Image]) -> Result<()> {
+    steps.run("import images", |step| {
+        step.nothing_to_do();
+        for image in images {
+            if node::import(step, &image.archive)? {
+                step.changed();
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Installs the packages that building images needs, after asking.
 pub fn agree(yes: bool) -> Result<()> {
     let needed: Vec<Needed> = NEEDED.iter().chain(go_module::NEEDED).copied().collect();
     let packages = machine::missing(&needed);
     if packages.is_empty() {
         return Ok(());
     }
-    machine::agree(&[format!("install Debian packages: {}", packages.join(" "))], yes)?;
+    machine::agree("this machine", &[format!("install Debian packages: {}", packages.join(" "))], yes)?;
     let mut steps = Steps::new("image-tools")?;
     steps.run("install packages for images", |step| machine::install(step, &packages))?;
     steps.finish();
     Ok(())
 }
 
-/// Builds the images of these names, and what they are from, unless they are in the cache.
+/// Builds the images of these names and their base images, unless they are in the cache.
 pub fn build<N: AsRef<str>>(steps: &mut Steps, names: &[N]) -> Result<Vec<Image>> {
     let recipes = names.iter().map(|name| find(name.as_ref())).collect::<Result<Vec<_>>>()?;
     let programs = programs::build(steps, &recipes)?;
@@ -129,13 +155,24 @@ pub fn build<N: AsRef<str>>(steps: &mut Steps, names: &[N]) -> Result<Vec<Image>
 pub fn program(steps: &mut Steps, name: &str) -> Result<PathBuf> {
     let built = programs::build(steps, &[find_controller(name)?])?.remove(name);
     let program = built.and_then(|programs| programs.into_iter().next());
-    Ok(program.with_context(|| format!("{name} is no program of this workspace"))?.file)
+    Ok(program.with_context(|| format!("{name} not built: it is not a program of this workspace"))?.file)
 }
 
-/// Builds the programs of Kubo and IPFS Cluster, which tests run without a container, and says which folder has them.
+/// Builds the programs of Kubo and IPFS Cluster, which tests run without a container, and returns their folder.
 pub fn peers(steps: &mut Steps) -> Result<PathBuf> {
     programs::build(steps, &[find("kubo")?, find("ipfs-cluster")?])?;
     Ok(place::cache()?.join("bin"))
+}
+
+/// Builds the programs of the object stores, which tests run without a container, and returns their folder.
+pub fn object_stores(steps: &mut Steps) -> Result<PathBuf> {
+    programs::build(steps, &[find("minio")?, find("versity")?])?;
+    Ok(place::cache()?.join("bin"))
+}
+
+/// The reference of an image, built or not.
+pub fn reference(name: &str) -> Result<String> {
+    Ok(store::reference(name, &find(name)?.tag()?))
 }
 
 /// Builds one controller's image, with another tag than the workspace's version.
@@ -148,7 +185,7 @@ pub fn controller(steps: &mut Steps, name: &str, tag: &str) -> Result<Image> {
 fn find_controller(name: &str) -> Result<&'static Recipe> {
     let recipe = find(name)?;
     if !recipe.is_controller() {
-        bail!("{name} is not a controller: it has one tag and one program");
+        bail!("image {name} not applicable: it is not a controller's; name a controller's image");
     }
     Ok(recipe)
 }
@@ -156,11 +193,11 @@ fn find_controller(name: &str) -> Result<&'static Recipe> {
 fn find(name: &str) -> Result<&'static Recipe> {
     ALL.iter().find(|recipe| recipe.name == name).with_context(|| {
         let known: Vec<_> = ALL.iter().map(|recipe| recipe.name).collect();
-        format!("there is no image {name:?}; there are {}", known.join(", "))
+        format!("unknown image {name}; use one of: {}", known.join(", "))
     })
 }
 
-/// A program of an image's build. Its mounts and processes are its own and end with it, and it with this program.
+/// A program of an image's build. Its mounts and processes are isolated and end with it, and it ends with this program.
 fn contained(step: &Step, work: &Path, program: &str) -> LoggedCommand {
     step.command("setpriv")
         .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--mount-proc", "--kill-child", "--", program])

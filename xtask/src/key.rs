@@ -1,17 +1,17 @@
-//! Keys that change with what something is made of.
+//! Keys that change with the inputs of a build.
 
 use sha2::{Digest as _, Sha256};
 
-/// A key being made.
+/// A key under construction.
 #[derive(Debug, Default)]
 pub struct Key(Sha256);
 
 impl Key {
-    /// Adds something that the result depends on.
+    /// Adds an input of the result.
     #[must_use]
     pub fn with(mut self, part: impl AsRef<[u8]>) -> Self {
         let part = part.as_ref();
-        // The length too: parts that were cut otherwise are other parts.
+        // With the length: the same bytes in other parts give another key.
         self.0.update((part.len() as u64).to_be_bytes());
         self.0.update(part);
         self
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_depends_on_where_parts_end() {
+    fn key_depends_on_where_parts_end() {
         let one = Key::default().with("ab").with("c").finish();
         let other = Key::default().with("a").with("bc").finish();
         assert_ne!(one, other);

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -10,6 +11,9 @@ use crate::cluster::Cluster;
 use crate::control_plane::Programs;
 use crate::step::{LoggedCommand, Step};
 use crate::{machine, place};
+
+/// How long the API server may take to answer one request. kubectl itself waits for ever.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// kubectl with the cluster that it is pointed at.
 #[derive(Debug, Clone)]
@@ -25,11 +29,13 @@ impl Kubectl {
     }
 
     /// kubectl with a context of the user's own kubeconfig, or as the administrator of the local node.
-    pub fn of(context: Option<&str>) -> Result<Self> {
+    pub fn for_context(context: Option<&str>) -> Result<Self> {
         let built = Some(place::cache()?.join("bin/kubectl")).filter(|program| program.is_file());
         let program = machine::find("kubectl").or(built);
         let program =
-            program.context("kubectl is not installed; install it, or run `cargo xtask node up`, which builds one")?;
+            program.context(
+            "kubectl not found: it is neither in PATH nor built; install it, or run `cargo xtask node up`, which builds it",
+        )?;
         let cluster = match context {
             Some(context) => vec!["--context".into(), context.into()],
             None => administrator(&Cluster::node()?),
@@ -39,22 +45,33 @@ impl Kubectl {
 
     /// kubectl with a kubeconfig.
     pub fn with_kubeconfig(kubeconfig: &Path) -> Result<Self> {
-        Ok(Self { cluster: vec!["--kubeconfig".into(), kubeconfig.into()], ..Self::of(None)? })
+        Ok(Self { cluster: vec!["--kubeconfig".into(), kubeconfig.into()], ..Self::for_context(None)? })
     }
 
     /// A kubectl command.
     pub fn command(&self, step: &Step) -> LoggedCommand {
-        step.command(&self.program).args(&self.cluster)
+        self.within(step, ANSWERS_WITHIN)
     }
 
-    /// A kubectl process that goes on beside this one.
+    /// A kubectl subcommand that waits, but no longer than this. Its own requests may last as long.
+    pub fn waiting(&self, step: &Step, subcommand: &[&str], patience: Duration) -> LoggedCommand {
+        let timeout = format!("--timeout={}s", patience.as_secs());
+        self.within(step, patience + ANSWERS_WITHIN).args(subcommand).arg(timeout)
+    }
+
+    fn within(&self, step: &Step, time: Duration) -> LoggedCommand {
+        let timeout = format!("--request-timeout={}s", time.as_secs());
+        step.command(&self.program).args(&self.cluster).arg(timeout)
+    }
+
+    /// A kubectl process that runs beside this one.
     pub fn process(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.cluster);
         command
     }
 
-    /// The folder to add to `PATH` for commands that are shown to be typed; nothing where kubectl is in it.
+    /// The folder to add to `PATH` for printed commands; `None` if kubectl is in `PATH`.
     pub fn folder(&self) -> Option<&Path> {
         if machine::find("kubectl").is_some() { None } else { self.program.parent() }
     }

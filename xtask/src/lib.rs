@@ -1,7 +1,7 @@
-//! The project's own tasks, one module a command, and what they share.
+//! The project's own tasks, one module per command, and their shared parts.
 //!
-//! A command is a run of [steps](step); it finds its directories in [`place`], changes the machine through [`machine`]
-//! only, and leaves running what [`process`] can tell from everything else.
+//! A command is a run of [steps](step); it finds its directories in [`place`], changes the machine only through [`machine`], and
+//! leaves only processes running that [`process`] can identify.
 
 pub mod bench;
 pub mod certificates;
@@ -19,7 +19,9 @@ pub mod machine;
 pub mod node;
 pub mod place;
 pub mod process;
+mod source;
 pub mod stack;
 pub mod step;
+mod structure;
 pub mod test;
 pub mod wait;

@@ -1,17 +1,22 @@
-//! Changes to the machine itself: announced, agreed to on a terminal, and only what is missing.
+//! Changes to the machine itself: announced, confirmed on a terminal, and only if needed.
 
 use std::env;
 use std::io::{BufRead, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use crate::place;
 use crate::step::Step;
+use crate::wait;
 
-const OTHERWISE: &str = "any cluster works instead: name it with --context";
+/// How long to wait for another apt: one may be running on a machine that has just started.
+const OTHER_APT: Duration = Duration::from_secs(300);
+const APT_LISTS: &str = "/var/lib/apt/lists/lock";
+const OTHERWISE: &str = "use an existing cluster instead: --context NAME";
 
-/// A program that is needed, and the Debian package that has it.
+/// A required program, and the Debian package that has it.
 #[derive(Debug, Clone, Copy)]
 pub struct Needed {
     /// A program's name, or the absolute path of a file.
@@ -20,18 +25,18 @@ pub struct Needed {
     pub package: &'static str,
 }
 
-/// Fails, saying what works instead, where a local node cannot be.
+/// Fails on machines that cannot run a local node.
 pub fn supports_a_node() -> Result<()> {
     if !cfg!(target_os = "linux") {
-        bail!("a local node needs Linux; {OTHERWISE}");
+        bail!("local node not supported: it needs Linux; {OTHERWISE}");
     }
     if !place::is_root() {
-        bail!("a local node needs root (mounts, network namespaces, cgroups); {OTHERWISE}");
+        bail!("local node not supported: it needs root (mounts, network namespaces, cgroups); {OTHERWISE}");
     }
     Ok(())
 }
 
-/// Where a program is: in `PATH`, or where Debian and Go's own installer put programs of administrators.
+/// The path of a program: in `PATH`, or in the directories where Debian and Go's installer put programs for administrators.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/local/go/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -50,12 +55,12 @@ pub fn missing(needed: &[Needed]) -> Vec<&'static str> {
     packages
 }
 
-/// Says what is about to be changed, and asks whether it may be. `yes` is an answer; no terminal is none.
-pub fn agree(changes: &[String], yes: bool) -> Result<()> {
+/// Prints what is about to change on `target`, and asks for confirmation unless `yes`. Without a terminal it is refused.
+pub fn agree(target: &str, changes: &[String], yes: bool) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
-    eprintln!("this is about to be done:");
+    eprintln!("about to change {target}:");
     for change in changes {
         eprintln!("  - {change}");
     }
@@ -65,19 +70,19 @@ pub fn agree(changes: &[String], yes: bool) -> Result<()> {
     let stdin = std::io::stdin();
     let is_terminal = stdin.is_terminal();
     if is_terminal {
-        eprint!("go on? [y/N] ");
+        eprint!("continue? [y/N] ");
     }
     answered(is_terminal, &mut stdin.lock())
 }
 
 fn answered(is_terminal: bool, input: &mut impl BufRead) -> Result<()> {
     if !is_terminal {
-        bail!("not agreed to: there is no terminal to ask on; run it with --yes");
+        bail!("not confirmed: no terminal to ask on; run the command with --yes");
     }
     let mut answer = String::new();
     input.read_line(&mut answer)?;
     if !matches!(answer.trim(), "y" | "Y" | "yes") {
-        bail!("not agreed to; {OTHERWISE}");
+        bail!("not confirmed: nothing was changed");
     }
     Ok(())
 }
@@ -89,22 +94,26 @@ pub fn install(step: &mut Step, packages: &[&str]) -> Result<()> {
         return Ok(());
     }
     if find("apt-get").is_none() {
-        bail!("{} missing and there is no apt-get to install it with; {OTHERWISE}", packages.join(", "));
+        bail!(
+            "packages missing: {}, and this machine has no apt-get; install them, or {OTHERWISE}",
+            packages.join(", ")
+        );
     }
     if !place::is_root() {
-        bail!("missing: {}; install with `sudo apt-get install {}`", packages.join(", "), packages.join(" "));
+        bail!("packages missing: {}; run `sudo apt-get install {}`", packages.join(", "), packages.join(" "));
     }
+    wait::until(step, "another apt has read its lists", &[], OTHER_APT, || Ok(!is_locked(Path::new(APT_LISTS))))?;
     step.note("apt-get update");
     apt(step).arg("update").run()?;
     step.note(format!("apt-get install {}", packages.join(" ")));
     apt(step).args(["install", "--yes", "--no-install-recommends"]).args(packages).run()
 }
 
-/// A path of a program that `missing` did not complain about.
+/// The path of a program that [`missing`] has found.
 pub fn path_of(program: &str) -> Result<PathBuf> {
     match find(program) {
         Some(path) => Ok(path),
-        None => bail!("{program} is not installed"),
+        None => bail!("{program} not found in PATH; install it"),
     }
 }
 
@@ -114,8 +123,14 @@ pub fn cni_plugins() -> Option<&'static Path> {
 }
 
 fn apt(step: &Step) -> crate::step::LoggedCommand {
-    // Debian's patience with a lock: another apt may be at work on a machine that has just started.
-    step.command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300"])
+    let timeout = format!("DPkg::Lock::Timeout={}", OTHER_APT.as_secs());
+    step.command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(["-o", &timeout])
+}
+
+/// Whether another process has the lock. `apt-get` waits for dpkg's lock by itself, but fails at once on the one of its lists.
+fn is_locked(file: &Path) -> bool {
+    let Ok(file) = std::fs::File::options().write(true).open(file) else { return false };
+    rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err()
 }
 
 #[cfg(test)]
@@ -123,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_yes_on_a_terminal_is_consent() {
+    fn only_a_yes_on_a_terminal_confirms() {
         assert!(answered(true, &mut "y\n".as_bytes()).is_ok());
         for (is_terminal, input) in [(true, ""), (true, "n\n"), (false, ""), (false, "y\n")] {
             assert!(answered(is_terminal, &mut input.as_bytes()).is_err(), "{is_terminal} {input:?}");
@@ -133,8 +148,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_do_needs_no_consent() {
-        assert!(agree(&[], false).is_ok());
-        assert!(agree(&["delete it".to_owned()], true).is_ok());
+    fn no_changes_need_no_confirmation() {
+        assert!(agree("it", &[], false).is_ok());
+        assert!(agree("it", &["delete it".to_owned()], true).is_ok());
     }
 }

@@ -1,11 +1,11 @@
-//! The project's own tasks: `cargo xtask <command>`.
+//! Tasks of this project: `cargo xtask <command>`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::{bench, codegen, deploy, images, node, stack, step, test};
 
-/// The project's own tasks.
+/// Tasks of this project: build, deploy, test and run the stack.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -15,24 +15,24 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures a controller on an API server alone.
+    /// Measure a controller on an API server alone.
     Bench(bench::Arguments),
-    /// Writes the manifests and tables that follow from the types.
+    /// Write the manifests and tables that are generated from the types.
     Codegen(codegen::Arguments),
-    /// Brings controllers into a cluster.
+    /// Deploy controllers to a cluster.
     Deploy(deploy::Arguments),
-    /// Takes the stack down; its data stay unless told otherwise.
+    /// Stop the stack and keep its data, unless `--delete-data` is given.
     Down(stack::Down),
-    /// Builds container images, from Debian packages and the programs of this workspace.
+    /// Build container images from Debian packages and the programs of this workspace.
     Images(images::Arguments),
-    /// The local Kubernetes: a node of this machine, or a control plane alone.
+    /// Manage the local Kubernetes: a node on this machine, or a control plane alone.
     #[command(subcommand)]
     Node(node::Command),
-    /// Prints the tree of components; fails when one is not Ready, and says why and what to do.
+    /// Print the tree of components; exit with 1 when one is not Ready, with the cause and the remedy.
     Status(stack::Status),
-    /// Runs all tests: without a cluster, on an API server alone, on the local node.
+    /// Run all tests: without a cluster, on an API server alone, on the local node.
     Test(test::Arguments),
-    /// Brings up the whole stack, on a local node or on any cluster, and ends when all of it is Ready.
+    /// Bring up the whole stack, on the local node or on another cluster, and wait until it is Ready.
     Up(stack::Up),
 }
 

@@ -5,7 +5,7 @@
 //!                                  ◀─ down ─ sweep: processes, mounts, links, rules, control groups
 //! ```
 //!
-//! A start after a crash is a `sweep` and a start. What is not found by its own name or place is never touched.
+//! A start after a crash is a `sweep` and a start. Only resources with the node's own names or places are touched.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -32,18 +32,18 @@ pub use up::up;
 /// What to do with the local Kubernetes.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Starts it, or repairs it; does nothing when all runs.
+    /// Start or repair it; does nothing if everything runs.
     Up(Up),
-    /// Stops it; the next `up` finds its objects and volumes again.
+    /// Stop it and keep its objects and volumes for the next `up`.
     Down(Down),
-    /// Says what runs, where its kubeconfig is and how much memory it takes.
+    /// Print what runs, where its kubeconfig is and how much memory it takes.
     Status,
 }
 
 /// How to start the local Kubernetes.
 #[derive(Debug, Args)]
 pub struct Up {
-    /// Only etcd, the API server and its controllers, beside whatever else runs: for tests of the API.
+    /// Only etcd, the API server and its controllers, without a node: for tests of the API.
     #[arg(long)]
     control_plane: bool,
     /// Do not ask before installing packages or changing the network.
@@ -54,10 +54,10 @@ pub struct Up {
 /// How to stop the local Kubernetes.
 #[derive(Debug, Args)]
 pub struct Down {
-    /// The control plane that `up --control-plane` started, with all its data.
+    /// Stop the control plane that `up --control-plane` started, and delete its data.
     #[arg(long)]
     control_plane: bool,
-    /// Remove etcd's data and all volumes, too.
+    /// Also delete etcd's data and all volumes.
     #[arg(long, conflicts_with = "control_plane")]
     delete_data: bool,
     /// Do not ask before deleting.

@@ -1,4 +1,4 @@
-//! Where things are kept: the only file that knows directories.
+//! The directories: no other file knows them.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,15 @@ use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result};
 
-/// What can be made again: built programs, image archives, logs of runs.
+/// The directory of reproducible files: built programs, image archives, logs of runs.
 pub fn cache() -> Result<PathBuf> {
     xdg("XDG_CACHE_HOME", ".cache").map(|dir| dir.join("temporal-stack"))
 }
 
-/// What a local cluster keeps: etcd's data, keys, volumes, imported images. `TEMPORAL_STACK_NODE_DIR` names another.
+/// The directory of a local cluster's state: etcd's data, keys, volumes, imported images. `TEMPORAL_STACK_NODE_DIR` overrides it.
 pub fn node() -> Result<PathBuf> {
     if let Some(dir) = env::var_os("TEMPORAL_STACK_NODE_DIR").filter(|dir| !dir.is_empty()) {
-        return std::path::absolute(dir).context("TEMPORAL_STACK_NODE_DIR is not a path");
+        return std::path::absolute(dir).context("TEMPORAL_STACK_NODE_DIR invalid: it is not a path");
     }
     if is_root() {
         return Ok(PathBuf::from("/var/lib/temporal-stack"));
@@ -22,7 +22,7 @@ pub fn node() -> Result<PathBuf> {
     xdg("XDG_STATE_HOME", ".local/state").map(|dir| dir.join("temporal-stack"))
 }
 
-/// What does not outlive the machine's next start: sockets, process ids, locks.
+/// The directory of files that do not survive a reboot: sockets, process ids, locks.
 pub fn run() -> PathBuf {
     if is_root() {
         return PathBuf::from("/run/temporal-stack");
@@ -33,7 +33,7 @@ pub fn run() -> PathBuf {
 
 /// The checkout's root.
 ///
-/// Cargo says where the package is that it runs, which is not where it was built when checkouts share a target directory.
+/// Cargo names the package that it runs, which differs from where it was built if checkouts share a target directory.
 pub fn workspace() -> &'static Path {
     static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
         let run = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
@@ -53,6 +53,7 @@ fn xdg(variable: &str, below_home: &str) -> Result<PathBuf> {
     if let Some(dir) = env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute()) {
         return Ok(dir);
     }
-    let home = env::home_dir().with_context(|| format!("neither {variable} nor HOME is set"))?;
+    let home = env::home_dir()
+        .with_context(|| format!("no directory for data: neither {variable} nor HOME is set; set one of them"))?;
     Ok(home.join(below_home))
 }

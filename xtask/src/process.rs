@@ -1,4 +1,4 @@
-//! Processes that outlive the program that started them, and that are never mistaken for others.
+//! Processes that outlive the program that started them, identified without ambiguity.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// A daemon's environment is this alone: a proxy or an option set in the shell of whoever starts it is not for it.
+/// The whole environment of a daemon: proxies or options in the user's shell must not affect it.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const KILLED_WITHIN: Duration = Duration::from_secs(10);
 
-/// A process, told from a later one with the same id by when it started.
+/// A process, distinguished from a later one with the same id by its start time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Its id.
@@ -23,25 +23,25 @@ pub struct Process {
 /// A daemon: a program with its arguments, its pid file and its log.
 #[derive(Debug, Clone)]
 pub struct Daemon {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// The program's file.
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Where its pid file is.
+    /// The directory of its pid file.
     pub run: PathBuf,
-    /// Where its output goes.
+    /// The file for its output.
     pub logs: PathBuf,
 }
 
 impl Process {
     /// The process of that id, if it runs.
-    pub fn of(pid: i32) -> Option<Self> {
+    pub fn find(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The second field is a name in parentheses, which may itself hold spaces and parentheses.
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-        // The first thread may be done for while others still hold files and ports.
+        // The first thread may have ended while others still hold files and ports.
         let threads: u32 = fields.get(17)?.parse().ok()?;
         let running = !matches!(*fields.first()?, "Z" | "X") || threads > 1;
         running.then_some(Self { pid, started: fields.get(19)?.parse().ok()? })
@@ -50,10 +50,10 @@ impl Process {
     /// All processes that run.
     pub fn all() -> Vec<Self> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries.filter_map(|entry| Self::of(entry.file_name().to_str()?.parse().ok()?)).collect()
+        entries.filter_map(|entry| Self::find(entry.file_name().to_str()?.parse().ok()?)).collect()
     }
 
-    /// The process that a pid file of that name is about, if it still runs.
+    /// The process of the pid file with that name, if it still runs.
     pub fn in_pid_file(dir: &Path, name: &str) -> Option<Self> {
         let file = fs::read_to_string(pid_file(dir, name)).ok()?;
         let mut words = file.split_whitespace();
@@ -64,7 +64,7 @@ impl Process {
 
     /// Whether it still runs.
     pub fn is_alive(&self) -> bool {
-        Self::of(self.pid).as_ref() == Some(self)
+        Self::find(self.pid).as_ref() == Some(self)
     }
 
     /// Its arguments, the program first.
@@ -83,39 +83,40 @@ impl Process {
         line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() * 1024
     }
 
-    /// Sends a signal, to this process and no other; one that has ended is left at that.
+    /// Sends a signal, to this process and no other; nothing happens if it has ended.
     pub fn signal(&self, signal: Signal) {
         let Some(pid) = Pid::from_raw(self.pid) else { return };
         let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return };
-        // The handle is held: from here on the id cannot be another's.
+        // The handle is held, so the id cannot be reused from here on.
         if self.is_alive() {
             pidfd_send_signal(&handle, signal).ok();
         }
     }
 }
 
-/// Ends processes: asks, waits, and kills what is still there after `patience`.
+/// Ends processes: sends SIGTERM, waits, and kills those that still run after `patience`.
 pub fn end(processes: &[Process], patience: Duration) -> Result<()> {
     if !patience.is_zero() {
         for process in processes {
             process.signal(Signal::TERM);
         }
-        if all_ended(processes, patience) {
+        if have_ended(processes, patience) {
             return Ok(());
         }
     }
     for process in processes {
         process.signal(Signal::KILL);
     }
-    if !all_ended(processes, KILLED_WITHIN) {
-        let left = processes.iter().filter(|process| process.is_alive());
-        let left: Vec<String> = left.map(|process| format!("{} ({})", process.pid, process.args().join(" "))).collect();
-        bail!("killed, but did not end: {}", left.join(", "));
+    if !have_ended(processes, KILLED_WITHIN) {
+        let alive = processes.iter().filter(|process| process.is_alive());
+        let alive: Vec<String> =
+            alive.map(|process| format!("{} ({})", process.pid, process.args().join(" "))).collect();
+        bail!("processes still running: {} did not end after SIGKILL; end them by hand", alive.join(", "));
     }
     Ok(())
 }
 
-fn all_ended(processes: &[Process], within: Duration) -> bool {
+fn have_ended(processes: &[Process], within: Duration) -> bool {
     let deadline = Instant::now() + within;
     loop {
         if !processes.iter().any(Process::is_alive) {
@@ -145,15 +146,15 @@ impl Daemon {
     /// Starts it, in a session of its own.
     pub fn start(&self) -> Result<Process> {
         for dir in [&self.run, &self.logs] {
-            fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
+            fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         }
         let log = self.log();
         if log.exists() {
             fs::rename(&log, log.with_extension("log.old"))?;
         }
-        let output = fs::File::create(&log).with_context(|| format!("could not make {}", log.display()))?;
-        // `setsid` executes the program in its own place, so the id is the program's. The handle is not waited for:
-        // the daemon is to outlive this program, whose end makes it init's child.
+        let output = fs::File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
+        // `setsid` executes the program in its own place, so the id is the program's. The handle is not waited for: the daemon
+        // must outlive this program, and then becomes a child of init.
         let child = Command::new("setsid")
             .arg(&self.program)
             .args(&self.args)
@@ -164,15 +165,15 @@ impl Daemon {
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
-            .context("could not start setsid, of util-linux")?;
+            .context("cannot start setsid (package util-linux)")?;
         let pid = i32::try_from(child.id())?;
-        let process =
-            Process::of(pid).with_context(|| format!("{} ended at once; see {}", self.name, log.display()))?;
+        let process = Process::find(pid)
+            .with_context(|| format!("{} exited immediately; see its log {}", self.name, log.display()))?;
         fs::write(pid_file(&self.run, self.name), format!("{} {} {}\n", process.pid, process.started, boot_id()))?;
         Ok(process)
     }
 
-    /// Ends it, and says whether it ran.
+    /// Ends it, and returns whether it ran.
     pub fn stop(&self, patience: Duration) -> Result<bool> {
         let process = self.process();
         end(process.as_slice(), patience)?;
@@ -180,7 +181,7 @@ impl Daemon {
         Ok(process.is_some())
     }
 
-    /// Where its output goes.
+    /// The file for its output.
     pub fn log(&self) -> PathBuf {
         self.logs.join(format!("{}.log", self.name))
     }
@@ -199,16 +200,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_not_the_one_that_has_its_id_but_started_at_another_time() {
-        let me = Process::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+    fn same_id_and_another_start_is_another_process() {
+        let me = Process::find(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(me.is_alive());
         assert!(!Process { started: me.started + 1, ..me }.is_alive());
     }
 
     #[test]
-    fn ending_a_process_leaves_none() {
+    fn ended_process_is_not_alive() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
+        let process = Process::find(i32::try_from(child.id()).unwrap()).unwrap();
         end(std::slice::from_ref(&process), Duration::from_secs(5)).unwrap();
         assert!(!process.is_alive());
         child.wait().unwrap();

@@ -1,7 +1,7 @@
 //! The whole stack: `cargo xtask up`, `down` and `status`.
 //!
 //! ```text
-//! up      node ─▶ controllers ─▶ objects ─▶ ready, or the cause why not ─▶ demo ─▶ directions
+//! up      node ─▶ controllers ─▶ objects ─▶ ready, or the cause ─▶ demo ─▶ directions
 //! status  snapshot of the cluster ─▶ tree, cause
 //! ```
 
@@ -34,8 +34,14 @@ pub use up::{Up, up};
 
 use crate::controllers;
 
-/// What selects volumes, Secrets and ConfigMaps that outlive their custom resources.
+/// The selector of volumes, Secrets and ConfigMaps that outlive their custom resources.
 const DATA: &str = "--selector=app.kubernetes.io/managed-by=temporal-stack,temporal-stack.dev/data=true";
+
+/// The kinds of data beside volume claims, as `kubectl get` takes them.
+const KEPT_BESIDE_VOLUMES: &str = "secrets,configmaps";
+
+/// All kinds of data.
+const ALL_DATA: &str = "persistentvolumeclaims,secrets,configmaps";
 
 /// The plural names of all kinds, with their group.
 fn kinds() -> Vec<String> {

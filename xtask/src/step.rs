@@ -1,4 +1,4 @@
-//! Steps of a run: one line or bar each, one log file each, and what took how long.
+//! Steps of a run: one line or bar, one log file and one time each. Their names are imperatives.
 //!
 //! ```text
 //! let mut steps = Steps::new("up")?;
@@ -28,7 +28,7 @@ pub struct Steps {
     times: Vec<(String, Duration)>,
 }
 
-/// A step while it runs: where its commands are logged and what its bar says.
+/// A step while it runs: its log, and its bar.
 #[derive(Debug)]
 pub struct Step {
     log: PathBuf,
@@ -36,7 +36,7 @@ pub struct Step {
     outcome: Option<&'static str>,
 }
 
-/// The context of an error that ended a step: which one, and where its log is.
+/// The context of an error that ended a step: its name, and its log.
 #[derive(Debug)]
 pub struct StepFailed {
     step: String,
@@ -44,18 +44,18 @@ pub struct StepFailed {
 }
 
 impl Steps {
-    /// Begins a run; its logs replace those of the last run of that name.
+    /// Starts a run; its logs replace those of the last run of that name.
     pub fn new(run: &str) -> Result<Self> {
         let logs = place::cache()?.join("logs").join(run);
-        fs::create_dir_all(&logs).with_context(|| format!("could not make {}", logs.display()))?;
+        fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
         for log in fs::read_dir(&logs)?.flatten() {
-            // Not the directory: another run of that name may be writing there just now.
+            // Not the directory: another run of that name may be writing there at the moment.
             fs::remove_file(log.path()).ok();
         }
         Ok(Self { logs, started: Instant::now(), times: Vec::new() })
     }
 
-    /// Runs one step: shows it while it runs and says how long it took.
+    /// Runs one step: shows it while it runs, and prints how long it took.
     pub fn run<T>(&mut self, name: &str, body: impl FnOnce(&mut Step) -> Result<T>) -> Result<T> {
         let log = self.log_of(name);
         let bar = std::io::stderr().is_terminal().then(|| spinner(name, &log));
@@ -73,12 +73,12 @@ impl Steps {
         result.with_context(|| StepFailed { step: name.to_owned(), log: step.log })
     }
 
-    /// Where the log of a step is.
+    /// The log of a step.
     pub fn log_of(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{}.log", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")))
     }
 
-    /// Runs one step that says nothing of itself, for a command whose answer is what matters.
+    /// Runs one step without printing it, for commands whose output is the answer.
     pub fn quiet<T>(run: &str, body: impl FnOnce(&mut Step) -> Result<T>) -> Result<T> {
         let steps = Self::new(run)?;
         let mut step = Step { log: steps.logs.join("log"), bar: None, outcome: None };
@@ -90,9 +90,9 @@ impl Steps {
         &self.times
     }
 
-    /// Ends the run: says how long all of it took and returns each step's time.
+    /// Ends the run: prints its total time and returns each step's time.
     pub fn finish(self) -> Vec<(String, Duration)> {
-        eprintln!("{:<44} {:>7.1} s", "all", self.started.elapsed().as_secs_f64());
+        eprintln!("{:<44} {:>7.1} s", "total", self.started.elapsed().as_secs_f64());
         self.times
     }
 }
@@ -103,7 +103,7 @@ impl Step {
         LoggedCommand::new(program.as_ref(), &self.log)
     }
 
-    /// Says what is being done just now, on the bar and in the log.
+    /// Shows the current activity, on the bar and in the log.
     pub fn note(&self, message: impl AsRef<str>) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{}  {}", message.as_ref(), self.log.display()));
@@ -111,7 +111,7 @@ impl Step {
         self.log(message);
     }
 
-    /// Whether somebody watches: what is shown replaces what was shown before.
+    /// Whether the output is a terminal, on which new lines replace earlier ones.
     pub fn is_watched(&self) -> bool {
         self.bar.is_some()
     }
@@ -119,7 +119,7 @@ impl Step {
     /// Shows several lines below the bar until the step ends or shows others.
     pub fn show(&self, lines: &str) {
         if let Some(bar) = &self.bar {
-            // Below the line with the log's path, and with `{msg}` cut by nobody.
+            // Below the line with the log's path; `{msg}` is not truncated.
             if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed}\n{msg}") {
                 bar.set_style(style);
             }
@@ -139,29 +139,29 @@ impl Step {
 
     /// Writes a line to the step's log only.
     pub fn log(&self, line: impl AsRef<str>) {
-        // A log that cannot be written is no reason to stop: what fails next says so itself.
+        // A log that cannot be written does not stop the run.
         if let Ok(mut file) = File::options().create(true).append(true).open(&self.log) {
             writeln!(file, "{}", line.as_ref()).ok();
         }
     }
 
-    /// Puts the last lines of another log into this one, for a failure to show them.
+    /// Copies the last lines of another log into this one, to be shown after a failure.
     pub fn quote(&self, other: &Path) {
         self.log(format!("--- the last lines of {}", other.display()));
         self.log(tail(other));
     }
 
-    /// Says that the result was there already.
+    /// Reports that the result was in the cache.
     pub fn cached(&mut self) {
         self.outcome = Some("cached");
     }
 
-    /// Says, after `cached` or `nothing_to_do`, that there was something to do after all.
+    /// Reports, after `cached` or `nothing_to_do`, that something changed.
     pub fn changed(&mut self) {
         self.outcome = None;
     }
 
-    /// Says that all was as wanted.
+    /// Reports that nothing had to change.
     pub fn nothing_to_do(&mut self) {
         self.outcome = Some("nothing to do");
     }
@@ -169,7 +169,7 @@ impl Step {
 
 impl fmt::Display for StepFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed", self.step)
+        write!(f, "step `{}` failed", self.step)
     }
 }
 

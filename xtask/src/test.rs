@@ -1,15 +1,22 @@
-//! `cargo xtask test`: all levels, from formatting to a node that was killed, and the machine as it was before.
+//! `cargo xtask test`: runs all levels of tests, from formatting to a killed node, and leaves the machine as it was.
 //!
 //! ```text
-//! format, lints, generated files ─▶ tests that need no cluster ─▶ the bridge between real programs ─▶ API server alone
-//!                                                               ─▶ strangers as tenants, and an API server with faults
-//!                                                               ─▶ node: the seed, then the rest ─▶ node down
+//! formatting, lints, generated files ─▶ tests without a cluster ─▶ the bridge between real programs
+//!                                                                ─▶ object stores: real engines
+//!                                                                ─▶ real programs on one address family
+//!                                                                ─▶ API server alone: conflicts, crashes, tenants, faults
+//!                                                                ─▶ node: as many tests at a time as fit ─▶ node down
 //! ```
 //!
-//! The local clusters of the tests have a state directory of their own, so that the data of a node that is used stay.
+//! All builds select the same packages and features, so nothing is built twice. That includes the programs in images, which
+//! are the unoptimised ones of the tests, or with `--full` optimised ones.
+//!
+//! The local clusters of the tests have a separate state directory, so the data of a node in use are not touched.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -18,25 +25,29 @@ use anyhow::{Context as _, Result, bail};
 use crate::step::{LoggedCommand, Step, Steps};
 use crate::{codegen, images, place};
 
-/// The variables that tell tests where their cluster is; crate `e2e` reads them.
+/// The variables with the location of the tests' cluster; crate `e2e` reads them.
 const API_KUBECONFIG: &str = "TEMPORAL_STACK_API_KUBECONFIG";
 const NODE_KUBECONFIG: &str = "TEMPORAL_STACK_NODE_KUBECONFIG";
 const XTASK: &str = "TEMPORAL_STACK_XTASK";
 const NODE_DIR: &str = "TEMPORAL_STACK_NODE_DIR";
 /// The folder with the programs of Kubo and IPFS Cluster.
 const PROGRAMS: &str = "TEMPORAL_STACK_PROGRAMS";
+/// The folder with the programs of MinIO and the Versity S3 Gateway.
+const OBJECT_STORES: &str = "TEMPORAL_STACK_OBJECT_STORES";
+/// The archives of images: `NAME=FILE,…`.
+const IMAGES: &str = "TEMPORAL_STACK_IMAGES";
 const FULL: &str = "TEMPORAL_STACK_TEST_FULL";
 
 /// The arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Larger matrices and counts, too, and the checks that need tools from outside.
+    /// Also run larger matrices and counts, and checks whose tools must be downloaded.
     #[arg(long)]
     full: bool,
-    /// Another image for a product, as `cargo xtask up` takes it: `temporal=REF` runs the tests with Temporal itself.
+    /// Use another image for a product, as in `cargo xtask up`: `temporal=REF` runs the tests with the real Temporal.
     #[arg(long = "image", value_name = "NAME=REF")]
     images: Vec<String>,
-    /// Go on with the other tests when some have failed.
+    /// Run the remaining tests when some have failed.
     #[arg(long)]
     no_fail_fast: bool,
     /// Do not ask before installing packages or changing the network.
@@ -44,14 +55,18 @@ pub struct Arguments {
     yes: bool,
 }
 
-/// Runs all tests; ends with the test runners' own closing lines.
+/// Runs all tests, and prints the test runners' summaries at the end.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    // Before the first test, not after minutes of tests. The packages for images include Go, which builds the programs.
+    images::agree(arguments.yes)?;
     let mut run = Run::new(arguments)?;
     run.without_a_cluster()?;
     run.build()?;
     run.on_the_bridge()?;
+    run.on_object_stores()?;
+    run.on_one_address_family()?;
     let result = run.on_the_api_server().and_then(|()| run.on_the_node());
-    // The node goes, whatever the tests said.
+    // Stop the node whether or not the tests passed.
     let gone = run.xtask(&["down", "--delete-data"]);
     run.steps.finish();
     for line in &run.closing {
@@ -68,10 +83,10 @@ struct Run<'a> {
     arguments: &'a Arguments,
     steps: Steps,
     node_dir: PathBuf,
-    /// This program: asked for at the start, because cargo puts another file in its place while it builds for the tests.
+    /// The path of this program: read at the start, because cargo replaces the file while it builds for the tests.
     program: PathBuf,
     closing: Vec<String>,
-    /// Tests that failed while the others went on.
+    /// Tests that failed without ending the run.
     failed: Vec<String>,
 }
 
@@ -85,22 +100,24 @@ impl<'a> Run<'a> {
     }
 
     fn without_a_cluster(&mut self) -> Result<()> {
-        self.steps.run("format", |step| cargo(step).args(["fmt", "--all", "--check"]).run())?;
-        self.steps.run("lints", |step| {
+        self.steps.run("check formatting", |step| cargo(step).args(["fmt", "--all", "--check"]).run())?;
+        self.steps.run("run lints", |step| {
             let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny=warnings"];
             cargo(step).args(clippy).run()
         })?;
-        self.steps.run("generated files", |_| codegen::check())?;
+        self.steps.run("check generated files", |_| codegen::check())?;
         if self.arguments.full {
-            self.steps.run("documentation", |step| {
+            self.steps.run("build documentation", |step| {
                 cargo(step).env("RUSTDOCFLAGS", "--deny=warnings").args(["doc", "--workspace", "--no-deps"]).run()
             })?;
-            self.steps.run("licences, sources, duplicates", deny)?;
+            self.steps.run("check licences, sources and duplicates", deny)?;
+            self.tests("run documentation examples", &["--workspace", "--all-features", "--doc"], &[])?;
         }
-        self.tests("tests without a cluster", &["--workspace", "--exclude=e2e", "--all-features"], &[])?;
-        // Of the crate of the tests, its library alone needs no cluster: the proxy, the fakes and the random specs.
-        let library = ["--workspace", "--all-features", "--lib", "--", "proxy::", "fake::", "schema::"];
-        self.tests("tests of the tests' own library", &library, &[])
+        // Not `--exclude`: without the crate of the cluster tests, other crates would be rebuilt with fewer features.
+        let beside: Vec<String> = integration_tests()?.into_iter().map(|name| format!("--test={name}")).collect();
+        let all =
+            ["--workspace", "--all-features", "--lib", "--bins"].into_iter().chain(beside.iter().map(String::as_str));
+        self.tests("run tests without a cluster", &all.collect::<Vec<_>>(), &[])
     }
 
     fn build(&mut self) -> Result<()> {
@@ -110,29 +127,48 @@ impl<'a> Run<'a> {
     }
 
     fn on_the_bridge(&mut self) -> Result<()> {
-        // Those of images bring Go along, which builds the programs.
-        images::agree(self.arguments.yes)?;
         let programs = images::peers(&mut self.steps)?;
         let bridge = ["--workspace", "--all-features", "--test=bridge", "--", "--show-output"];
-        self.tests("tests of the bridge", &bridge, &[(PROGRAMS, programs.into())])
+        self.tests("run bridge tests", &bridge, &[(PROGRAMS, programs.into())])
+    }
+
+    /// Two at a time: each starts several servers.
+    fn on_object_stores(&mut self) -> Result<()> {
+        let programs = images::object_stores(&mut self.steps)?;
+        let suite = ["--workspace", "--all-features", "--test=storage", "--", "--test-threads=2", "--show-output"];
+        self.tests("run object store tests", &suite, &[(OBJECT_STORES, programs.into())])
+    }
+
+    /// Runs the programs of the products' pods without a node.
+    fn on_one_address_family(&mut self) -> Result<()> {
+        let names = ["postgres", "rabbitmq", "kubo", "ipfs-cluster", "minio", "versity"];
+        let images = images::build(&mut self.steps, &names)?;
+        let images = names.iter().zip(images).map(|(name, image)| format!("{name}={}", image.archive.display()));
+        let images = images.collect::<Vec<_>>().join(",");
+        // Two at a time: each starts several programs.
+        let families = ["--workspace", "--all-features", "--test=families", "--", "--test-threads=2", "--show-output"];
+        self.tests("run address family tests", &families, &[(IMAGES, images.into())])
     }
 
     fn on_the_api_server(&mut self) -> Result<()> {
-        // What an earlier run, which was killed, may have left is not to be told from what this one makes.
+        // The leftovers of an earlier, killed run could not be distinguished from what this run creates.
         self.xtask(&["node", "down", "--control-plane"])?;
         self.xtask(&["node", "up", "--control-plane"])?;
         let kubeconfig = self.node_dir.join("control-plane/admin.kubeconfig");
+        // They mostly wait for the API server and its controllers, and those that change Linkerd wait for each other.
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = format!("--test-threads={}", 4 * processors);
         let result = self.tests(
-            "tests on the API server",
-            // The second looks at what all controllers of the first have been permitted and have used.
-            &["--workspace", "--all-features", "--test=api", "--test=permissions", "--", "--show-output"],
+            "run API server tests",
+            // The second compares the permissions of all controllers of the first with those that they used.
+            &["--workspace", "--all-features", "--test=api", "--test=permissions", "--", &threads, "--show-output"],
             &[(API_KUBECONFIG, kubeconfig.into())],
         );
         let result = result.and_then(|()| self.with_strangers_and_faults());
         result.and(self.xtask(&["node", "down", "--control-plane"]))
     }
 
-    /// Two at a time: what they assert of memory and latency is about a machine that is not overrun.
+    /// Two at a time: their assertions about memory and latency assume a machine that is not overloaded.
     fn with_strangers_and_faults(&mut self) -> Result<()> {
         let kubeconfig = self.node_dir.join("control-plane/admin.kubeconfig");
         let suites = [
@@ -144,49 +180,44 @@ impl<'a> Run<'a> {
             "--test-threads=2",
             "--show-output",
         ];
-        self.tests(
-            "tests of strangers and of an API server with faults",
-            &suites,
-            &[(API_KUBECONFIG, kubeconfig.into())],
-        )
+        self.tests("run tenant and fault tests", &suites, &[(API_KUBECONFIG, kubeconfig.into())])
     }
 
     fn on_the_node(&mut self) -> Result<()> {
-        // A run that was killed may have left its node.
+        // A killed run may have left its node.
         self.xtask(&["down", "--delete-data"])?;
         let images: Vec<&str> = self.arguments.images.iter().flat_map(|image| ["--image", image]).collect();
-        self.xtask(&[&["up", "--demo"], &images[..]].concat())?;
+        self.xtask(&[&["up", "--demo", "--all-images"], &images[..]].concat())?;
         let environment = [
             (NODE_KUBECONFIG, self.node_dir.join("node/admin.kubeconfig").into()),
             (XTASK, self.program.clone().into()),
         ];
-        let seed = ["--workspace", "--all-features", "--test=seed", "--", "--test-threads=1", "--show-output"];
-        self.tests("tests of the seed on the node", &seed, &environment)?;
-        // One after the other: they share the queues of the stack.
-        let temporal = ["--workspace", "--all-features", "--test=temporal", "--", "--test-threads=1", "--show-output"];
-        self.tests("tests of Temporal on the node", &temporal, &environment)?;
-        let rest = ["--workspace", "--all-features", "--test=node", "--", "--show-output"];
-        self.tests("tests on the node", &rest, &environment)?;
-        let queue = ["--workspace", "--all-features", "--test=queue", "--", "--show-output"];
-        self.tests("tests of the queue on the node", &queue, &environment)?;
-        // Three at a time: each has several peers, and a machine of two processors starts no more of them in good time.
-        let ipfs = ["--workspace", "--all-features", "--test=ipfs", "--", "--test-threads=3", "--show-output"];
-        self.tests("tests of the peers on the node", &ipfs, &environment)
+        // All at once: each waits until the node has room for its weight.
+        let all = ["--workspace", "--all-features", "--test=node", "--", "--test-threads=100", "--show-output"];
+        self.tests("run node tests", &all, &environment)
     }
 
-    /// Runs cargo's tests; keeps their closing lines, and prints everything when they fail.
+    /// The environment of every program that uses the tests' clusters.
+    fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let mut environment = vec![(NODE_DIR, self.node_dir.clone().into())];
+        if self.arguments.full {
+            environment.push((FULL, "1".into()));
+        } else if env::var_os(images::PROFILE).is_none() {
+            environment.push((images::PROFILE, "dev".into()));
+        }
+        environment
+    }
+
+    /// Runs `cargo test`; keeps the summaries, and prints the whole output if a test fails.
     fn tests(&mut self, name: &str, arguments: &[&str], environment: &[(&str, OsString)]) -> Result<()> {
-        let node_dir = self.node_dir.clone();
-        let full = self.arguments.full;
+        let shared = self.environment();
         let no_fail_fast = self.arguments.no_fail_fast.then_some("--no-fail-fast");
         let log = self.steps.log_of(name);
         let result = self.steps.run(name, |step| {
-            let mut command = cargo(step).arg("test").args(no_fail_fast).args(arguments).env(NODE_DIR, node_dir);
-            for (key, value) in environment {
+            // A test fails with the state that it met; a backtrace would push that out of the last lines of the log.
+            let mut command = cargo(step).env("RUST_BACKTRACE", "0").arg("test").args(no_fail_fast).args(arguments);
+            for (key, value) in shared.iter().chain(environment) {
                 command = command.env(key, value);
-            }
-            if full {
-                command = command.env(FULL, "1");
             }
             command.run()
         });
@@ -212,11 +243,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs another command of this program, on the clusters of the tests; it prints its own steps.
+    /// Runs another command of this program on the tests' clusters; the command prints its own steps.
     fn xtask(&self, arguments: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.program);
-        command.args(arguments).env(NODE_DIR, &self.node_dir);
-        // The data are those of the tests' own node.
+        command.args(arguments).envs(self.environment());
+        // The data belong to the tests' own node.
         if arguments.contains(&"down") || (self.arguments.yes && arguments.contains(&"up")) {
             command.arg("--yes");
         }
@@ -228,10 +259,29 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whether a test says how long something took, or how large it was: `what: 1.2 s`.
+/// Whether a line of a test's output is a measurement: `what: 1.2 s`.
 fn is_measured(line: &str) -> bool {
     let number = line.rsplit_once(": ").and_then(|(_, number)| number.split_once(' '));
     number.is_some_and(|(number, unit)| ["s", "ms", "MiB"].contains(&unit) && number.parse::<f64>().is_ok())
+}
+
+/// The names of the integration tests of all crates except the one whose tests need a cluster.
+fn integration_tests() -> Result<BTreeSet<String>> {
+    let root = place::workspace();
+    let mut packages = vec![root.join("xtask")];
+    packages.extend(["faulty", "linkerd", "stand-in"].map(|name| root.join("tests").join(name)));
+    for package in std::fs::read_dir(root.join("crates"))? {
+        packages.push(package?.path());
+    }
+    let mut names = BTreeSet::new();
+    for folder in packages.into_iter().map(|package| package.join("tests")).filter(|folder| folder.is_dir()) {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let is_test = path.join("main.rs").is_file() || path.extension().is_some_and(|extension| extension == "rs");
+            names.extend(path.file_stem().filter(|_| is_test).map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(names)
 }
 
 fn cargo(step: &Step) -> LoggedCommand {
@@ -239,7 +289,7 @@ fn cargo(step: &Step) -> LoggedCommand {
     step.command(cargo).outside_of_packages().current_dir(place::workspace())
 }
 
-/// `cargo deny`, installed into the cache on first use. Its list of advisories is not fetched: what is yanked is.
+/// `cargo deny`, installed into the cache on first use. Its list of advisories is not fetched; whether versions are yanked is.
 fn deny(step: &mut Step) -> Result<()> {
     let root = place::cache()?.join("tools");
     let program = root.join("bin/cargo-deny");

@@ -22,10 +22,10 @@ pub fn until(
     while !is_so()? {
         if let Some(ended) = daemons.iter().find(|daemon| daemon.process().is_none()) {
             step.quote(&ended.log());
-            bail!("{} ended; its log is {}", ended.name, ended.log().display());
+            bail!("{} exited; see its log {}", ended.name, ended.log().display());
         }
         if started.elapsed() > limit {
-            bail!("waited {} s until {what}", limit.as_secs());
+            bail!("timed out: waited {} s until {what}", limit.as_secs());
         }
         std::thread::sleep(PAUSE);
     }

@@ -17,12 +17,16 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use temporal_stack_common::driver;
 
-use crate::{Space, Subject};
+use crate::{
+    Space, Subject,
+    rbac::{lease_rules, rules},
+};
 
 /// Groups whose kinds the rules name and that have no namespaced kinds among them.
-const CLUSTER_WIDE: [&str; 2] = ["storage.k8s.io", "apiextensions.k8s.io"];
+const CLUSTER_WIDE: [&str; 3] = ["storage.k8s.io", "apiextensions.k8s.io", "admissionregistration.k8s.io"];
+/// The same of the core group's kinds.
+const WITHOUT_NAMESPACE: [&str; 3] = ["persistentvolumes", "nodes", "namespaces"];
 
 /// A service account, and a kubeconfig with its token.
 pub struct Identity {
@@ -36,24 +40,22 @@ impl Identity {
     /// An account in the namespace itself: a Role with the rules there, and a `ClusterRole` with those about kinds that have no
     /// namespace.
     pub async fn of_namespace<K: Subject>(space: &Space) -> Result<Self> {
-        let rules = driver::rules::<K::Component>();
-        let (cluster_wide, namespaced): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_cluster_wide);
-        grant(space, K::PROGRAM, &[namespaced, driver::lease_rules()].concat()).await?;
+        let (cluster_wide, namespaced): (Vec<_>, Vec<_>) = rules::<K>().into_iter().partition(is_cluster_wide);
+        grant(space, K::PROGRAM, &[namespaced, lease_rules::<K>()].concat()).await?;
         grant_everywhere(space, K::PROGRAM, &cluster_wide).await?;
         Self::new::<K>(space).await
     }
 
     /// An account in the namespace `home`, with the rules in the whole cluster: it outlives the namespace that it serves.
     pub async fn of_cluster<K: Subject>(home: &Space) -> Result<Self> {
-        grant(home, K::PROGRAM, &driver::lease_rules()).await?;
-        grant_everywhere(home, K::PROGRAM, &driver::rules::<K::Component>()).await?;
+        grant(home, K::PROGRAM, &lease_rules::<K>()).await?;
+        grant_everywhere(home, K::PROGRAM, &rules::<K>()).await?;
         Self::new::<K>(home).await
     }
 
     /// Grants the account of the namespace `home` the rules in another namespace, too.
     pub async fn grant_in<K: Subject>(other: &Space, home: &Space) -> Result<()> {
-        let rules = driver::rules::<K::Component>();
-        let namespaced: Vec<_> = rules.into_iter().filter(|rule| !is_cluster_wide(rule)).collect();
+        let namespaced: Vec<_> = rules::<K>().into_iter().filter(|rule| !is_cluster_wide(rule)).collect();
         let metadata = json!({"name": K::PROGRAM});
         apply(&other.api::<Role>(), &json!({"metadata": metadata, "rules": namespaced})).await?;
         apply(&other.api::<RoleBinding>(), &binding(home, K::PROGRAM, "Role", &metadata)).await
@@ -129,8 +131,9 @@ async fn grant_everywhere(home: &Space, account: &str, rules: &[PolicyRule]) -> 
 }
 
 fn is_cluster_wide(rule: &PolicyRule) -> bool {
-    let is_about_volumes = rule.resources.iter().flatten().any(|resource| resource == "persistentvolumes");
-    is_about_volumes || rule.api_groups.iter().flatten().any(|group| CLUSTER_WIDE.contains(&group.as_str()))
+    let mut resources = rule.resources.iter().flatten();
+    let is_without = resources.any(|resource| WITHOUT_NAMESPACE.contains(&resource.as_str()));
+    is_without || rule.api_groups.iter().flatten().any(|group| CLUSTER_WIDE.contains(&group.as_str()))
 }
 
 /// Binds an account to the role that has this metadata.

@@ -2,33 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
 use temporal_stack_common::process::client::{Call, Counts};
 
-use crate::Subject;
-
-/// What a Role grants: a verb on a resource of a group.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Permission {
-    /// The verb.
-    pub verb: String,
-    /// The API group; empty for the core group.
-    pub group: String,
-    /// The plural resource, with its subresource if there is one.
-    pub resource: String,
-}
-
-impl fmt::Display for Permission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dot = if self.group.is_empty() { "" } else { "." };
-        write!(f, "{} {}{dot}{}", self.verb, self.resource, self.group)
-    }
-}
+use crate::{Subject, rbac::Permission};
 
 impl From<&Call> for Permission {
     fn from(call: &Call) -> Self {
@@ -50,12 +30,13 @@ pub(super) fn folder_of(shared: &Path, program: &str) -> PathBuf {
     shared.join("used").join(program)
 }
 
-/// All permissions that the controllers of a kind have used on this cluster so far.
+/// All permissions that the controllers of a kind have used on this cluster so far. Discovery takes none.
 pub fn used_permissions<K: Subject>(shared: &Path) -> Result<BTreeSet<Permission>> {
     let mut all = BTreeSet::new();
     let folder = folder_of(shared, K::PROGRAM);
     for file in std::fs::read_dir(folder).with_context(|| format!("no {} has left word of what it used", K::PROGRAM))? {
         all.extend(serde_json::from_slice::<Vec<Permission>>(&std::fs::read(file?.path())?)?);
     }
+    all.retain(|permission| permission.resource != "other");
     Ok(all)
 }

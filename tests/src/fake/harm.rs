@@ -1,4 +1,4 @@
-//! A server that answers badly, whatever is asked and in whatever protocol.
+//! A server that misbehaves, whatever is asked and in whatever protocol.
 
 use std::{
     io,
@@ -30,7 +30,7 @@ const DRIP: Duration = Duration::from_millis(100);
 /// What is sent at once where much is sent.
 const PIECE: usize = 1 << 16;
 
-/// How a server answers badly.
+/// How a server misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harm {
     /// It sends every HTTP request on to another address, method and body included.

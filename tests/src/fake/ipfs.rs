@@ -177,13 +177,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cid_of_a_block_is_that_of_kubo() {
+    fn block_has_the_cid_that_kubo_gives_it() {
         // `echo hello | ipfs add --cid-version 1 --raw-leaves`
         assert_eq!(cid(b"hello\n"), "bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am");
     }
 
     #[test]
-    fn content_is_what_stands_in_the_form() {
+    fn content_is_read_from_the_form() {
         let form = "--b\r\ncontent-disposition: form-data; name=\"path\"\r\n\r\nhello\n\r\n--b--\r\n";
         assert_eq!(content_of(&Bytes::from(form)), b"hello\n");
     }

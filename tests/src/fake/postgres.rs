@@ -1,13 +1,6 @@
 //! As much of PostgreSQL as somebody sees who asks whether it answers: every login is accepted, every statement gives one row with `1`.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{io, net::SocketAddr};
 
 use anyhow::Result;
 use tokio::{
@@ -15,6 +8,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
+
+use super::visitors::Visitors;
 
 /// The type of a four-byte number.
 const INT4: i32 = 23;
@@ -26,7 +21,7 @@ const LONGEST: usize = 1 << 16;
 /// The running fake; it ends when this is dropped.
 pub struct Postgres {
     address: SocketAddr,
-    sessions: Arc<AtomicU64>,
+    visitors: Visitors,
     _serving: JoinSet<()>,
 }
 
@@ -35,20 +30,19 @@ impl Postgres {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let sessions: Arc<AtomicU64> = Arc::default();
-        let count = sessions.clone();
-        let mut serving = JoinSet::new();
+        let visitors = Visitors::default();
+        let (seen, mut serving) = (visitors.clone(), JoinSet::new());
         serving.spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((connection, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::Relaxed);
+                let (seen, number) = (seen.clone(), seen.arrive());
                 open.spawn(async move {
                     // An error is a client that has gone.
-                    let _ = serve(connection).await;
+                    let _ = serve(connection, |login| seen.identify(number, login)).await;
                 });
             }
         });
-        Ok(Self { address, sessions, _serving: serving })
+        Ok(Self { address, visitors, _serving: serving })
     }
 
     /// Where it listens.
@@ -58,14 +52,20 @@ impl Postgres {
 
     /// How many sessions were opened.
     pub fn asked(&self) -> u64 {
-        self.sessions.load(Ordering::Relaxed)
+        self.visitors.count()
+    }
+
+    /// The sessions that have named another login than this one, or none at all.
+    pub async fn others_than(&self, login: &str) -> Vec<String> {
+        self.visitors.others_than(login).await
     }
 }
 
-async fn serve(mut connection: TcpStream) -> io::Result<()> {
+async fn serve(mut connection: TcpStream, identify: impl Fn(&str)) -> io::Result<()> {
     loop {
         let body = body(&mut connection).await?;
         if body.get(..4) != Some(&TLS.to_be_bytes()) {
+            identify(&login(&body).unwrap_or_default());
             break;
         }
         connection.write_all(b"N").await?;
@@ -91,6 +91,13 @@ async fn serve(mut connection: TcpStream) -> io::Result<()> {
         };
         connection.write_all(&answer).await?;
     }
+}
+
+/// The user in the first message of a session: a version, then names and values, each with a zero behind it.
+fn login(body: &[u8]) -> Option<String> {
+    let mut words = body.get(4..)?.split(|byte| *byte == 0);
+    words.find(|word| *word == b"user")?;
+    Some(String::from_utf8_lossy(words.next()?).into_owned())
 }
 
 /// What a message contains, behind its length.
@@ -128,7 +135,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_client_takes_it_for_a_server() {
+    async fn client_accepts_the_fake_server() {
         let fake = Postgres::start().await.unwrap();
         let mut config = Config::new();
         config.host("127.0.0.1").port(fake.address().port()).user("u").password("p");
@@ -139,5 +146,7 @@ mod tests {
         drop(client);
         connection.await.unwrap().unwrap();
         assert_eq!(fake.asked(), 1);
+        assert!(fake.others_than("u").await.is_empty());
+        assert_eq!(fake.others_than("victim").await, ["u"]);
     }
 }

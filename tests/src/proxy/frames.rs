@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_one_watch_keep_their_order_and_none_is_left_out() {
+    fn events_of_a_watch_keep_their_order_and_are_complete() {
         for seed in 0..20 {
             let all = disturbed(seed, true, 1);
             for (number, line) in lines(&all).into_iter().enumerate() {
@@ -106,13 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_begun_often_goes_on() {
+    fn often_restarted_watch_goes_on() {
         assert!(disturbed(1, true, MOST).contains(&Disturbed::Close));
         assert!(!disturbed(1, true, MOST + 1).contains(&Disturbed::Close));
     }
 
     #[test]
-    fn without_faults_and_for_bookmarks_nothing_changes() {
+    fn bookmarks_and_absent_faults_change_nothing() {
         assert!(disturbed(1, false, 1).iter().all(|step| step.name().is_none()));
         let mut frames = Frames::of(StdRng::seed_from_u64(1), true, 1);
         let bookmark = Bytes::from_static(b"{\"type\":\"BOOKMARK\",\"object\":{}}\n");

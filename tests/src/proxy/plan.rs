@@ -50,7 +50,7 @@ impl Fault {
     }
 }
 
-/// The faults of a seed. Those of a question do not depend on what else is asked meanwhile.
+/// The faults of a seed. Which question meets one does not depend on what else is asked meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     seed: u64,
@@ -68,8 +68,9 @@ impl Plan {
         StdRng::seed_from_u64(hasher.finish())
     }
 
-    /// What becomes of that question when it is asked for the n-th time, counted from 1.
-    pub(super) fn fault(self, verb: Verb, question: &str, number: u32) -> Fault {
+    /// What becomes of that question when it is asked for the n-th time, counted from 1. A fault that has not happened yet comes
+    /// first: a run has few requests, and every class of faults is to be among them.
+    pub(super) fn fault(self, verb: Verb, question: &str, number: u32, has_been: impl Fn(&str) -> bool) -> Fault {
         let mut dice = self.dice(question, number);
         if number > MOST || dice.random_range(0..ONE_OF) != 0 {
             return Fault::None;
@@ -92,7 +93,11 @@ impl Plan {
                 delay,
             ],
         };
-        possible[dice.random_range(0..possible.len())]
+        // There is nothing stale before there was a list.
+        let is_possible = |fault: &Fault| *fault != Fault::Stale || number > 1;
+        let is_new = |fault: &&Fault| is_possible(fault) && fault.name().is_some_and(|name| !has_been(name));
+        let drawn = possible[dice.random_range(0..possible.len())];
+        possible.iter().find(is_new).copied().unwrap_or(drawn)
     }
 }
 
@@ -102,11 +107,11 @@ mod tests {
 
     fn faults(seed: u64, verb: Verb) -> Vec<Fault> {
         let plan = Plan::of(seed);
-        (0..300).map(|question| plan.fault(verb, &format!("question {question}"), 1)).collect()
+        (0..300).map(|question| plan.fault(verb, &format!("question {question}"), 1, |_| true)).collect()
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_faults() {
+    fn same_seed_gives_the_same_faults() {
         assert_eq!(faults(1, Verb::Patch), faults(1, Verb::Patch));
         assert_ne!(faults(1, Verb::Patch), faults(2, Verb::Patch));
     }
@@ -132,9 +137,23 @@ mod tests {
     }
 
     #[test]
-    fn a_question_asked_often_is_answered_in_the_end() {
+    fn repeated_request_is_answered_in_the_end() {
         let plan = Plan::of(1);
-        let late = |question: u32| plan.fault(Verb::Patch, &format!("question {question}"), MOST + 1);
+        let late = |question: u32| plan.fault(Verb::Patch, &format!("question {question}"), MOST + 1, |_| true);
         assert!((0..300).all(|question| late(question) == Fault::None));
+    }
+
+    #[test]
+    fn fault_that_has_not_happened_comes_first() {
+        let plan = Plan::of(1);
+        let mut seen = std::collections::BTreeSet::new();
+        for question in 0..60 {
+            let has_been = |name: &str| seen.contains(name);
+            let fault = plan.fault(Verb::Patch, &format!("question {question}"), 1, has_been);
+            let count = seen.len();
+            seen.extend(fault.name());
+            assert!(fault == Fault::None || count == 7 || seen.len() == count + 1, "{fault:?} of {seen:?}");
+        }
+        assert_eq!(seen.len(), 7, "{seen:?}");
     }
 }

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_realm_every_route_that_needs_a_user_fails() {
+    fn missing_realm_fails_every_route_that_needs_a_user() {
         let token = format!("Bearer {}", token::sign("key", "ann", 0));
         let refusal = bearer("", "key", &given(Some(&token)), 0).unwrap_err();
         let expected = Refusal::login(StatusCode::INTERNAL_SERVER_ERROR, "realm is required", "gin jwt");
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_asked_for() {
+    fn token_is_asked_for() {
         let refused = |why| Err(Refusal::login(StatusCode::UNAUTHORIZED, why, "realm"));
         assert_eq!(bearer("realm", "key", &given(None), 0), refused("auth header empty"));
         assert_eq!(bearer("realm", "key", &given(Some("Basic a")), 0), refused("invalid auth header"));

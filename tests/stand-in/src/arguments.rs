@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explicit_config_wins_over_the_environment_even_when_it_is_empty() {
+    fn explicit_config_wins_over_the_environment_even_if_empty() {
         assert_eq!(parsed("api").0.config, "/dag.json");
         assert_eq!(parsed("-config '' api"), parsed("-config= api"));
         assert_eq!(parsed("-config '' api").0.config, "");

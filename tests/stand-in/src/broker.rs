@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_without_a_login_means_guest() {
+    fn address_without_a_login_means_guest() {
         let uri = address("amqp://rabbit/").unwrap();
         assert_eq!((uri.authority.userinfo.username.as_str(), uri.authority.port), ("guest", 5672));
         assert_eq!(uri.vhost, "/");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_none_is_refused() {
+    fn invalid_address_is_refused() {
         assert!(address("").is_err() && address("http://rabbit").is_err());
     }
 }

@@ -68,7 +68,7 @@ fn answer(method: &Method, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_called_at_the_start_is_what_was_seen() {
+async fn start_makes_the_recorded_calls() {
     let fake = Fake::start().await;
     Kubo::connect(&fake.config).await.unwrap();
     fake.assert_seen("| `queue ipfs pin` starts", &["POST /api/v0/id?"]);
@@ -77,7 +77,7 @@ async fn what_is_called_at_the_start_is_what_was_seen() {
 }
 
 #[tokio::test]
-async fn what_is_called_for_a_file_is_what_was_seen() {
+async fn upload_makes_the_recorded_calls() {
     let fake = Fake::start().await;
     let kubo = Kubo::connect(&fake.config).await.unwrap();
     fake.seen.lock().unwrap().clear();
@@ -89,7 +89,7 @@ async fn what_is_called_for_a_file_is_what_was_seen() {
 }
 
 #[tokio::test]
-async fn what_is_called_for_a_pin_is_what_was_seen() {
+async fn pin_makes_the_recorded_calls() {
     let fake = Fake::start().await;
     let kubo = Kubo::connect(&fake.config).await.unwrap();
     let cluster = Cluster::connect(&fake.config).await.unwrap();

@@ -74,14 +74,14 @@ mod tests {
     }
 
     #[test]
-    fn others_are_refused() {
+    fn other_identifiers_are_refused() {
         for text in ["", "Q", "hello", "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR10", "bafkreihdwdcefgh4dqk"] {
             assert!(decode(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn peers_have_names_of_two_kinds() {
+    fn both_kinds_of_peer_names_are_accepted() {
         assert_eq!(decode_peer("12D3KooWP5NMh7GHgNLdYMSRYQ77nDQRvMewcnKqhibWWHGzjgaK"), Ok(()));
         assert_eq!(decode_peer("QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"), Ok(()));
         assert!(decode_peer("").is_err());

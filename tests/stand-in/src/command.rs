@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_without_a_name_is_help_and_no_error() {
+    fn queue_without_a_name_is_help_and_no_error() {
         assert_eq!(find(&words("queue")), Some(Command::Help));
         assert_eq!(find(&words("queue ipfs")), Some(Command::Help));
     }

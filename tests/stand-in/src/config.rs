@@ -133,34 +133,34 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_as_if_it_were_not_set() {
+    fn empty_variable_counts_as_absent() {
         let both = [("RABBITMQ_URL", ""), ("RABBIT_MQ_URL", "amqp://b")];
         assert_eq!(value(&both, "RabbitMQ.URL"), "amqp://b");
         assert_eq!(load(&[("RABBITMQ_URL", "")]), Ok(None));
     }
 
     #[test]
-    fn the_first_in_order_wins() {
+    fn first_in_order_wins() {
         let all = [("rabbitmq_url", "c"), ("RABBIT_MQ_URL", "b"), ("RABBITMQ_URL", "a")];
         assert_eq!(value(&all, "RabbitMQ.URL"), "a");
         assert_eq!(value(&all[..2], "RabbitMQ.URL"), "b");
     }
 
     #[test]
-    fn a_number_that_is_none_stops_everything() {
+    fn invalid_number_stops_the_program() {
         assert!(load(&[("V3_API_JWT_TIMEOUT", "soon"), ("LOGDIR", "/l/")]).is_err());
         assert_eq!(load(&[("V3_API_JWT_TIMEOUT", "0")]), Ok(None));
     }
 
     #[test]
-    fn the_environment_has_no_defaults_and_a_file_has() {
+    fn environment_has_no_defaults_and_a_file_has() {
         assert_eq!(value(&[("API_JWT_KEY", "k")], "LogDir"), "");
         let file = Config::from_json(r#"{"api": {"jwt": {"key": "k"}}}"#).unwrap();
         assert_eq!((file.get("API.JWT.Key"), file.get("LogDir")), ("k", "/var/log/temporal/"));
     }
 
     #[test]
-    fn a_file_has_names_of_its_own() {
+    fn file_uses_its_own_names() {
         let file = Config::from_json(
             r#"{"rabbitmq": {"url": "amqp://r"}, "ipfs_cluster": {"api_connection": {"host": "c"}},
                 "services": {"krab": {"TLS": {"cert_path": "/t"}, "keystore_password": "p"}, "rtns": {"pk_name": "n", "key_name": "x"}},

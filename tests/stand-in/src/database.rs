@@ -42,7 +42,7 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
-/// The database. A connection that is lost is made anew for the next statement.
+/// The database. A connection that is lost is made again for the next statement.
 pub(crate) struct Database {
     source: Source,
     client: Mutex<Arc<Client>>,

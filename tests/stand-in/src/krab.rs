@@ -9,6 +9,8 @@
 //! {"authorization": "…", "call": "delete", "name": "ann-key"}                          ─▶  {"status": "private key deleted"}
 //!                                                                    whatever is wrong ─▶  {"error": "…"}
 //! ```
+//!
+//! The greeting of HTTP/2 it answers as the original does, because a probe looks for that.
 
 mod client;
 mod store;
@@ -18,12 +20,16 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::config::Config;
+use crate::listen::listen;
 use crate::stop::Stop;
 pub(crate) use client::Client;
 use store::Store;
+
+/// A frame of HTTP/2 with settings, of which it has none.
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 
 /// A request.
 #[derive(Default, Serialize, Deserialize)]
@@ -54,10 +60,8 @@ struct Answer {
 pub(crate) async fn run(config: &Config) -> Result<(), Stop> {
     let failed = |cause: String| Stop::caused("failed to start krab server", cause);
     // Without a scheme; an empty one is some port that nobody knows.
-    let address = Some(config.get("Services.Krab.URL")).filter(|address| !address.is_empty()).unwrap_or("0.0.0.0:0");
-    let address = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
-    let listener =
-        TcpListener::bind(&address).await.map_err(|error| failed(format!("listen tcp {address}: {error}")))?;
+    let address = Some(config.get("Services.Krab.URL")).filter(|address| !address.is_empty()).unwrap_or(":0");
+    let listener = listen(address).await.map_err(failed)?;
     if !config.get("Services.Krab.TLS.CertPath").is_empty() {
         return Err(failed("the stand-in's krab speaks no TLS".to_owned()));
     }
@@ -75,6 +79,12 @@ async fn serve(stream: TcpStream, store: Arc<Store>, key: Arc<str>) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
     while let Ok(Some(line)) = lines.next_line().await {
+        // The original speaks HTTP/2, and answers its greeting with its settings.
+        if line == "PRI * HTTP/2.0" {
+            let _ = writer.write_all(SETTINGS).await;
+            while let Ok(Some(_)) = lines.next_line().await {}
+            return;
+        }
         let answer = answer(&line, &store, &key).unwrap_or_else(|error| Answer { error, ..Answer::default() });
         let Ok(text) = serde_json::to_string(&answer) else { return };
         if writer.write_all(format!("{text}\n").as_bytes()).await.is_err() {
@@ -114,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_shared_key_opens_and_an_empty_one_is_one() {
+    fn only_the_shared_key_is_accepted_even_an_empty_one() {
         let directory = store::Directory::new("krab-authorization");
         let store = Store::open(directory.path(), "password").unwrap();
         let line = |key: &str| format!("{{\"authorization\": {key:?}, \"call\": \"list\"}}");

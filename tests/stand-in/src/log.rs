@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_that_is_not_there_ends_the_program() {
+    fn missing_directory_ends_the_program() {
         let stop = Log::open("/nowhere/at/all/", "api_service.log").unwrap_err();
         assert_eq!(stop.code, 1);
         assert!(stop.said.starts_with("failed to start logger  open /nowhere/at/all/api_service.log"), "{}", stop.said);

@@ -39,6 +39,7 @@ mod database;
 mod http;
 mod krab;
 mod kubo;
+mod listen;
 mod lock;
 mod log;
 mod multiaddr;

@@ -42,7 +42,7 @@ mod tests {
     const PEER: &str = "12D3KooWP5NMh7GHgNLdYMSRYQ77nDQRvMewcnKqhibWWHGzjgaK";
 
     #[test]
-    fn what_was_known_then_is_accepted() {
+    fn addresses_of_2020_are_accepted() {
         for text in [
             "/ip4/10.0.0.1/tcp/4001",
             "/ip6/::1/tcp/4001",
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_later_or_is_no_address_is_refused() {
+    fn later_or_invalid_addresses_are_refused() {
         for text in [
             "/ip4/10.0.0.1/udp/4001/quic-v1",
             "/ip4/10.0.0.1/udp/4001/quic-v1/webtransport/certhash/uEiD",

@@ -62,7 +62,7 @@ fn refused() -> BTreeMap<&'static str, &'static str> {
 }
 
 #[test]
-fn flags_without_a_subcommand_are_a_panic_and_nothing_at_all_is_help() {
+fn flags_alone_panic_and_no_arguments_print_help() {
     let place = Place::new("nothing");
     assert_ends(&place.run(&["-dev"], &[]), 2, "panic: runtime error: index out of range");
     assert_ends(&place.run(&[], &[]), 0, "USAGE");
@@ -71,7 +71,7 @@ fn flags_without_a_subcommand_are_a_panic_and_nothing_at_all_is_help() {
 }
 
 #[test]
-fn without_a_variable_there_is_no_configuration() {
+fn absent_variables_give_no_configuration() {
     let place = Place::new("unset");
     for environment in
         [&[][..], &[("KRAB_URL", "x")], &[("DATABASE_URL", "")], &[("CONFIG_DAG", "/nowhere.json"), ("LOGDIR", "x")]]
@@ -81,7 +81,7 @@ fn without_a_variable_there_is_no_configuration() {
 }
 
 #[test]
-fn a_file_keeps_the_environment_from_being_read() {
+fn config_file_disables_the_environment() {
     let place = Place::new("file");
     assert_ends(&place.run(&["-config", "config.json", "init"], &[]), 0, "generating config at config.json");
     let refused: Vec<_> = refused().into_iter().collect();
@@ -92,7 +92,7 @@ fn a_file_keeps_the_environment_from_being_read() {
 }
 
 #[test]
-fn an_unknown_subcommand_is_found_out_after_the_configuration() {
+fn unknown_subcommand_is_refused_after_the_configuration() {
     let place = Place::new("unknown");
     assert_ends(&place.run(&["bucket"], &[]), 1, "failed to load config at");
     assert_ends(&place.run(&["bucket"], &[("LOGDIR", "/")]), 1, "invalid invocation for 'temporal bucket'");
@@ -101,7 +101,7 @@ fn an_unknown_subcommand_is_found_out_after_the_configuration() {
 }
 
 #[test]
-fn a_refused_dependency_ends_it_at_once_and_the_log_is_where_it_runs() {
+fn refused_dependency_ends_it_and_the_log_is_local() {
     let place = Place::new("refused");
     let refused: Vec<_> = refused().into_iter().collect();
     assert_ends(&place.run(&["migrate"], &refused), 1, "failed to perform secure migration");
@@ -111,14 +111,14 @@ fn a_refused_dependency_ends_it_at_once_and_the_log_is_where_it_runs() {
 }
 
 #[test]
-fn a_log_directory_that_is_not_there_ends_it() {
+fn missing_log_directory_ends_it() {
     let place = Place::new("log");
     let output = place.run(&["queue", "ipfs", "cluster"], &[("LOGDIR", "/nowhere/at/all")]);
     assert_ends(&output, 1, "failed to start logger  open /nowhere/at/all/cluster_pin_consumer.log");
 }
 
 #[test]
-fn krab_wants_a_directory_to_itself() {
+fn second_krab_in_a_directory_is_refused() {
     let place = Place::new("krab");
     let output =
         place.run(&["krab"], &[("SERVICES_KRAB_URL", "127.0.0.1:0"), ("IPFS_KEYSTORE_PATH", "/nowhere/at/all")]);

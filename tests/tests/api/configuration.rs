@@ -29,12 +29,12 @@ async fn configure(space: &Space, data: &Value) -> Result<()> {
 }
 
 /// Writes the ConfigMap, and waits until the condition says so with these words.
-async fn said(space: &Space, data: &Value, status: &str, reason: &str, told: &[&str]) -> Result<PostgresDatabase> {
+async fn said(space: &Space, data: &Value, status: &str, reason: &str, parts: &[&str]) -> Result<PostgresDatabase> {
     configure(space, data).await?;
-    let what = format!("ConfigHonoured {status}/{reason} with {told:?}");
+    let what = format!("ConfigHonoured {status}/{reason} with {parts:?}");
     until(&space.databases(), e2e::database::NAME, &what, |object| {
         condition_of(object, CONFIG_HONOURED).is_some_and(|honoured| {
-            honoured.status == status && honoured.reason == reason && assert_told(honoured, told).is_ok()
+            honoured.status == status && honoured.reason == reason && assert_told(honoured, parts).is_ok()
         })
     })
     .await
@@ -47,17 +47,17 @@ async fn login(space: &Space, name: &str) -> Result<(String, String)> {
 }
 
 #[tokio::test]
-async fn the_seed_word_for_word_is_adapted_and_taken() {
+async fn unchanged_seed_is_adapted() {
     with_controller::<PostgresDatabase>(async |space, controller| {
         let seed: ConfigMap = serde_saphyr::from_str(SEED)?;
         space.api::<ConfigMap>().create(&PostParams::default(), &seed).await?;
         space.create(&embedded()).await?;
         complete(space, controller).await?;
         let honoured = space.condition(CONFIG_HONOURED, "True", "Adapted").await?;
-        let superuser = "POSTGRES_USER is made as a plain login";
+        let superuser = "POSTGRES_USER is created as a plain login";
         assert_told(
             &honoured,
-            &["ConfigMap/postgres-config", superuser, "no superuser", "POSTGRES_PASSWORD stands in a ConfigMap"],
+            &["ConfigMap/postgres-config", superuser, "not a superuser", "POSTGRES_PASSWORD is in a ConfigMap"],
         )?;
         ensure!(!honoured.message.contains("POSTGRES_DB"), "{}", honoured.message);
         let taken = login(space, FIRST_LOGIN).await?;
@@ -68,12 +68,12 @@ async fn the_seed_word_for_word_is_adapted_and_taken() {
 }
 
 #[tokio::test]
-async fn each_key_of_the_config_map_is_judged() {
+async fn each_key_of_the_config_map_gets_its_ruling() {
     with_controller::<PostgresDatabase>(async |space, controller| {
         space.create(&embedded()).await?;
         space.condition(CONFIG_HONOURED, "True", "AsWritten").await?;
-        for (data, status, reason, told) in [
-            (json!({"POSTGRES_DB": "other"}), "True", "AsWritten", vec!["was taken as it is written"]),
+        for (data, status, reason, parts) in [
+            (json!({"POSTGRES_DB": "other"}), "True", "AsWritten", vec!["is used as written"]),
             (json!({"POSTGRES_DB": ""}), "False", "Refused", vec!["POSTGRES_DB is empty", "give another name"]),
             (
                 json!({"POSTGRES_DB": "template1"}),
@@ -93,17 +93,17 @@ async fn each_key_of_the_config_map_is_judged() {
                 json!({"POSTGRES_PASSWORD": ""}),
                 "False",
                 "Refused",
-                vec!["POSTGRES_PASSWORD is empty", "leave the key out"],
+                vec!["POSTGRES_PASSWORD is empty", "remove the key"],
             ),
             (
                 json!({"POSTGRES_USERNAME": "x"}),
                 "True",
                 "Adapted",
-                vec!["POSTGRES_USERNAME is not a key", "did you mean POSTGRES_USER?"],
+                vec!["POSTGRES_USERNAME is not a known key", "did you mean POSTGRES_USER?"],
             ),
-            (json!({"CLUSTER_SECRET": "x"}), "True", "Adapted", vec!["CLUSTER_SECRET is not a key", "not used"]),
+            (json!({"CLUSTER_SECRET": "x"}), "True", "Adapted", vec!["CLUSTER_SECRET is not a known key", "ignored"]),
         ] {
-            said(space, &data, status, reason, &told).await?;
+            said(space, &data, status, reason, &parts).await?;
         }
         // Of all this nothing was so bad that it stops the database.
         complete(space, controller).await.map(drop)
@@ -112,7 +112,7 @@ async fn each_key_of_the_config_map_is_judged() {
 }
 
 #[tokio::test]
-async fn a_named_login_follows_the_config_map_and_keeps_its_last_password() {
+async fn named_login_follows_the_config_map_or_keeps_its_password() {
     with_controller::<PostgresDatabase>(async |space, controller| {
         configure(space, &json!({"POSTGRES_USER": "app", "POSTGRES_PASSWORD": "a 'b' \\c"})).await?;
         space.create(&embedded()).await?;
@@ -139,7 +139,7 @@ async fn a_named_login_follows_the_config_map_and_keeps_its_last_password() {
 }
 
 #[tokio::test]
-async fn a_config_map_of_another_name_is_read_and_named() {
+async fn named_config_map_is_read_and_named() {
     with_controller::<PostgresDatabase>(async |space, controller| {
         let map = json!({"metadata": {"name": "mine"}, "data": {"POSTGRES_USER": "app", "POSTGRES_PORT": "1"}});
         space.api::<ConfigMap>().create(&PostParams::default(), &serde_json::from_value(map)?).await?;
@@ -148,7 +148,7 @@ async fn a_config_map_of_another_name_is_read_and_named() {
         space.create(&spec).await?;
         complete(space, controller).await?;
         let honoured = space.condition(CONFIG_HONOURED, "True", "Adapted").await?;
-        assert_told(&honoured, &["ConfigMap/mine", "POSTGRES_PORT is not a key"])?;
+        assert_told(&honoured, &["ConfigMap/mine", "POSTGRES_PORT is not a known key"])?;
         ensure!(login(space, FIRST_LOGIN).await?.0 == "app", "the login is another");
         Ok(())
     })

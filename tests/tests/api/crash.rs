@@ -2,51 +2,16 @@
 
 use anyhow::{Result, bail, ensure};
 use e2e::{
-    Cluster, Controller, Identity, One, Record, Space, Subject,
+    Controller, Identity, Record, Space, Subject,
     controller::run_faulty,
     prepare::api_server,
-    snapshot::{children, normalised},
+    step::{ask, outcome, undisturbed},
     with_namespace,
 };
 use k8s_openapi::api::core::v1::Secret;
-use serde_json::json;
-
-use crate::step::complete;
 
 /// More writes than any of the steps has.
 const MANY: u32 = 120;
-
-/// What is asked for, one after the other: making, and a change of everything that a change can reach.
-async fn ask<K: Subject>(space: &One<'_, K>, change: bool) -> Result<K> {
-    if !change {
-        return space.create(&K::embedded()).await;
-    }
-    let mut spec = K::changed();
-    spec["deletionPolicy"] = json!("Delete");
-    space.patch(&json!({ "spec": spec })).await
-}
-
-type Outcome = std::collections::BTreeMap<String, String>;
-
-async fn outcome<K: Subject>(space: &One<'_, K>, controller: &Controller) -> Result<Outcome> {
-    let object = complete(space, controller).await?;
-    Ok(normalised(&children(space).await?, &object, &space.name))
-}
-
-/// What comes of a controller that lives.
-async fn undisturbed<K: Subject>(cluster: &Cluster) -> Outcome {
-    let mut outcome_of = Outcome::new();
-    with_namespace(cluster, async |space| {
-        let controller = Controller::start::<K>(space).await?;
-        for change in [false, true] {
-            ask::<K>(&space.one(), change).await?;
-            outcome_of = outcome::<K>(&space.one(), &controller).await?;
-        }
-        Ok(())
-    })
-    .await;
-    outcome_of
-}
 
 /// Starts the controller again and again; it ends before its first write, then after its first write, and so one write
 /// later each time, until there is none left. Returns how often it ended.
@@ -68,9 +33,9 @@ fn was_aborted(status: std::process::ExitStatus) -> bool {
     status.signal() == Some(SIGABRT)
 }
 
-for_each_kind!(a_process_that_ends_before_and_after_each_write_leaves_what_one_that_lives_does);
+e2e::for_each_kind!(crash_around_each_write_leaves_the_same_objects);
 
-async fn a_process_that_ends_before_and_after_each_write_leaves_what_one_that_lives_does<K: Subject>() {
+async fn crash_around_each_write_leaves_the_same_objects<K: Subject>() {
     let cluster = api_server().await.expect("an API server");
     let cluster = &cluster;
     let disturbed = with_namespace(cluster, async |space| {

@@ -1,15 +1,10 @@
 //! What is ours stays as intended; what is theirs stays as it is.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result, ensure};
-use e2e::{One, Subject, database::child::SERVER, subject::external, until, until_gone};
-use k8s_openapi::{
-    ByteString,
-    api::{
-        apps::v1::StatefulSet,
-        core::v1::{PersistentVolumeClaim, Secret, Service},
-    },
+use e2e::{One, Subject, database::child::SERVER, snapshot::kinds, until};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Secret, Service},
 };
 use kube::{
     Api, Resource, ResourceExt as _,
@@ -19,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use temporal_stack_common::{
     api::{IpfsCluster, MessageQueue, PostgresDatabase},
-    component::Component as _,
+    binding::text,
 };
 
 use crate::{
@@ -27,11 +22,10 @@ use crate::{
     with_controller,
 };
 
-for_each_kind!(
-    what_another_provider_does_not_need_goes_and_data_stay,
-    a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left,
-    a_foreign_edit_of_the_binding_is_undone,
-    an_addition_to_a_value_that_is_one_is_undone,
+e2e::for_each_kind!(
+    foreign_edit_of_an_owned_field_is_undone_and_others_kept,
+    foreign_edit_of_the_binding_is_undone,
+    addition_to_an_atomic_value_is_undone,
 );
 
 /// Edits an object as `kubectl edit` does: somebody else's field manager, no force.
@@ -44,7 +38,7 @@ where
 }
 
 #[tokio::test]
-async fn a_field_removed_from_the_spec_disappears() {
+async fn field_removed_from_the_spec_disappears() {
     with_controller::<PostgresDatabase>(async |space, controller| {
         let mut spec = e2e::database::embedded();
         spec["provider"]["postgres"]["parameters"] = json!({"work_mem": "8MB", "max_connections": "50"});
@@ -74,31 +68,7 @@ async fn a_field_removed_from_the_spec_disappears() {
     .await;
 }
 
-async fn what_another_provider_does_not_need_goes_and_data_stay<K: Subject>() {
-    with_controller::<K>(async |space, controller| {
-        made(space, controller).await?;
-        let secrets = space.api::<Secret>();
-        let mut before = BTreeMap::new();
-        for name in K::data() {
-            before.insert(name.clone(), secrets.get(&name).await?.uid());
-        }
-        theirs(space).await?;
-        let provider = json!({K::PROVIDER: null, "external": {"secretName": "theirs"}});
-        space.patch(&json!({"spec": {"provider": provider}})).await?;
-        until_gone(&space.api::<StatefulSet>(), &K::set()).await?;
-        until_gone(&space.api::<Service>(), &K::set()).await?;
-        until(&space.api::<Secret>(), &K::binding(), "been made", |_| true).await?;
-        quiet(space, controller).await?;
-        for (name, uid) in before {
-            ensure!(secrets.get(&name).await?.uid() == uid, "{name} was made again");
-        }
-        space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?;
-        Ok(())
-    })
-    .await;
-}
-
-async fn a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left<K: Subject>() {
+async fn foreign_edit_of_an_owned_field_is_undone_and_others_kept<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
         let (sets, services) = (space.api::<StatefulSet>(), space.api::<Service>());
@@ -133,7 +103,7 @@ async fn a_foreign_edit_of_what_is_ours_is_undone_and_of_what_is_theirs_is_left<
 }
 
 #[tokio::test]
-async fn a_foreign_edit_of_a_services_port_is_undone() {
+async fn foreign_edit_of_a_services_port_is_undone() {
     with_controller::<PostgresDatabase>(async |space, controller| {
         made(space, controller).await?;
         let services = space.api::<Service>();
@@ -159,9 +129,8 @@ pub(crate) type Addition = (&'static str, &'static str, &'static str, Value);
 /// Adds to an object, as `kubectl edit` does, and waits until that is undone.
 pub(crate) async fn is_undone<K: Subject>(space: &One<'_, K>, addition: &Addition) -> Result<()> {
     let (kind, name, pointer, added) = addition;
-    let kinds: Vec<_> = K::Component::children().into_iter().map(|child| child.resource).collect();
-    let resource = kinds.iter().find(|resource| resource.kind == *kind).context("no child of that kind")?;
-    let api: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, resource);
+    let resource = kinds().into_iter().find(|resource| resource.kind == *kind).context("no child of that kind")?;
+    let api: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, &resource);
     let mut edit = api.get(name).await?.data;
     let value = edit.pointer_mut(pointer).with_context(|| format!("{name} has no {pointer}"))?;
     let intended = value.clone();
@@ -180,15 +149,18 @@ pub(crate) async fn is_undone<K: Subject>(space: &One<'_, K>, addition: &Additio
     Ok(())
 }
 
-async fn an_addition_to_a_value_that_is_one_is_undone<K: Subject>() {
+async fn addition_to_an_atomic_value_is_undone<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
         let set: &'static str = K::set().leak();
         let containers = "/spec/template/spec/containers/0";
+        // Where the program's name belongs to the image, it has arguments alone.
+        let server = server_of(&space.api::<StatefulSet>().get(set).await?);
+        let words = if server["command"].is_null() { "args" } else { "command" };
         let mut additions: Vec<Addition> = vec![
             ("Service", set, "/spec/selector", json!({"off": "1"})),
             ("Service", K::child("pods").leak(), "/spec/selector", json!({"off": "1"})),
-            ("StatefulSet", set, format!("{containers}/command").leak(), json!("--theirs")),
+            ("StatefulSet", set, format!("{containers}/{words}").leak(), json!("--theirs")),
             ("StatefulSet", set, format!("{containers}/securityContext/capabilities/drop").leak(), json!("KILL")),
             ("NetworkPolicy", set, "/spec/ingress", json!({})),
             ("NetworkPolicy", set, "/spec/podSelector/matchLabels", json!({"off": "1"})),
@@ -209,7 +181,7 @@ async fn an_addition_to_a_value_that_is_one_is_undone<K: Subject>() {
 }
 
 #[tokio::test]
-async fn an_addition_to_the_selector_of_a_budget_is_undone() {
+async fn addition_to_the_selector_of_a_budget_is_undone() {
     with_controller::<MessageQueue>(async |space, controller| {
         made(space, controller).await?;
         space.patch_provider(&json!({"replicas": 3})).await?;
@@ -222,20 +194,17 @@ async fn an_addition_to_the_selector_of_a_budget_is_undone() {
     .await;
 }
 
-async fn a_foreign_edit_of_the_binding_is_undone<K: Subject>() {
+async fn foreign_edit_of_the_binding_is_undone<K: Subject>() {
     with_controller::<K>(async |space, controller| {
-        theirs(space).await?;
-        space.create(&external("theirs")).await?;
+        let theirs = theirs::<K>(space).await?;
+        space.create(&K::external("theirs")).await?;
         let secrets = space.api::<Secret>();
-        let host = |host: &str| {
-            let host = ByteString(host.as_bytes().to_vec());
-            move |secret: &Secret| secret.data.as_ref().is_some_and(|data| data.get("host") == Some(&host))
-        };
-        let made = until(&secrets, &K::binding(), "the host", host("127.0.0.1")).await?;
-        edit(&secrets, &K::binding(), json!({"stringData": {"host": "elsewhere", "theirs": "too"}})).await?;
-        let mended = until(&secrets, &K::binding(), "its host back", host("127.0.0.1")).await?;
-        ensure!(mended.uid() == made.uid(), "the binding was made again");
-        ensure!(mended.data.is_some_and(|data| data.contains_key("theirs")), "their key has gone");
+        let has_place = |secret: &Secret| text(secret, K::SCOPE_KEY) == Some(&theirs.scope);
+        let made = until(&secrets, &K::binding(), "its place", has_place).await?;
+        edit(&secrets, &K::binding(), json!({"stringData": {K::SCOPE_KEY: "elsewhere", "theirs": "too"}})).await?;
+        let corrected = until(&secrets, &K::binding(), "its place back", has_place).await?;
+        ensure!(corrected.uid() == made.uid(), "the binding was made again");
+        ensure!(corrected.data.is_some_and(|data| data.contains_key("theirs")), "their key has gone");
         quiet(space, controller).await?;
         Ok(())
     })

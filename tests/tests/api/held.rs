@@ -12,7 +12,7 @@ use temporal_stack_common::{api::annotation, condition::RESTART_PENDING};
 
 use crate::step::{made, quiet, server_of};
 
-for_each_kind!(a_newer_template_waits_whatever_happens_to_the_set);
+e2e::for_each_kind!(newer_template_stays_deferred_when_the_set_changes);
 
 /// The default images of a newer controller.
 const NEWER: &str = "registry.invalid/newer:2";
@@ -32,7 +32,7 @@ async fn wants<K: Subject>(sets: &Api<StatefulSet>, image: &Value, not: Option<&
     until(sets, &K::set(), &format!("the image {image}"), is_wanted).await
 }
 
-async fn a_newer_template_waits_whatever_happens_to_the_set<K: Subject>() {
+async fn newer_template_stays_deferred_when_the_set_changes<K: Subject>() {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
         let identity = Identity::of_namespace::<K>(space).await?;

@@ -7,9 +7,9 @@ use e2e::{Controller, Identity, Subject, prepare::api_server, with_namespace};
 
 use crate::step::{cpu_limited, limit_cpu, made};
 
-for_each_kind!(an_edit_right_after_the_leader_was_told_to_end_is_acted_on_by_the_other);
+e2e::for_each_kind!(edit_after_the_leader_got_sigterm_is_handled_by_the_other);
 
-async fn an_edit_right_after_the_leader_was_told_to_end_is_acted_on_by_the_other<K: Subject>() {
+async fn edit_after_the_leader_got_sigterm_is_handled_by_the_other<K: Subject>() {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
         let identity = Identity::of_namespace::<K>(space).await?;
@@ -27,7 +27,7 @@ async fn an_edit_right_after_the_leader_was_told_to_end_is_acted_on_by_the_other
 
         let started = Instant::now();
         leader.terminate()?;
-        leader.log.line("ending: waiting for the passes that run").await?;
+        leader.log.line("shutting down: waiting for running passes").await?;
         limit_cpu::<K>(&space.one(), "2").await?;
         cpu_limited::<K>(&space.one(), "2").await?;
         println!("from SIGTERM to the edit acted on: {:.2} s", started.elapsed().as_secs_f64());

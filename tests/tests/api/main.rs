@@ -2,33 +2,10 @@
 
 #![expect(clippy::expect_used, clippy::large_futures, reason = "a test fails by a panic, and is one long story")]
 
-/// Makes a test of each function for each kind.
-macro_rules! for_each_kind {
-    ($($test:ident),+ $(,)?) => {
-        mod databases {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test::<temporal_stack_common::api::PostgresDatabase>().await;
-            })+
-        }
-        mod queues {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test::<temporal_stack_common::api::MessageQueue>().await;
-            })+
-        }
-        mod ipfs_clusters {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test::<temporal_stack_common::api::IpfsCluster>().await;
-            })+
-        }
-    };
-}
-
 mod bad_secret;
 mod bad_spec;
 mod causes;
+mod claims;
 mod configuration;
 mod crash;
 mod drift;
@@ -37,14 +14,19 @@ mod held;
 mod ipfs;
 mod lease;
 mod memory;
+mod mesh;
 mod namespace;
 mod paused;
+mod policies;
+mod provider;
 mod queue;
 mod requests;
 mod retention;
 mod roles;
+mod rook;
 mod schema;
 mod step;
+mod storage;
 mod stranger;
 mod taken;
 mod temporal;

@@ -27,7 +27,7 @@ async fn labelled(space: &Space, name: &str, count: usize, bytes: usize) -> Resu
 }
 
 #[tokio::test]
-async fn labelled_objects_do_not_set_the_memory_of_a_controller() {
+async fn labelled_objects_do_not_grow_the_controller() {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
         let (large, small) = if full() { (500, 10_000) } else { (60, 1000) };

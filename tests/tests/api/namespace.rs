@@ -47,12 +47,15 @@ async fn in_two_namespaces<K: Subject>(with_controller: bool) {
     .await;
 }
 
-for_each_kind!(a_namespace_is_deleted_while_the_controller_runs, a_namespace_is_deleted_after_the_controller_has_gone,);
+e2e::for_each_kind!(
+    namespace_deletion_completes_while_the_controller_runs,
+    namespace_deletion_completes_without_the_controller,
+);
 
-async fn a_namespace_is_deleted_while_the_controller_runs<K: Subject>() {
+async fn namespace_deletion_completes_while_the_controller_runs<K: Subject>() {
     in_two_namespaces::<K>(true).await;
 }
 
-async fn a_namespace_is_deleted_after_the_controller_has_gone<K: Subject>() {
+async fn namespace_deletion_completes_without_the_controller<K: Subject>() {
     in_two_namespaces::<K>(false).await;
 }

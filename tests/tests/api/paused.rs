@@ -15,9 +15,9 @@ use crate::{
     with_controller,
 };
 
-for_each_kind!(a_paused_object_is_reported_on_and_left_alone_until_it_is_resumed);
+e2e::for_each_kind!(paused_object_is_reported_and_unchanged_until_resumed);
 
-async fn a_paused_object_is_reported_on_and_left_alone_until_it_is_resumed<K: Subject>() {
+async fn paused_object_is_reported_and_unchanged_until_resumed<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
         let sets = space.api::<StatefulSet>();

@@ -8,9 +8,9 @@ use crate::{
     with_controller,
 };
 
-for_each_kind!(a_pass_over_an_unchanged_object_makes_no_request);
+e2e::for_each_kind!(pass_over_an_unchanged_object_sends_no_request);
 
-async fn a_pass_over_an_unchanged_object_makes_no_request<K: Subject>() {
+async fn pass_over_an_unchanged_object_sends_no_request<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
         let before = quiet(space, controller).await?;

@@ -17,12 +17,9 @@ use crate::{
     with_controller,
 };
 
-for_each_kind!(
-    data_have_an_owner_only_while_they_are_to_go_with_it,
-    what_is_made_again_takes_over_what_was_retained_and_says_so,
-);
+e2e::for_each_kind!(data_have_an_owner_only_under_delete, recreated_object_adopts_retained_data_with_an_event,);
 
-async fn data_have_an_owner_only_while_they_are_to_go_with_it<K: Subject>() {
+async fn data_have_an_owner_only_under_delete<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         let object = made(space, controller).await?;
         let uid = object.uid();
@@ -40,7 +37,7 @@ async fn data_have_an_owner_only_while_they_are_to_go_with_it<K: Subject>() {
         quiet(space, controller).await?;
         for name in &K::data() {
             let owner = secrets.get(name).await?.owner_references()[0].clone();
-            ensure!(Some(owner.uid) == uid && owner.kind == K::kind(&()), "somebody else owns {name}");
+            ensure!(Some(owner.uid) == uid && owner.kind == K::kind(&()), "another owner");
         }
 
         delete(space).await?;
@@ -52,7 +49,7 @@ async fn data_have_an_owner_only_while_they_are_to_go_with_it<K: Subject>() {
     .await;
 }
 
-async fn what_is_made_again_takes_over_what_was_retained_and_says_so<K: Subject>() {
+async fn recreated_object_adopts_retained_data_with_an_event<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         made(space, controller).await?;
         let before = data(space).await?;
@@ -61,7 +58,7 @@ async fn what_is_made_again_takes_over_what_was_retained_and_says_so<K: Subject>
         space.create(&K::embedded()).await?;
         let again = complete(space, controller).await?;
         let told = space.event("Adopted").await?;
-        ensure!(told.contains("kept from an earlier object"), "{told}");
+        ensure!(told.contains("retained from an earlier object"), "{told}");
         ensure!(data(space).await? == before, "the Secrets are others than before");
         ensure!(
             space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?.uid() == claim,

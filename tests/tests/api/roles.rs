@@ -5,9 +5,9 @@ use e2e::{Controller, Identity, Subject, prepare::api_server, with_namespace};
 
 use crate::step::made;
 
-for_each_kind!(a_namespace_without_its_role_is_served_when_that_comes);
+e2e::for_each_kind!(namespace_without_a_role_is_served_once_the_role_exists);
 
-async fn a_namespace_without_its_role_is_served_when_that_comes<K: Subject>() {
+async fn namespace_without_a_role_is_served_once_the_role_exists<K: Subject>() {
     let cluster = api_server().await.expect("an API server");
     let cluster = &cluster;
     with_namespace(cluster, async |home| {

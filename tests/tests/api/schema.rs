@@ -20,7 +20,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use temporal_stack_common::{
-    api::{IpfsCluster, MessageQueue, PostgresDatabase},
+    api::{IpfsCluster, MessageQueue, ObjectStorage, PostgresDatabase},
     condition,
 };
 use tokio::sync::Mutex;
@@ -34,7 +34,7 @@ pub(crate) static SCHEMA: Mutex<()> = Mutex::const_new(());
 pub(crate) type Past = (String, Value, Vec<&'static str>);
 
 fn two_providers<K: Subject>() -> Past {
-    let told = vec!["spec.provider", K::PROVIDER, "both", "external", "name one of them"];
+    let told = vec!["spec.provider", K::PROVIDER, "external", "one of them"];
     ("two-providers".to_owned(), json!({"provider": {K::PROVIDER: {}, "external": {"secretName": "x"}}}), told)
 }
 
@@ -44,7 +44,7 @@ fn resources<K: Subject>() -> [Past; 3] {
     let over = json!({"resources": {"requests": {"cpu": 1}, "limits": {"cpu": 0.5}}});
     [
         ("unit".to_owned(), limits(json!({"memory": "512mi"})), vec![K::PROVIDER, "limits.memory", "write 512Mi"]),
-        ("milli".to_owned(), limits(json!({"memory": "512m"})), vec![K::PROVIDER, "limits.memory", "512Mi, if"]),
+        ("milli".to_owned(), limits(json!({"memory": "512m"})), vec![K::PROVIDER, "limits.memory", "512Mi if"]),
         ("over".to_owned(), K::provider(&over), vec![K::PROVIDER, "requests.cpu is 1", "above", "lower the request"]),
     ]
 }
@@ -154,44 +154,65 @@ async fn told_so<K: Subject>(more: &[Past]) {
 
         space.one::<K>().create(&K::embedded()).await?;
         complete::<K>(&space.one(), &controller).await?;
-        let mended = Patch::Merge(json!({"spec": {"deletionPolicy": "Retain"}}));
-        objects::<K>(space).patch(&broken, &PatchParams::default(), &mended).await?;
+        let corrected = Patch::Merge(json!({"spec": {"deletionPolicy": "Retain"}}));
+        objects::<K>(space).patch(&broken, &PatchParams::default(), &corrected).await?;
         stalled::<K>(space, &broken, "NoStorageClass").await.map(drop)
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_database_past_the_schema_is_told_so_and_the_others_go_on() {
+async fn database_past_the_schema_is_reported_and_others_go_on() {
     told_so::<PostgresDatabase>(&[]).await;
 }
 
 #[tokio::test]
-async fn a_queue_past_the_schema_is_told_so_and_the_others_go_on() {
+async fn queue_past_the_schema_is_reported_and_others_go_on() {
     let replicas = |count: u32| MessageQueue::provider(&json!({"replicas": count}));
     let field = "spec.provider.rabbitmq.replicas";
-    let past: [Past; 3] = [
-        ("two".to_owned(), replicas(2), vec![field, "is 2", "must be 1, 3 or 5"]),
-        ("four".to_owned(), replicas(4), vec![field, "is 4", "must be 1, 3 or 5"]),
+    let past: [Past; 4] = [
+        ("two".to_owned(), replicas(2), vec![field, "is 2", "set it to 1, 3 or 5"]),
+        ("four".to_owned(), replicas(4), vec![field, "is 4", "set it to 1, 3 or 5"]),
         ("slash".to_owned(), json!({"virtualHost": "/"}), vec!["spec.virtualHost", "\"/\"", "give another name"]),
+        ("dots".to_owned(), json!({"virtualHost": ".."}), vec!["spec.virtualHost", "\"..\"", "give another name"]),
     ];
     told_so::<MessageQueue>(&past).await;
 }
 
 #[tokio::test]
-async fn an_ipfs_cluster_past_the_schema_is_told_so_and_the_others_go_on() {
+async fn ipfs_cluster_past_the_schema_is_reported_and_others_go_on() {
     let replication = |min: i32, max: i32| json!({"replicas": 3, "replication": {"min": min, "max": max}});
     let (replicas, factors) = ("spec.replicas is", "spec.replication.min and max");
     let past: [Past; 5] = [
-        ("none".to_owned(), json!({"replicas": 0}), vec![replicas, "set it to 1 to 32"]),
-        ("many".to_owned(), json!({"replicas": 33}), vec![replicas, "set it to 1 to 32"]),
+        ("none".to_owned(), json!({"replicas": 0}), vec![replicas, "set it to a number from 1 to 32"]),
+        ("many".to_owned(), json!({"replicas": 33}), vec![replicas, "set it to a number from 1 to 32"]),
         (
             "above".to_owned(),
             replication(3, 2),
             vec![factors, "set the first to 2 or less, or the second to 3 or more"],
         ),
-        ("half".to_owned(), replication(1, -1), vec![factors, "-1 is for both or for none", "set both to -1"]),
+        ("half".to_owned(), replication(1, -1), vec![factors, "set both to -1", "set both to -1"]),
         ("zero".to_owned(), replication(0, 2), vec![factors, "both to at least 1"]),
     ];
     told_so::<IpfsCluster>(&past).await;
+}
+
+#[tokio::test]
+async fn object_storage_past_the_schema_is_reported_and_others_go_on() {
+    let minio =
+        |servers: u32, drives: u32| ObjectStorage::provider(&json!({"servers": servers, "drivesPerServer": drives}));
+    let bucket = |bucket: Value| json!({"buckets": [bucket]});
+    let lock = json!({"mode": "Governance", "days": 1});
+    let past: [Past; 5] = [
+        ("three".to_owned(), minio(3, 1), vec!["spec.provider.minio.servers is 3", "set it to 1, or to 4 to 16"]),
+        ("drives".to_owned(), minio(1, 2), vec!["spec.provider.minio.drivesPerServer is 2", "set it to 1 or 4"]),
+        ("dots".to_owned(), bucket(json!({"name": "a..b"})), vec!["spec.buckets[\"a..b\"].name", "use 3 to 63"]),
+        (
+            "lock".to_owned(),
+            bucket(json!({"name": "photos", "objectLock": lock})),
+            vec!["spec.buckets[\"photos\"].objectLock", "set versioning to true"],
+        ),
+        ("quota".to_owned(), bucket(json!({"name": "photos", "quota": "0"})), vec!["quota", "write 5Gi"]),
+    ];
+    told_so::<ObjectStorage>(&past).await;
 }

@@ -2,14 +2,14 @@
 
 use anyhow::{Result, ensure};
 pub(crate) use e2e::step::{complete, look, made, quiet, write_secret};
-use e2e::{Controller, One, Space, Subject, until};
+use e2e::{Controller, One, Space, Subject, fake::S3, until};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, Event, Secret},
 };
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use temporal_stack_common::api::{IpfsCluster, MessageQueue, PostgresDatabase};
+use temporal_stack_common::api::{IpfsCluster, MessageQueue, ObjectStorage, PostgresDatabase};
 
 /// Conditions, events and the log must not have it.
 pub(crate) async fn ensure_untold<K: Subject>(space: &One<'_, K>, controller: &Controller, secret: &str) -> Result<()> {
@@ -32,14 +32,26 @@ pub(crate) fn complete_secret(password: &str) -> Value {
         "database": "d",
         "cluster-host": "127.0.0.1",
         "cluster-port": "1",
+        "endpoint": "http://127.0.0.1:1",
+        "access-key-id": "u",
+        "secret-access-key": password,
     })
 }
 
-/// Such a Secret.
-pub(crate) async fn theirs(space: &Space) -> Result<()> {
-    let secret = json!({"metadata": {"name": "theirs"}, "stringData": complete_secret("p")});
+/// What a Secret leads to.
+pub(crate) struct Theirs {
+    /// Where it is, as the binding says.
+    pub(crate) scope: String,
+    _storage: Option<S3>,
+}
+
+/// Such a Secret. An object storage answers: there is no binding for a bucket that nobody has seen.
+pub(crate) async fn theirs<K: Subject>(space: &Space) -> Result<Theirs> {
+    let storage = if K::PROGRAM == ObjectStorage::PROGRAM { Some(S3::start().await?) } else { None };
+    let keys = storage.as_ref().map_or_else(|| complete_secret("p"), S3::keys);
+    let secret = json!({"metadata": {"name": "theirs"}, "stringData": keys});
     space.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
-    Ok(())
+    Ok(Theirs { scope: keys[K::SCOPE_KEY].as_str().unwrap_or_default().to_owned(), _storage: storage })
 }
 
 /// Asks for another CPU limit, which the pods are to have.
@@ -56,7 +68,7 @@ pub(crate) async fn cpu_limited<K: Subject>(space: &One<'_, K>, cpu: &str) -> Re
 /// The container of the product.
 pub(crate) fn server_of(set: &StatefulSet) -> Value {
     let containers = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()).map(|pod| pod.containers.clone());
-    let products = [PostgresDatabase::PROVIDER, MessageQueue::PROVIDER, IpfsCluster::PROVIDER];
+    let products = [PostgresDatabase::PROVIDER, MessageQueue::PROVIDER, IpfsCluster::PROVIDER, ObjectStorage::PROVIDER];
     let server = containers.into_iter().flatten().find(|container| products.contains(&&*container.name));
     serde_json::to_value(server).unwrap_or_default()
 }

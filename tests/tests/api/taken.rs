@@ -1,7 +1,7 @@
 //! Names that belong to somebody else: never a fight.
 
 use anyhow::{Result, ensure};
-use e2e::{Space, Subject, snapshot::children, subject::external, until};
+use e2e::{Space, Subject, snapshot::children, until};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{PersistentVolumeClaim, Secret, Service},
@@ -18,11 +18,11 @@ use crate::{
     with_controller,
 };
 
-for_each_kind!(
-    a_foreign_secret_of_the_bindings_name_is_left_alone,
-    a_foreign_secret_of_the_bindings_name_is_noticed_before_a_server_is_made,
-    a_foreign_service_is_left_alone,
-    a_volume_claim_of_another_owner_is_not_used,
+e2e::for_each_kind!(
+    foreign_secret_with_the_bindings_name_is_not_touched,
+    foreign_secret_with_the_bindings_name_prevents_a_server,
+    foreign_service_is_not_touched,
+    volume_claim_of_another_owner_is_not_used,
 );
 
 /// Makes an object of somebody else's.
@@ -34,20 +34,20 @@ where
     Ok(space.api::<K>().create(&PostParams::default(), &serde_json::from_value(object)?).await?)
 }
 
-async fn a_foreign_secret_of_the_bindings_name_is_left_alone<K: Subject>() {
+async fn foreign_secret_with_the_bindings_name_is_not_touched<K: Subject>() {
     with_controller::<K>(async |space, controller| {
-        theirs(space).await?;
+        let _theirs = theirs::<K>(space).await?;
         let taken: Secret =
             foreign(space, json!({"metadata": {"name": K::binding()}, "stringData": {"their": "own"}})).await?;
-        space.create(&external("theirs")).await?;
-        space.stalled("NameTaken", &[&K::binding(), "somebody else", "Rename or delete it"]).await?;
+        space.create(&K::external("theirs")).await?;
+        space.stalled("NameTaken", &[&K::binding(), "another owner", "rename or delete it"]).await?;
         for _ in 0..3 {
             look(space, controller).await?;
         }
         let after = space.api::<Secret>().get(&K::binding()).await?;
         ensure!(after.resource_version() == taken.resource_version(), "the Secret was written to");
         let bound = serde_json::to_value(space.get().await?)?["status"]["binding"].clone();
-        ensure!(bound.is_null(), "somebody else's Secret is called the binding: {bound:?}");
+        ensure!(bound.is_null(), "another owner");
 
         space.api::<Secret>().delete(&K::binding(), &DeleteParams::default()).await?;
         // What is stalled by an object that nobody watches is looked at again within half a minute.
@@ -57,12 +57,12 @@ async fn a_foreign_secret_of_the_bindings_name_is_left_alone<K: Subject>() {
     .await;
 }
 
-async fn a_foreign_secret_of_the_bindings_name_is_noticed_before_a_server_is_made<K: Subject>() {
+async fn foreign_secret_with_the_bindings_name_prevents_a_server<K: Subject>() {
     with_controller::<K>(async |space, _| {
         let taken: Secret =
             foreign(space, json!({"metadata": {"name": K::binding()}, "stringData": {"their": "own"}})).await?;
         space.create(&K::embedded()).await?;
-        space.stalled("NameTaken", &[&K::binding(), "somebody else"]).await?;
+        space.stalled("NameTaken", &[&K::binding(), "another owner"]).await?;
         let after = space.api::<Secret>().get(&K::binding()).await?;
         ensure!(after.resource_version() == taken.resource_version(), "the Secret was written to");
         Ok(())
@@ -70,12 +70,12 @@ async fn a_foreign_secret_of_the_bindings_name_is_noticed_before_a_server_is_mad
     .await;
 }
 
-async fn a_foreign_service_is_left_alone<K: Subject>() {
+async fn foreign_service_is_not_touched<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         let spec = json!({"ports": [{"port": 80}]});
         let taken: Service = foreign(space, json!({"metadata": {"name": K::set()}, "spec": spec})).await?;
         space.create(&K::embedded()).await?;
-        space.stalled("NameTaken", &[&K::set(), "somebody else", "Rename or delete it"]).await?;
+        space.stalled("NameTaken", &[&K::set(), "another owner", "rename or delete it"]).await?;
         for _ in 0..3 {
             look(space, controller).await?;
         }
@@ -86,13 +86,13 @@ async fn a_foreign_service_is_left_alone<K: Subject>() {
     .await;
 }
 
-async fn a_volume_claim_of_another_owner_is_not_used<K: Subject>() {
+async fn volume_claim_of_another_owner_is_not_used<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}});
         let taken: PersistentVolumeClaim =
             foreign(space, json!({"metadata": {"name": K::volume(0)}, "spec": spec})).await?;
         space.create(&K::embedded()).await?;
-        space.stalled("NameTaken", &[&K::volume(0), "somebody else", "Rename or delete it"]).await?;
+        space.stalled("NameTaken", &[&K::volume(0), "another owner", "rename or delete it"]).await?;
         for _ in 0..3 {
             look(space, controller).await?;
         }

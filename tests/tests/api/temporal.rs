@@ -159,8 +159,8 @@ async fn complete(space: &Subjects<'_>, controller: &Controller) -> Result<Tempo
 
 /// Waits until it is said that the broker does not answer: the first product that is needed.
 async fn waits_for_the_broker(space: &Subjects<'_>) -> Result<()> {
-    let told = ["the queues cannot be looked at", "RabbitMQ", "it is tried again"];
-    space.condition_about(RECONCILING, "True", "Unreachable", &told).await.map(drop)
+    let parts = ["queues cannot be read", "RabbitMQ", "retried"];
+    space.condition_about(RECONCILING, "True", "BrokerUnreachable", &parts).await.map(drop)
 }
 
 /// The user's ConfigMap with the paths at which the API looks for a certificate.

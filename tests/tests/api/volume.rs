@@ -27,16 +27,16 @@ use crate::{
     with_controller,
 };
 
-for_each_kind!(
-    without_a_class_and_without_a_default_one_it_says_which_field_to_set,
-    a_class_that_is_not_there_is_named_with_those_that_are,
-    a_volume_does_not_shrink,
-    a_volume_does_not_grow_where_its_class_does_not_allow_it,
-    a_volume_does_not_change_its_class,
-    a_volume_grows_under_its_running_pod,
-    a_size_is_taken_back_before_the_volume_has_grown,
-    a_class_that_only_volumes_have_is_taken,
-    a_volume_without_any_class_is_taken,
+e2e::for_each_kind!(
+    missing_default_class_is_reported_with_the_field,
+    missing_class_is_reported_with_the_existing_ones,
+    smaller_size_is_refused,
+    larger_size_is_refused_if_the_class_forbids_expansion,
+    changed_class_is_refused,
+    larger_size_grows_the_volume_under_its_running_pod,
+    size_is_reverted_before_the_volume_has_grown,
+    class_that_only_volumes_name_is_accepted,
+    volume_without_a_class_is_accepted,
 );
 
 fn class_field<K: Subject>() -> String {
@@ -101,12 +101,12 @@ async fn cannot_be<K: Subject>(
     controller: &Controller,
     size: &str,
     reason: &str,
-    told: &[&str],
+    parts: &[&str],
 ) -> Result<()> {
     let before = versions(&children(space).await?);
     let claim = space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?;
     resize(space, size).await?;
-    space.stalled(reason, told).await?;
+    space.stalled(reason, parts).await?;
     quiet(space, controller).await?;
     ensure!(versions(&children(space).await?) == before, "children have changed");
     let after = space.api::<PersistentVolumeClaim>().get(&K::volume(0)).await?;
@@ -115,7 +115,7 @@ async fn cannot_be<K: Subject>(
     space.waits_for_its_pods().await.map(drop)
 }
 
-async fn without_a_class_and_without_a_default_one_it_says_which_field_to_set<K: Subject>() {
+async fn missing_default_class_is_reported_with_the_field<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         space.create(&with_class::<K>(None)).await?;
         space.stalled("NoStorageClass", &[&class_field::<K>(), "no default StorageClass", "set the field"]).await?;
@@ -126,17 +126,22 @@ async fn without_a_class_and_without_a_default_one_it_says_which_field_to_set<K:
     .await;
 }
 
-async fn a_class_that_is_not_there_is_named_with_those_that_are<K: Subject>() {
+async fn missing_class_is_reported_with_the_existing_ones<K: Subject>() {
     with_controller::<K>(async |space, _| {
         space.create(&with_class::<K>(Some("missing"))).await?;
-        space.stalled("StorageClassMissing", &[&class_field::<K>(), "no StorageClass missing", GROWS, FIXED]).await?;
+        space
+            .stalled(
+                "StorageClassMissing",
+                &[&class_field::<K>(), "neither StorageClass missing nor a PersistentVolume", GROWS, FIXED],
+            )
+            .await?;
         ensure!(children(space).await?.is_empty(), "something was made");
         Ok(())
     })
     .await;
 }
 
-async fn a_volume_does_not_shrink<K: Subject>() {
+async fn smaller_size_is_refused<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         space.create(&K::embedded()).await?;
         complete(space, controller).await?;
@@ -153,18 +158,18 @@ async fn a_volume_does_not_shrink<K: Subject>() {
     .await;
 }
 
-async fn a_volume_does_not_grow_where_its_class_does_not_allow_it<K: Subject>() {
+async fn larger_size_is_refused_if_the_class_forbids_expansion<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         space.create(&with_class::<K>(Some(FIXED))).await?;
         complete(space, controller).await?;
         bind(space, 0).await?;
-        let told = [&size_field::<K>(), &K::volume(0), FIXED, "2Gi", "set the field back to 1Gi"];
-        cannot_be(space, controller, "2Gi", "VolumeCannotGrow", &told).await
+        let parts = [&size_field::<K>(), &K::volume(0), FIXED, "2Gi", "Set the field back to 1Gi"];
+        cannot_be(space, controller, "2Gi", "VolumeCannotGrow", &parts).await
     })
     .await;
 }
 
-async fn a_volume_does_not_change_its_class<K: Subject>() {
+async fn changed_class_is_refused<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         space.create(&K::embedded()).await?;
         complete(space, controller).await?;
@@ -177,7 +182,7 @@ async fn a_volume_does_not_change_its_class<K: Subject>() {
     .await;
 }
 
-async fn a_volume_grows_under_its_running_pod<K: Subject>() {
+async fn larger_size_grows_the_volume_under_its_running_pod<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         space.create(&K::embedded()).await?;
         complete(space, controller).await?;
@@ -210,7 +215,7 @@ async fn a_volume_grows_under_its_running_pod<K: Subject>() {
     .await;
 }
 
-async fn a_size_is_taken_back_before_the_volume_has_grown<K: Subject>() {
+async fn size_is_reverted_before_the_volume_has_grown<K: Subject>() {
     with_controller::<K>(async |space, controller| {
         space.create(&K::embedded()).await?;
         complete(space, controller).await?;
@@ -266,7 +271,7 @@ async fn is_bound<K: Subject>(space: &One<'_, K>) -> Result<()> {
     Ok(())
 }
 
-async fn a_class_that_only_volumes_have_is_taken<K: Subject>() {
+async fn class_that_only_volumes_name_is_accepted<K: Subject>() {
     with_controller::<K>(async |space, _| {
         let class = format!("by-hand-{}", space.name);
         volume_by_hand(space, &class).await?;
@@ -276,7 +281,7 @@ async fn a_class_that_only_volumes_have_is_taken<K: Subject>() {
     .await;
 }
 
-async fn a_volume_without_any_class_is_taken<K: Subject>() {
+async fn volume_without_a_class_is_accepted<K: Subject>() {
     with_controller::<K>(async |space, _| {
         volume_by_hand(space, "").await?;
         space.create(&with_class::<K>(Some(""))).await?;

@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
+use e2e::process::{Process, peak_memory};
 use serde_json::Value;
 
 use crate::{
     call::call,
-    process::Process,
     products::{Folder, Peers},
 };
 
@@ -61,8 +61,6 @@ impl Bridge {
 
     /// The most that it ever had in memory, in KiB.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-        Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+        Ok(peak_memory(self.process.id())? >> 10)
     }
 }

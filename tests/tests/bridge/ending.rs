@@ -3,13 +3,14 @@
 use std::{net::SocketAddr, process::Command};
 
 use anyhow::Result;
+use e2e::process::Process;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
 
-use crate::{bridge::Bridge, call::call, process::Process, products::Folder};
+use crate::{bridge::Bridge, call::call, products::Folder};
 
 const CALL: &str = "POST /api/v0/cat?arg=QmA HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 
@@ -59,7 +60,7 @@ async fn download(bridge: &Bridge) -> Result<TcpStream> {
 }
 
 #[tokio::test]
-async fn after_sigterm_calls_are_taken_until_none_is_left() -> Result<()> {
+async fn calls_after_sigterm_are_taken_until_none_is_left() -> Result<()> {
     let (upstream, finish) = upstream().await?;
     let bridge = Bridge::start(upstream, upstream, &["--quiet=1", "--drain-timeout=60"]).await?;
     let mut client = download(&bridge).await?;
@@ -78,7 +79,7 @@ async fn after_sigterm_calls_are_taken_until_none_is_left() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_call_that_does_not_end_is_cut_off() -> Result<()> {
+async fn endless_call_is_cut_off() -> Result<()> {
     let (upstream, _finish) = upstream().await?;
     let bridge = Bridge::start(upstream, upstream, &["--drain-timeout=1"]).await?;
     let mut client = download(&bridge).await?;
@@ -87,13 +88,13 @@ async fn a_call_that_does_not_end_is_cut_off() -> Result<()> {
     // By a reset, or by an end without the empty chunk.
     let _ = client.read_to_end(&mut end).await;
     assert!(end.is_empty(), "{end:?}");
-    bridge.process.line("1 calls were cut off").await?;
+    bridge.process.line("1 call cut off").await?;
     assert!(!bridge.process.ended().await?.success());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_it_at_once() -> Result<()> {
+async fn second_signal_ends_the_bridge_at_once() -> Result<()> {
     let (upstream, _finish) = upstream().await?;
     let bridge = Bridge::start(upstream, upstream, &["--drain-timeout=600"]).await?;
     let _client = download(&bridge).await?;
@@ -105,7 +106,7 @@ async fn a_second_signal_ends_it_at_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_named() -> Result<()> {
+async fn taken_port_is_named() -> Result<()> {
     let taken = TcpListener::bind("127.0.0.1:0").await?;
     let folder = Folder::new()?;
     let mut command = Command::new(e2e::built("bridge")?);

@@ -25,7 +25,7 @@ fn percentile(times: &mut [Duration], percent: usize) -> f64 {
 }
 
 #[tokio::test]
-async fn the_bridge_adds_little_to_a_call() -> Result<()> {
+async fn bridge_adds_little_to_a_call() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     for (method, path, direct, bridged) in [

@@ -16,7 +16,6 @@ mod passing;
 mod peers;
 mod pin;
 mod pin_status;
-mod process;
 mod products;
 mod publish;
 

@@ -128,7 +128,7 @@ where
 }
 
 #[tokio::test]
-async fn an_upload_to_who_reads_late_stays_outside_of_the_bridge() -> Result<()> {
+async fn upload_to_a_slow_reader_is_not_buffered() -> Result<()> {
     let held_back = Arc::new(Semaphore::new(0));
     let reads = held_back.clone();
     let bridge = bridge_to(async move |mut stream| {
@@ -150,7 +150,7 @@ async fn an_upload_to_who_reads_late_stays_outside_of_the_bridge() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_download_by_who_reads_late_stays_outside_of_the_bridge() -> Result<()> {
+async fn download_by_a_slow_reader_is_not_buffered() -> Result<()> {
     let held_back = Arc::new(Semaphore::new(0));
     let chunks = Chunks::new(held_back.clone());
     let bridge = bridge_to(async move |mut stream| {
@@ -170,7 +170,7 @@ async fn a_download_by_who_reads_late_stays_outside_of_the_bridge() -> Result<()
 }
 
 #[tokio::test]
-async fn many_downloads_that_nobody_reads_stay_outside_of_the_bridge() -> Result<()> {
+async fn many_unread_downloads_are_not_buffered() -> Result<()> {
     const MANY: u32 = 50;
     let held_back = Arc::new(Semaphore::new(0));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -202,7 +202,7 @@ async fn many_downloads_that_nobody_reads_stay_outside_of_the_bridge() -> Result
 }
 
 #[tokio::test]
-async fn a_file_goes_into_a_real_kubo_and_comes_back() -> Result<()> {
+async fn file_goes_into_a_real_kubo_and_comes_back() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let started = Instant::now();

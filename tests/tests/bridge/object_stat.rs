@@ -57,7 +57,7 @@ async fn added(peers: &Peers, options: &str, length: usize) -> Result<String> {
 }
 
 #[tokio::test]
-async fn sizes_are_those_that_kubo_gives_today_in_three_calls() -> Result<()> {
+async fn sizes_equal_those_of_three_calls_of_kubo() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let raw =
@@ -94,7 +94,7 @@ async fn sizes_are_those_that_kubo_gives_today_in_three_calls() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_no_file_has_the_size_of_its_block() -> Result<()> {
+async fn block_that_is_no_file_has_the_size_of_its_block() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let put = "/api/v0/dag/put?store-codec=dag-cbor&input-codec=dag-json";
@@ -108,7 +108,7 @@ async fn what_is_no_file_has_the_size_of_its_block() -> Result<()> {
 }
 
 #[tokio::test]
-async fn errors_are_kubos_own() -> Result<()> {
+async fn errors_of_kubo_are_passed_on() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let nowhere = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";

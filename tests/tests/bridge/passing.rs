@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn calls_that_have_not_changed_are_answered_as_without_a_bridge() -> Result<()> {
+async fn unchanged_calls_are_answered_as_without_the_bridge() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let file = file(5_000_000);
@@ -59,7 +59,7 @@ async fn calls_that_have_not_changed_are_answered_as_without_a_bridge() -> Resul
 }
 
 #[tokio::test]
-async fn an_error_in_the_midst_of_a_file_reaches_the_client() -> Result<()> {
+async fn error_within_a_file_reaches_the_client() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     // Of a length that no other test has: its last block is nobody else's.
@@ -81,7 +81,7 @@ async fn an_error_in_the_midst_of_a_file_reaches_the_client() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_refusal_has_the_shape_that_the_client_decodes() -> Result<()> {
+async fn refusal_has_the_shape_that_the_client_decodes() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let answer = add(bridge.kubo, "/api/v0/add?hash=md5", b"text").await?;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn temporal_starts_with_the_peers_of_today() -> Result<()> {
+async fn temporal_starts_with_current_peers() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
 
@@ -34,12 +34,15 @@ async fn temporal_starts_with_the_peers_of_today() -> Result<()> {
         assert!(id.addresses.is_empty() && id.cluster_peers_addresses.is_empty() && id.ipfs.addresses.is_empty());
     }
     let (_, metrics) = bridge.admin("/metrics").await?;
-    assert!(metrics.contains(r#"bridge_requests_total{upstream="cluster",rule="peers",status="2xx"} 1"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"temporal_stack_bridge_requests_total{upstream="cluster",rule="peers",status="2xx"} 1"#),
+        "{metrics}"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn it_starts_while_a_kubo_is_down_too() -> Result<()> {
+async fn temporal_starts_while_a_kubo_is_down() -> Result<()> {
     let mut peers = Peers::start(1).await?;
     let bridge = Bridge::to(&peers).await?;
     assert_eq!(bridge.admin("/readyz").await?, (200, "ready\n".to_owned()));

@@ -20,7 +20,7 @@ pub(crate) async fn added(peers: &Peers, text: &str) -> Result<String> {
 }
 
 #[tokio::test]
-async fn a_pin_is_answered_as_the_worker_decodes_it() -> Result<()> {
+async fn pin_is_answered_as_the_worker_decodes_it() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let cid = added(&peers, "to be pinned").await?;
@@ -37,7 +37,7 @@ async fn a_pin_is_answered_as_the_worker_decodes_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pin_that_updates_another_is_answered_so_too() -> Result<()> {
+async fn pin_update_is_answered_as_the_worker_decodes_it() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let (old, new) = (added(&peers, "the old").await?, added(&peers, "the new").await?);
@@ -50,7 +50,7 @@ async fn a_pin_that_updates_another_is_answered_so_too() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_error_is_the_clusters_own() -> Result<()> {
+async fn error_of_ipfs_cluster_is_passed_on() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let answer = call(bridge.cluster, "POST", &format!("/pins/nonsense?{OPTIONS}")).await?;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn the_status_of_a_pin_is_answered_as_the_worker_decodes_it() -> Result<()> {
+async fn status_of_a_pin_is_answered_as_the_worker_decodes_it() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let cid = added(&peers, "to be looked at").await?;
@@ -43,7 +43,7 @@ async fn the_status_of_a_pin_is_answered_as_the_worker_decodes_it() -> Result<()
 }
 
 #[tokio::test]
-async fn without_local_every_peer_is_in_it() -> Result<()> {
+async fn status_without_local_has_every_peer() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let cid = added(&peers, "nobody pins this").await?;

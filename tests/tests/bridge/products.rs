@@ -9,10 +9,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use e2e::process::Process;
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, task::JoinSet, time::timeout};
 
-use crate::{call::call, process::Process};
+use crate::call::call;
 
 /// Names the folder with `ipfs` and `ipfs-cluster-service`.
 const PROGRAMS: &str = "TEMPORAL_STACK_PROGRAMS";

@@ -11,7 +11,7 @@ use tokio::{
 use crate::{bridge::Bridge, call::call, products::Peers};
 
 #[tokio::test]
-async fn what_is_published_arrives_at_a_subscriber_of_today() -> Result<()> {
+async fn published_data_reach_a_current_subscriber() -> Result<()> {
     let peers = Peers::shared().await?;
     let bridge = Bridge::to(&peers).await?;
     let path = "/api/v0/pubsub/pub?arg=a+topic&arg=gr%C3%BC%C3%9Fe%20%26+more%0A";

@@ -8,6 +8,7 @@
 mod application;
 mod converges;
 mod restored;
+mod uninstalled;
 
 use e2e::full;
 

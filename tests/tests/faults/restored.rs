@@ -29,7 +29,7 @@ async fn bound(space: &Space, username: &str) -> Result<()> {
     until(&space.api::<Secret>(), &PostgresDatabase::binding(), &format!("the login {username}"), has).await.map(drop)
 }
 
-/// Starts the controller, and again whenever it has ended, as the kubelet does: to begin anew is one way to believe in the past.
+/// Starts the controller, and again whenever it has ended, as the kubelet does: to begin again is one way to believe in the past.
 async fn kept_running(space: &Space, identity: &Identity) -> Result<()> {
     let mut starts = 0;
     loop {
@@ -78,7 +78,7 @@ async fn restored(plane: &mut Plane, space: &Space) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_restored_snapshot_is_acted_upon() {
+async fn restored_snapshot_is_reconciled() {
     let mut plane = Plane::start().await.expect("an API server of its own");
     let cluster = plane.cluster.clone();
     with_namespace(&cluster, async |space| {

@@ -1,42 +1,56 @@
-//! The database controller on a cluster that runs pods: each test in a namespace of its own, side by side.
+//! The stack on a cluster that runs pods: what `xtask up` has made, and objects in namespaces of the tests' own.
+//!
+//! ```text
+//!   seed      the user's configuration word for word, as `xtask up` brings it up ┐ one after the other:
+//!   temporal  Temporal: the stack's own instance, and others beside it           ┘ there is one stack
+//!   database, queue, ipfs, storage                            side by side, each in a namespace of its own
+//!   mesh                                                      the whole stack in a namespace of its own, with Linkerd's stand-in
+//! ```
+//!
+//! Start all of them at once (`--test-threads=100`): each says [what it needs](e2e::turn) and waits for its turn. Each leaves the
+//! stack as it found it, with more rows in the database than before.
 
 #![allow(clippy::disallowed_methods, reason = "tests trust what they ask, and see more of it than a controller would")]
 #![expect(clippy::expect_used, clippy::large_futures, reason = "a test fails by a panic, and is one long story")]
 
-mod application;
-mod configuration;
-mod deletion;
-mod down;
-mod drift;
-mod external;
-mod log;
-mod named;
-mod restart;
-mod rotation;
+mod database;
+mod ipfs;
+mod mesh;
+mod queue;
+mod seed;
+mod storage;
+mod temporal;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use e2e::{Cluster, Space, Stopwatch};
-use serde_json::{Value, json};
+use e2e::{Cluster, Needs, Space, in_default, with_namespace};
 
 /// The cluster that all tests here use.
 fn cluster() -> Cluster {
     Cluster::node().expect("a cluster that runs pods")
 }
 
-/// A spec of an embedded server, with these fields beside the provider.
-fn embedded(more: &Value) -> Value {
-    let mut spec = json!({"provider": {"postgres": {"storage": {"size": "1Gi"}}}});
-    for (key, value) in more.as_object().into_iter().flatten() {
-        spec[key] = value.clone();
-    }
-    spec
+/// The root of the workspace.
+fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
 }
 
-/// Makes a database and waits until it is Ready.
-async fn made(space: &Space, spec: &Value) -> Result<Stopwatch> {
-    let mut watch = Stopwatch::new();
-    space.create(spec).await?;
-    space.ready().await?;
-    watch.step("Ready after");
-    Ok(watch)
+/// The directory of the node: its kubeconfig is in there.
+fn state() -> PathBuf {
+    let cluster = cluster();
+    cluster.kubeconfig().parent().expect("a kubeconfig is in a directory").to_owned()
+}
+
+/// Runs a test on the stack, when it is its turn.
+async fn on_stack(needs: Needs, test: impl AsyncFnOnce(&Space) -> Result<()>) {
+    let _turn = needs.turn().await;
+    in_default(&cluster(), test).await;
+}
+
+/// Runs a test in a namespace of its own, when it is its turn.
+async fn in_namespace(needs: Needs, test: impl AsyncFnOnce(&Space) -> Result<()>) {
+    let _turn = needs.turn().await;
+    with_namespace(&cluster(), test).await;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
-use e2e::step::made;
+use e2e::{Controller, Identity, prepare::api_server, stranger::Stranger, subject::NAME, with_namespace};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -14,16 +14,22 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt, api::ListParams};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
+use temporal_stack_common::api::label;
 
-use crate::victim::{Strangers, Victim, looked_at, with_strangers};
+use crate::victim::{Strangers, Victim, is_observed, with_strangers};
 
 /// What all annotations of the stack begin with.
 const PREFIX: &str = "temporal-stack.dev/";
 /// Annotations that controllers read somewhere, beside those that are found on the objects.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 29] = [
+    "accept-volumes",
+    "adopt-bucket",
     "config-hash",
+    "delete-bucket",
     "full-restart",
+    "full-restart-completed",
     "intent",
+    "layout",
     "left",
     "login",
     "made",
@@ -31,7 +37,9 @@ const KNOWN: [&str; 22] = [
     "names",
     "network",
     "owner",
+    "paused",
     "peer",
+    "recorded",
     "renewal",
     "replication",
     "restart",
@@ -115,11 +123,73 @@ where
     Ok(keys.filter(|key| key.starts_with(PREFIX)).cloned().collect())
 }
 
-for_each_kind!(annotations_of_any_value_harm_no_stranger);
+e2e::for_each_kind!(annotations_of_any_value_do_not_affect_other_tenants, far_times_of_fields_block_no_watch);
 
-async fn annotations_of_any_value_harm_no_stranger<K: Victim>() {
+mod temporals {
+    use temporal_stack_common::api::Temporal;
+
+    #[tokio::test]
+    async fn annotations_of_any_value_do_not_affect_other_tenants() {
+        Box::pin(super::annotations_of_any_value_do_not_affect_other_tenants::<Temporal>()).await;
+    }
+
+    #[tokio::test]
+    async fn far_times_of_fields_block_no_watch() {
+        super::far_times_of_fields_block_no_watch::<Temporal>().await;
+    }
+}
+
+/// Dates all fields of an object, and makes a change that the API server does not take for none.
+fn date(object: &mut Value, time: &str) {
+    for entry in object["metadata"]["managedFields"].as_array_mut().into_iter().flatten() {
+        entry["time"] = json!(time);
+    }
+    object["metadata"]["annotations"]["touched"] = json!(time);
+}
+
+async fn date_all<K: Victim>(stranger: &Stranger, time: &str) -> Result<()> {
+    stranger.replace::<K>(NAME, |object| date(object, time)).await?;
+    stranger.replace::<Secret>("child", |object| date(object, time)).await?;
+    stranger.replace::<ConfigMap>("source", |object| date(object, time)).await
+}
+
+/// A time that the API server keeps, and that this program cannot represent.
+async fn far_times_of_fields_block_no_watch<K: Victim>() {
+    let cluster = &api_server().await.expect("an API server");
+    with_namespace(cluster, async |mine| {
+        with_namespace(cluster, async |theirs| {
+            let identity = Identity::of_cluster::<K>(mine).await?;
+            let stranger = Stranger::of(theirs).await?;
+            theirs.one::<K>().create(&K::embedded()).await?;
+            let labels =
+                json!({label::MANAGED_BY: label::STACK, label::COMPONENT: K::COMPONENT, label::INSTANCE: NAME});
+            let child = json!({"metadata": {"name": "child", "labels": labels}});
+            let source = json!({"metadata": {"name": "source", "labels": {label::CONFIG: "true"}}});
+            ensure!(stranger.create::<Secret>(&child).await? && stranger.create::<ConfigMap>(&source).await?);
+            date_all::<K>(&stranger, "9999-12-31T23:59:59Z").await?;
+            let map = theirs.api::<ConfigMap>().get("source").await;
+            ensure!(map.is_err(), "the API server has not kept the time: {map:?}");
+
+            let controller = Controller::start_with(mine, &identity, &[theirs]).await?;
+            controller.leads().await?;
+            K::settle(&mine.one::<K>(), &controller).await?;
+            date_all::<K>(&stranger, "9999-12-31T23:59:58Z").await?;
+            is_observed(&mine.one::<K>()).await?;
+            let lines = controller.log.lines();
+            let unreadable = lines.iter().find(|line| line.to_string().contains("Error deserializing response"));
+            ensure!(unreadable.is_none(), "an answer of the API server was not read: {unreadable:?}");
+            // The namespace is removed by a client that must be able to read it.
+            date_all::<K>(&stranger, "2026-01-01T00:00:00Z").await
+        })
+        .await;
+        Ok(())
+    })
+    .await;
+}
+
+async fn annotations_of_any_value_do_not_affect_other_tenants<K: Victim>() {
     with_strangers::<K>(async |strangers| {
-        made(&strangers.hostile, strangers.controller).await?;
+        K::made(&strangers.hostile, strangers.controller).await?;
         let mut keys: BTreeSet<String> = KNOWN.iter().map(|key| format!("{PREFIX}{key}")).collect();
         keys.extend(found::<Secret, K>(strangers).await?);
         keys.extend(found::<StatefulSet, K>(strangers).await?);
@@ -128,7 +198,7 @@ async fn annotations_of_any_value_harm_no_stranger<K: Victim>() {
             let annotations = keys.iter().map(|key| (key.clone(), json!(value))).collect();
             let taken = annotate_all(strangers, &annotations).await?;
             ensure!(taken > 5, "the API server took {taken} annotations of {value:?}");
-            looked_at(&strangers.hostile).await?;
+            is_observed(&strangers.hostile).await?;
         }
         // All together may have 256 KiB.
         let none = keys.iter().map(|key| (key.clone(), Value::Null)).collect();
@@ -136,7 +206,7 @@ async fn annotations_of_any_value_harm_no_stranger<K: Victim>() {
         let large = json!("9".repeat(LARGE));
         let one = Map::from_iter([(format!("{PREFIX}rotate"), large)]);
         ensure!(annotate_all(strangers, &one).await? > 5, "the API server took no large annotations");
-        looked_at(&strangers.hostile).await
+        is_observed(&strangers.hostile).await
     })
     .await;
 }

@@ -4,23 +4,21 @@ use anyhow::{Result, ensure};
 use e2e::{
     One, Subject,
     fake::{Harm, Ipfs, Server},
-    full,
+    full, seed,
+    siblings::{self, Bindings},
     stranger::Stranger,
-    subject::external,
+    subject::says,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{ResourceExt as _, api::ListParams};
 use serde_json::json;
 use std::net::SocketAddr;
 use temporal_stack_common::{
-    api::{IpfsCluster, Status as _},
+    api::{IpfsCluster, Status as _, Temporal},
     condition,
 };
 
-use crate::{
-    seed,
-    victim::{Victim, with_strangers},
-};
+use crate::victim::{Victim, with_strangers};
 
 /// The most that is taken of an answer that does not end: buffers of the kernel included.
 const MOST: u64 = 64 << 20;
@@ -31,10 +29,11 @@ async fn lead<K: Subject>(stranger: &Stranger, name: &str, at: SocketAddr, clust
         "host": at.ip().to_string(), "port": at.port().to_string(),
         "cluster-host": cluster.ip().to_string(), "cluster-port": cluster.port().to_string(),
         "username": "u", "password": "p", "database": "d",
+        "endpoint": format!("http://{at}"), "access-key-id": "u", "secret-access-key": "p",
     });
     stranger.create::<Secret>(&json!({"metadata": {"name": name}, "stringData": keys})).await?;
     ensure!(
-        stranger.create::<K>(&json!({"metadata": {"name": name}, "spec": external(name)})).await?,
+        stranger.create::<K>(&json!({"metadata": {"name": name}, "spec": K::external(name)})).await?,
         "{name} was refused"
     );
     Ok(())
@@ -50,9 +49,9 @@ async fn blames<K: Subject>(space: &One<'_, K>, name: &str, server: SocketAddr) 
     e2e::until(&space.objects(), name, &format!("blamed {server}"), blames).await.map(drop)
 }
 
-for_each_kind!(servers_that_answer_badly_harm_no_stranger);
+e2e::for_each_kind!(misbehaving_servers_do_not_affect_other_tenants);
 
-async fn servers_that_answer_badly_harm_no_stranger<K: Victim>() {
+async fn misbehaving_servers_do_not_affect_other_tenants<K: Victim>() {
     with_strangers::<K>(async |strangers| {
         let seed = seed();
         let own = Ipfs::start().await?;
@@ -79,6 +78,27 @@ async fn servers_that_answer_badly_harm_no_stranger<K: Victim>() {
             });
         let ready: Vec<_> = ready.map(|object| object.name_any()).collect();
         ensure!(ready.is_empty(), "{ready:?} are Ready");
+        Ok(())
+    })
+    .await;
+}
+
+/// Temporal asks the broker and the database that the bindings of others name, and anyone may write such a binding.
+#[tokio::test]
+async fn misbehaving_neighbours_do_not_affect_other_tenants() {
+    with_strangers::<Temporal>(async |strangers| {
+        let (seed, mut servers) = (seed(), Vec::new());
+        for (number, harm) in Harm::all(strangers.target()).into_iter().enumerate() {
+            let (name, server) = (format!("bound-{number}"), Server::start(harm, seed).await?);
+            siblings::ask(&strangers.hostile, &name, Bindings::to(server.address())).await?;
+            servers.push((name, harm, server));
+        }
+        for (name, harm, server) in &servers {
+            server.until_asked(2).await?;
+            let waits = |object: &Temporal| says(object, condition::RECONCILING, "True", "BrokerUnreachable");
+            e2e::until(&strangers.hostile.objects(), name, "been told of its broker", waits).await?;
+            ensure!(server.largest() < MOST, "{harm:?} of {name}: {} bytes were taken", server.largest());
+        }
         Ok(())
     })
     .await;

@@ -7,13 +7,13 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::json;
 use temporal_stack_common::api::{IpfsCluster, label};
 
-use crate::victim::{looked_at, with_strangers};
+use crate::victim::{is_observed, with_strangers};
 
 /// How many are written at once.
 const AT_ONCE: usize = 4;
 
 #[tokio::test]
-async fn large_labelled_configuration_harms_no_stranger() {
+async fn large_labelled_configuration_does_not_affect_other_tenants() {
     with_strangers::<IpfsCluster>(async |strangers| {
         let (count, size) = if full() { (500, 900_000) } else { (120, 900_000) };
         let text = "x".repeat(size);
@@ -28,14 +28,14 @@ async fn large_labelled_configuration_harms_no_stranger() {
         });
         let taken: Vec<bool> = writes.buffer_unordered(AT_ONCE).try_collect().await?;
         ensure!(taken.iter().all(|taken| *taken), "the API server did not take all");
-        looked_at(&strangers.victim).await?;
+        is_observed(&strangers.victim).await?;
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn many_small_labelled_config_maps_harm_no_stranger() {
+async fn many_small_labelled_config_maps_do_not_affect_other_tenants() {
     with_strangers::<IpfsCluster>(async |strangers| {
         let count = if full() { 10_000 } else { 600 };
         let stranger = &strangers.stranger;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::bench::sample;
 use crate::controllers::Controller;
 
-/// How many requests of the bench are under way at once: as many as a controller has passes.
+/// How many requests of the bench run at the same time: as many as a controller has passes.
 const PARALLEL: usize = 16;
 const NAMESPACE: &str = "bench";
 const LIMIT: &str = "bench-limit";
@@ -29,7 +29,7 @@ pub(super) struct Fleet<'a> {
 }
 
 impl<'a> Fleet<'a> {
-    /// A client of the cluster; it makes no object yet.
+    /// A client of the cluster; it creates no object yet.
     pub(super) async fn new(kubeconfig: &Path, controller: &'a Controller) -> Result<Self> {
         temporal_stack_common::process::install_crypto();
         let file = Kubeconfig::read_from(kubeconfig)?;
@@ -37,7 +37,7 @@ impl<'a> Fleet<'a> {
         Ok(Self { client: Client::try_from(config)?, controller })
     }
 
-    /// Makes what the objects need: namespaces, and a default StorageClass.
+    /// Creates what the objects need: namespaces, and a default StorageClass.
     pub(super) async fn prepare(&self) -> Result<()> {
         for name in [NAMESPACE, LIMIT, FOREIGN] {
             let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
@@ -51,7 +51,7 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// Makes that many custom resources.
+    /// Creates that many custom resources.
     pub(super) async fn make_objects(&self, count: usize) -> Result<()> {
         let crd = (self.controller.crd)();
         let resource = ApiResource {
@@ -65,28 +65,28 @@ impl<'a> Fleet<'a> {
         self.make(NAMESPACE, objects).await
     }
 
-    /// Waits until there are that many workloads.
+    /// Waits until that many workloads exist.
     pub(super) async fn until_workloads(&self, count: usize) -> Result<()> {
         let resource = (self.controller.workload)();
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), NAMESPACE, &resource);
         let began = Instant::now();
-        // One of them and the number of the others: a whole list ten times a second would be part of what is measured.
+        // One object and the count of the others: a full list ten times a second would affect the measurement.
         let one = ListParams::default().limit(1);
-        let there = async || {
+        let existing = async || {
             let list = api.list_metadata(&one).await?;
             let others = usize::try_from(list.metadata.remaining_item_count.unwrap_or_default())?;
             Ok::<_, anyhow::Error>(list.items.len() + others)
         };
-        while there().await? < count {
+        while existing().await? < count {
             if began.elapsed() > PATIENCE {
-                bail!("not all {} were made", resource.plural);
+                bail!("timed out: not all {} were created", resource.plural);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
     }
 
-    /// Makes Secrets that belong to nobody, of 1 kB each.
+    /// Creates Secrets without an owner, of 1 kB each.
     pub(super) async fn make_foreign_secrets(&self, count: usize) -> Result<()> {
         let resource = ApiResource::erase::<Secret>(&());
         let text = "x".repeat(1000);
@@ -94,8 +94,8 @@ impl<'a> Fleet<'a> {
         self.make(FOREIGN, (0..count).map(|n| (resource.clone(), secret(n)))).await
     }
 
-    /// The API server's own limit: the children of the first object, made as many times by a plain client. Returns how many
-    /// they are, and the time it took.
+    /// The API server's own limit: the children of the first object, created as many times by a plain client. Returns their
+    /// number, and the time it took.
     pub(super) async fn limit(&self, count: usize) -> Result<(usize, Duration)> {
         let children = self.children_of_the_first().await?;
         let named = |(resource, object): &(ApiResource, Value), n: usize| {
@@ -103,7 +103,7 @@ impl<'a> Fleet<'a> {
             serde_json::from_str(&text).map(|object: Value| (resource.clone(), object))
         };
         let all = (0..count).flat_map(|n| children.iter().map(move |child| named(child, n)));
-        let all = all.collect::<Result<Vec<_>, _>>().context("a child does not parse")?;
+        let all = all.collect::<Result<Vec<_>, _>>().context("a child is not JSON")?;
         let began = Instant::now();
         self.make(LIMIT, all.into_iter()).await?;
         Ok((children.len(), began.elapsed()))
@@ -126,7 +126,7 @@ impl<'a> Fleet<'a> {
                 if let Some(fields) = value.as_object_mut() {
                     fields.remove("status");
                 }
-                // Addresses are the API server's to give.
+                // The API server assigns addresses.
                 if let Some(spec) = value["spec"].as_object_mut().filter(|_| resource.kind == "Service") {
                     spec.retain(|key, value| {
                         !key.starts_with("clusterIP") || *value == json!("None") || *value == json!(["None"])

@@ -1,4 +1,4 @@
-//! The controller that is measured, and what it says of itself on `/metrics`.
+//! The controller that is measured, and its `/metrics`.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(super) struct Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        // It may have ended already, and then there is nothing to do.
+        // It may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
     }
@@ -41,7 +41,7 @@ impl Subject {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .with_context(|| format!("could not start {}", program.display()))?;
+            .with_context(|| format!("cannot start {}", program.display()))?;
         let subject = Self { child, admin };
         subject.until("is ready", async |subject| Ok(Scrape::is_ready(subject.admin).then_some(()))).await?;
         Ok(subject)
@@ -49,12 +49,12 @@ impl Subject {
 
     /// Its resident memory in bytes.
     pub(super) fn memory(&self) -> Result<u64> {
-        self.says()?.resident_memory().context("the controller does not tell its memory")
+        self.scrape()?.resident_memory().context("/metrics of the controller has no resident memory")
     }
 
     /// The requests that it has sent.
     pub(super) fn requests(&self) -> Result<Counts> {
-        Ok(self.says()?.requests())
+        Ok(self.scrape()?.requests())
     }
 
     /// Waits until it has sent nothing for some seconds; returns what it has sent.
@@ -68,7 +68,7 @@ impl Subject {
         .await
     }
 
-    /// What its passes send in that time.
+    /// The requests of its passes in that time.
     pub(super) async fn idle(&self, time: Duration) -> Result<Counts> {
         let before = self.requests()?;
         tokio::time::sleep(time).await;
@@ -77,8 +77,8 @@ impl Subject {
 
     /// Waits until it has made that many passes that changed nothing; returns how many it has made.
     pub(super) async fn until_passes(&self, wanted: usize) -> Result<u64> {
-        self.until("has looked at all objects", async |subject| {
-            let passes = subject.says()?.passes("unchanged");
+        self.until("has reconciled all objects", async |subject| {
+            let passes = subject.scrape()?.passes("unchanged");
             Ok((passes >= wanted as u64).then_some(passes))
         })
         .await
@@ -95,11 +95,11 @@ impl Subject {
         };
         match tokio::time::timeout(PATIENCE, poll).await {
             Ok(result) => result,
-            Err(_) => bail!("the controller did not get to where it {what}"),
+            Err(_) => bail!("timed out: waited {} s until the controller {what}", PATIENCE.as_secs()),
         }
     }
 
-    fn says(&self) -> Result<Scrape> {
-        Scrape::read(self.admin).context("the controller does not tell its metrics")
+    fn scrape(&self) -> Result<Scrape> {
+        Scrape::read(self.admin).context("cannot read /metrics of the controller")
     }
 }

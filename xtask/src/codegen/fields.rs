@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 const BEGIN: &str = "<!-- fields: written by `cargo xtask codegen` -->";
 const END: &str = "<!-- end of fields -->";
 
-/// The page with the table between its marks written anew.
+/// The page with the table between its marks replaced.
 pub(super) fn put(page: &str, crd: &CustomResourceDefinition) -> Result<String> {
     let (before, rest) = page.split_once(BEGIN).context("the page lacks the mark where its fields begin")?;
     let (_, after) = rest.split_once(END).context("the page lacks the mark where its fields end")?;
@@ -35,7 +35,7 @@ fn walk(path: &str, schema: &JSONSchemaProps, rows: &mut Vec<String>) {
     }
 }
 
-/// Some of its names are known, and others are taken, too.
+/// Some of its names are known, and others are accepted, too.
 fn is_open(field: &JSONSchemaProps) -> bool {
     field.x_kubernetes_preserve_unknown_fields == Some(true) && field.properties.is_some()
 }

@@ -1,4 +1,4 @@
-//! A controller's manifests, with the images that are to be used.
+//! A controller's manifests, with the images to use.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -12,39 +12,48 @@ use crate::step::Step;
 
 /// On the pod template: changes with the image, also where its tag stays.
 const IMAGE_KEY: &str = "temporal-stack.dev/image";
-/// What the manifests call the stack's own images by, wherever they are pulled from.
+/// The prefix of the stack's own images in the manifests, for any registry.
 const OURS: &str = "temporal-stack/";
 
-/// The manifests of `deploy/controllers`, as they are to be applied.
-pub(super) fn of(
+/// Images on the local node; none of them on other clusters.
+#[derive(Debug, Default)]
+pub(super) struct Own<'a> {
+    /// Those that were built.
+    pub(super) built: &'a [Image],
+    /// The references of the controller's products.
+    pub(super) products: Vec<String>,
+}
+
+/// The manifests of `deploy/controllers`, ready to apply.
+pub(super) fn render(
     step: &Step,
     kubectl: &Kubectl,
     controller: &Controller,
     how: &How<'_>,
-    built: &[Image],
+    own: &Own<'_>,
 ) -> Result<String> {
     let folder = place::workspace().join("deploy/controllers").join(controller.name);
     let text = kubectl.command(step).arg("kustomize").arg(folder).read()?;
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).context("kustomize wrote no YAML")?;
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).context("kustomize output is not YAML")?;
     let mut list = Vec::new();
     for mut object in objects {
         if object["kind"] == "Deployment" {
-            set_images(&mut object, controller, how, built)?;
+            set_images(&mut object, controller, how, own)?;
         }
         list.push(object);
     }
     Ok(json!({"apiVersion": "v1", "kind": "List", "items": list}).to_string())
 }
 
-fn set_images(deployment: &mut Value, controller: &Controller, how: &How<'_>, built: &[Image]) -> Result<()> {
+fn set_images(deployment: &mut Value, controller: &Controller, how: &How<'_>, own: &Own<'_>) -> Result<()> {
     let template = &mut deployment["spec"]["template"];
     let container = &mut template["spec"]["containers"][0];
-    let find = |name: &str| built.iter().find(|image| image.reference.contains(&format!("/{name}:")));
-    if let Some(image) = find(controller.program) {
+    let program = own.built.iter().find(|image| is_called(&image.reference, controller.program));
+    if let Some(image) = program {
         container["image"] = json!(image.reference);
     } else {
         let Some((name, tag)) = container["image"].as_str().and_then(|image| image.rsplit_once(':')) else {
-            bail!("the Deployment of {} names no image with a tag", controller.program);
+            bail!("Deployment/{} invalid: its image has no tag; add one", controller.program);
         };
         let name = how.registry.map_or(name.to_owned(), |registry| format!("{registry}/{}", controller.program));
         container["image"] = json!(format!("{name}:{}", how.tag.unwrap_or(tag)));
@@ -55,23 +64,25 @@ fn set_images(deployment: &mut Value, controller: &Controller, how: &How<'_>, bu
         };
         if let Some(replacement) = replacement::find(how.images, name) {
             variable["value"] = json!(replacement.reference);
-        } else if let Some(image) = find(product) {
-            variable["value"] = json!(image.reference);
+        } else if let Some(reference) = own.products.iter().find(|reference| is_called(reference, product)) {
+            variable["value"] = json!(reference);
         } else if let Some(ours) = variable["value"].as_str().and_then(|value| value.strip_prefix(OURS)) {
             variable["value"] =
                 json!(how.registry.map_or(format!("{OURS}{ours}"), |registry| format!("{registry}/{ours}")));
         }
     }
-    if let Some(image) = find(controller.program) {
+    if let Some(image) = program {
         template["metadata"]["annotations"][IMAGE_KEY] = json!(image.key);
     }
     Ok(())
 }
 
+fn is_called(reference: &str, name: &str) -> bool {
+    reference.contains(&format!("/{name}:"))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::controllers;
 
@@ -84,17 +95,18 @@ mod tests {
         json!({"spec": {"template": {"spec": {"containers": [container]}}}})
     }
 
-    fn images(how: &How<'_>, built: &[Image]) -> [String; 3] {
+    fn images(how: &How<'_>, products: &[&str]) -> [String; 3] {
         let controller = controllers::named(&["ipfs".to_owned()]).unwrap()[0];
         let mut deployment = deployment();
-        set_images(&mut deployment, controller, how, built).unwrap();
+        let products = products.iter().map(|name| format!("localhost/temporal-stack/{name}:1")).collect();
+        set_images(&mut deployment, controller, how, &Own { built: &[], products }).unwrap();
         let container = &deployment["spec"]["template"]["spec"]["containers"][0];
         let image = [&container["image"], &container["env"][0]["value"], &container["env"][1]["value"]];
         image.map(|image| image.as_str().unwrap().to_owned())
     }
 
     #[test]
-    fn a_registry_is_for_our_own_images_only() {
+    fn registry_is_for_our_own_images_only() {
         let how = How { registry: Some("registry.example.com/team"), ..How::default() };
         let [controller, kubo, ours] = images(&how, &[]);
         assert_eq!(controller, "registry.example.com/team/ipfs-controller:0.1.0");
@@ -103,15 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn a_replacement_goes_before_what_is_built_here() {
-        let image = |name: &str| Image {
-            reference: format!("localhost/temporal-stack/{name}:1"),
-            archive: PathBuf::new(),
-            key: "key".to_owned(),
-        };
+    fn replacement_image_wins_over_the_built_one() {
         let replaced = ["kubo=team/kubo:v9".parse().unwrap()];
         let how = How { images: &replaced, ..How::default() };
-        let [_, kubo, cluster] = images(&how, &[image("kubo"), image("ipfs-cluster")]);
+        let [_, kubo, cluster] = images(&how, &["kubo", "ipfs-cluster"]);
         assert_eq!([kubo, cluster], ["team/kubo:v9", "localhost/temporal-stack/ipfs-cluster:1"]);
     }
 }

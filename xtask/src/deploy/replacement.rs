@@ -6,15 +6,15 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::controllers;
 
-/// What controllers' variables that name images begin with.
+/// The prefix of controllers' variables that name images.
 const PREFIX: &str = "RELATED_IMAGE_";
 
-/// An image to be used in place of the one that a controller's manifest names, or that is built here.
+/// An image to use instead of the one in a controller's manifest, or the one that is built here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
     /// The variable of the controller's environment that names it.
     pub variable: &'static str,
-    /// What pods are to call it.
+    /// Its reference in pods.
     pub reference: String,
 }
 
@@ -23,14 +23,14 @@ impl FromStr for Replacement {
 
     fn from_str(text: &str) -> Result<Self> {
         let (name, reference) =
-            text.split_once('=').context("write NAME=REF, for instance temporal=team/temporal:v3")?;
+            text.split_once('=').context("expected NAME=REF, for instance temporal=team/temporal:v3")?;
         if reference.trim().is_empty() {
-            bail!("no image is named for {name}");
+            bail!("image missing for {name}; write {name}=REF");
         }
         let known = || controllers::ALL.iter().flat_map(|controller| controller.images).map(|(variable, _)| *variable);
         let found = known().find(|variable| short(variable) == name);
         let variable = found.with_context(|| {
-            format!("no image is called {name}; there are: {}", known().map(short).collect::<Vec<_>>().join(", "))
+            format!("unknown image {name}; use one of: {}", known().map(short).collect::<Vec<_>>().join(", "))
         })?;
         Ok(Self { variable, reference: reference.trim().to_owned() })
     }
@@ -51,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_is_called_by_its_products_name() {
+    fn product_name_finds_the_variable() {
         let replacement: Replacement = "ipfs-cluster=registry:5000/cluster:v1=x".parse().unwrap();
         assert_eq!(replacement.variable, "RELATED_IMAGE_IPFS_CLUSTER");
         assert_eq!(replacement.reference, "registry:5000/cluster:v1=x");
     }
 
     #[test]
-    fn a_name_that_is_none_is_answered_with_those_that_there_are() {
+    fn unknown_name_lists_the_known_ones() {
         let error = "postgresql=postgres:18".parse::<Replacement>().unwrap_err().to_string();
         assert!(error.contains("postgres, rabbitmq, kubo, ipfs-cluster"), "{error}");
         assert!("postgres".parse::<Replacement>().is_err());

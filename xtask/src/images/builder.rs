@@ -22,7 +22,7 @@ pub(super) struct Builder {
     bases: BTreeMap<&'static str, Image>,
 }
 
-/// One image that is to be built.
+/// One image to build.
 struct Order<'a> {
     recipe: &'a Recipe,
     tag: &'a str,
@@ -32,12 +32,12 @@ struct Order<'a> {
 }
 
 impl Builder {
-    /// Waits for its turn.
+    /// Waits for other builds.
     pub(super) fn new() -> Result<Self> {
         Ok(Self { store: Store::lock()?, bases: BTreeMap::new() })
     }
 
-    /// The image of a recipe, and first the one that it is from.
+    /// The image of a recipe, after its base image.
     pub(super) fn image(
         &mut self,
         steps: &mut Steps,
@@ -55,7 +55,7 @@ impl Builder {
             }
             None => None,
         };
-        let image = steps.run(&format!("image {}", recipe.name), |step| {
+        let image = steps.run(&format!("build image {}", recipe.name), |step| {
             let order = self.order(recipe, tag, programs, base)?;
             if store::touch(&order.image.archive) {
                 step.cached();
@@ -81,21 +81,21 @@ impl Builder {
         for program in programs {
             context.add(program.name, &program.file)?;
         }
-        let reference = format!("localhost/temporal-stack/{}:{tag}", recipe.name);
+        let reference = store::reference(recipe.name, tag);
         let generation = store::generation()?;
-        let mut said = vec![reference.as_str(), ARCH, &generation];
-        said.extend(base.iter().map(|base| base.key.as_str()));
+        let mut parts = vec![reference.as_str(), ARCH, &generation];
+        parts.extend(base.iter().map(|base| base.key.as_str()));
         if matches!(recipe.contents, Contents::Debian) {
-            said.extend(debian::OPTIONS);
+            parts.extend(debian::OPTIONS);
         }
-        let key = context.key(&said);
+        let key = context.key(&parts);
         let archive = self.store.archive(recipe.name, tag, &key);
         Ok(Order { recipe, tag, context, base, image: Image { reference, archive, key } })
     }
 
     fn build(&self, step: &Step, order: &Order<'_>) -> Result<()> {
         if !place::is_root() {
-            bail!("building images needs root (mounts)");
+            bail!("cannot build images: mounts need root; run the command as root");
         }
         let work = self.store.work()?;
         let built = buildah(step, order, &work).and_then(|built| self.store.keep(&built, &order.image.archive));
@@ -104,7 +104,7 @@ impl Builder {
     }
 }
 
-/// Builds in a directory that holds everything: context, layers, apt's lists and packages, and the archive it returns.
+/// Builds in a directory with everything: context, layers, apt's lists and packages, and the archive that it returns.
 fn buildah(step: &Step, order: &Order<'_>, work: &Path) -> Result<PathBuf> {
     let context = directory(work, "context")?;
     order.context.write(&context)?;
@@ -124,7 +124,7 @@ fn buildah(step: &Step, order: &Order<'_>, work: &Path) -> Result<PathBuf> {
         .arg(work.join("layers"))
         .arg("--runroot")
         .arg(work.join("run"))
-        // One layer on the base's, its times all the same: equal contents give equal digests.
+        // One layer on top of the base, with constant times: equal contents give equal digests.
         .args(["bud", "--isolation=chroot", "--layers=false", "--timestamp=0"])
         .args(arguments)
         .arg(format!("--tag=oci-archive:{}:{}", archive.display(), order.image.reference))
@@ -133,11 +133,11 @@ fn buildah(step: &Step, order: &Order<'_>, work: &Path) -> Result<PathBuf> {
     Ok(archive)
 }
 
-/// Lends a build what its apt needs, so that neither a mirror's name nor a package list ends up in the image.
+/// Mounts apt's files into a build, so that neither a mirror's name nor a package list ends up in the image.
 fn apt(step: &Step, work: &Path) -> Result<[String; 3]> {
     let list = work.join("sources.list");
     let sources = debian::sources(step, &find("base")?.tag()?)?;
-    fs::write(&list, sources).with_context(|| format!("could not write {}", list.display()))?;
+    fs::write(&list, sources).with_context(|| format!("cannot write {}", list.display()))?;
     Ok([
         format!("--volume={}:/etc/apt/sources.list:ro", list.display()),
         format!("--volume={}:/var/cache/apt", directory(work, "apt-cache")?.display()),
@@ -147,6 +147,6 @@ fn apt(step: &Step, work: &Path) -> Result<[String; 3]> {
 
 fn directory(work: &Path, name: &str) -> Result<PathBuf> {
     let dir = work.join(name);
-    fs::create_dir_all(&dir).with_context(|| format!("could not make {}", dir.display()))?;
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     Ok(dir)
 }

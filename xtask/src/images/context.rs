@@ -1,4 +1,4 @@
-//! The files that an image is built from, read once: what was hashed is what is built.
+//! The files that an image is built from, read once, so that the hashed files are those that are built.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ impl Context {
         let mut context = Self::default();
         let mut folders = vec![folder.to_owned()];
         while let Some(dir) = folders.pop() {
-            for entry in fs::read_dir(&dir).with_context(|| format!("could not read {}", dir.display()))? {
+            for entry in fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))? {
                 let path = entry?.path();
                 if path.is_dir() {
                     folders.push(path);
@@ -34,19 +34,19 @@ impl Context {
 
     /// Adds one file under a name.
     pub(super) fn add(&mut self, name: impl AsRef<Path>, file: &Path) -> Result<()> {
-        let bytes = fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         self.files.insert(name.as_ref().to_owned(), bytes);
         Ok(())
     }
 
-    /// A key that changes with any file's name or content, and with what else is `said`.
-    pub(super) fn key(&self, said: &[&str]) -> String {
+    /// A key that changes with any file's name or content, and with any of the `parts`.
+    pub(super) fn key(&self, parts: &[&str]) -> String {
         let mut hash = Sha256::new();
         let mut add = |bytes: &[u8]| {
             hash.update(bytes.len().to_be_bytes());
             hash.update(bytes);
         };
-        for text in said {
+        for text in parts {
             add(text.as_bytes());
         }
         for (name, bytes) in &self.files {
@@ -57,14 +57,14 @@ impl Context {
         format!("{start:016x}")
     }
 
-    /// Writes the files into a directory; modes are the Containerfile's to set.
+    /// Writes the files into a directory; the Containerfile sets their modes.
     pub(super) fn write(&self, dir: &Path) -> Result<()> {
         for (name, bytes) in &self.files {
             let path = dir.join(name);
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent)?;
             }
-            fs::write(&path, bytes).with_context(|| format!("could not write {}", path.display()))?;
+            fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
         }
         Ok(())
@@ -80,12 +80,12 @@ mod tests {
     }
 
     #[test]
-    fn the_same_files_have_the_same_key() {
+    fn same_files_have_the_same_key() {
         assert_eq!(context(&[("a", "1"), ("b", "2")]).key(&["x"]), context(&[("b", "2"), ("a", "1")]).key(&["x"]));
     }
 
     #[test]
-    fn moving_a_byte_between_name_content_and_neighbour_changes_the_key() {
+    fn byte_moved_between_files_changes_the_key() {
         let keys = [
             context(&[("a", "12")]).key(&["x"]),
             context(&[("a1", "2")]).key(&["x"]),

@@ -1,4 +1,4 @@
-//! Debian for an image: from the mirror that this machine's apt uses, of the suite that the image wants.
+//! Debian for an image: from the mirror of this machine's apt, in the suite of the image.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -12,14 +12,14 @@ use crate::step::Step;
 /// The archives of a suite that every machine with that suite has: itself, its updates, its security updates.
 const ARCHIVES: [&str; 3] = ["", "-updates", "-security"];
 
-/// How a root file system is made; part of the base image's key.
+/// The options for creating a root file system; part of the base image's key.
 pub(super) const OPTIONS: &[&str] = &[
     "--mode=root",
     "--variant=minbase",
     "--include=ca-certificates",
     "--format=tar",
     "--skip=output/dev",
-    // The mirror is this machine's business, not the image's.
+    // The mirror concerns this machine, not the image.
     "--customize-hook=rm -f \"$1\"/etc/apt/sources.list \"$1\"/etc/hostname \"$1\"/etc/resolv.conf",
 ];
 
@@ -32,7 +32,7 @@ pub(super) fn sources(step: &Step, suite: &str) -> Result<String> {
     let targets = step.command("apt-get").args(["indextargets", "--format", format, "Created-By: Packages"]).read()?;
     let sources = rewrite(&targets, suite);
     if sources.is_empty() {
-        bail!("apt knows no Debian archive here: run `apt-get update`, or name a mirror in DEBIAN_MIRROR");
+        bail!("Debian archives unknown: apt lists none; run `apt-get update`, or set DEBIAN_MIRROR to a mirror");
     }
     Ok(sources)
 }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_of_another_suite_gives_the_same_mirrors_for_ours() {
+    fn host_of_another_suite_gives_the_same_mirrors_for_ours() {
         let targets = "Debian main bookworm http://mirror.test/debian/\n\
             Debian main bookworm-security http://mirror.test/security/\n\
             Debian main bookworm-backports http://mirror.test/debian/\n\

@@ -1,4 +1,4 @@
-//! The programs that images contain: of this workspace, and of Go modules.
+//! The programs in images: of this workspace, and of Go modules.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -12,23 +12,26 @@ use crate::go_module;
 use crate::place;
 use crate::step::{Step, Steps};
 
+/// The variable with the cargo profile of programs in images, instead of `release`.
+pub const PROFILE: &str = "TEMPORAL_STACK_PROFILE";
+
 /// A program in an image.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
-    /// What the image's Containerfile calls it.
+    /// Its name in the image's Containerfile.
     pub(super) name: &'static str,
-    /// Where it was built.
+    /// Its file.
     pub(super) file: PathBuf,
 }
 
 impl Program {
-    /// A program of this workspace: the folder of its image is that of all controllers.
+    /// A program of this workspace: all controllers share the folder of their images.
     pub(super) fn controller(file: PathBuf) -> Self {
         Self { name: "controller", file }
     }
 }
 
-/// Builds the programs of these images, unless they are in the cache, and says of each image which they are.
+/// Builds the programs of these images, unless they are in the cache, and returns them by image.
 pub(super) fn build(steps: &mut Steps, recipes: &[&Recipe]) -> Result<BTreeMap<&'static str, Vec<Program>>> {
     let mut built = BTreeMap::new();
     let wanted: Vec<_> = recipes.iter().filter_map(|recipe| Some((*recipe, of_workspace(recipe)?.1))).collect();
@@ -49,7 +52,7 @@ pub(super) fn build(steps: &mut Steps, recipes: &[&Recipe]) -> Result<BTreeMap<&
     Ok(built)
 }
 
-/// The package and the program of this workspace that a recipe is made of.
+/// The package and the program of this workspace in a recipe.
 fn of_workspace(recipe: &Recipe) -> Option<(&'static str, &'static str)> {
     match recipe.contents {
         Contents::Cargo { package, program, .. } => Some((package, program)),
@@ -60,23 +63,30 @@ fn of_workspace(recipe: &Recipe) -> Option<(&'static str, &'static str)> {
 /// Builds the programs of these recipes; their files are in the same order.
 fn cargo_build(step: &Step, wanted: &[(&Recipe, &'static str)]) -> Result<Vec<PathBuf>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // All packages are selected, whatever is wanted of them: the features of what they share are those of all, so nothing is
-    // built once for each.
+    let profile = env::var(PROFILE).unwrap_or_else(|_| "release".to_owned());
+    // All packages are always selected, so that shared dependencies have the same features and are built only once. With `dev`,
+    // the programs are those that were built with the tests.
     let packages = super::ALL.iter().filter_map(of_workspace).flat_map(|(package, _)| ["--package", package]);
+    let selected = if profile == "dev" { vec!["--workspace", "--all-features"] } else { packages.collect() };
     let programs = wanted.iter().flat_map(|(_, program)| ["--bin", program]);
     let messages = step
         .command(cargo)
         .outside_of_packages()
         .current_dir(place::workspace())
-        .args(["build", "--release", "--message-format", "json-render-diagnostics"])
-        .args(packages.chain(programs))
+        .args(["build", "--profile", &profile, "--message-format", "json-render-diagnostics"])
+        .args(selected.into_iter().chain(programs))
         .read()?;
     let built = executables(&messages);
-    let find = |program: &str| built.get(program).cloned().with_context(|| format!("cargo built no program {program}"));
+    let find = |program: &str| {
+        built
+            .get(program)
+            .cloned()
+            .with_context(|| format!("program {program} not built: cargo reported no executable of that name"))
+    };
     wanted.iter().map(|(_, program)| find(program)).collect()
 }
 
-/// Each program that cargo's messages speak of, and its file.
+/// Each program in cargo's messages, with its file.
 fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
     let executable = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;

@@ -1,4 +1,4 @@
-//! What an image is made of, as far as one line can say it; its folder below `deploy/images` says the rest.
+//! The recipe of an image, in one line; its folder below `deploy/images` has the rest.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,10 +18,10 @@ pub struct Recipe {
     pub(super) contents: Contents,
 }
 
-/// What is in an image beside its folder's files and the image that it is from.
+/// The contents of an image besides its folder's files and its base image.
 #[derive(Debug)]
 pub(super) enum Contents {
-    /// A whole Debian of the suite that the tag names.
+    /// A complete Debian of the suite in the tag.
     Debian,
     /// Debian packages, which its Containerfile installs.
     Packages,
@@ -44,7 +44,7 @@ impl Recipe {
         Self::cargo(name, package, true)
     }
 
-    /// A program that is no controller; its image is made as theirs are.
+    /// A program that is no controller; its image is built in the same way.
     pub(super) const fn program(name: &'static str, package: &'static str) -> Self {
         Self::cargo(name, package, false)
     }
@@ -54,7 +54,7 @@ impl Recipe {
         Self { name, folder: "controller", from: Some("runtime"), contents }
     }
 
-    /// A program that stands in for another one: it is called as that is, and its image has a folder of its own.
+    /// A program that stands in for another one: it has the same name, and its image has a separate folder.
     pub(super) const fn stand_in(name: &'static str, package: &'static str, program: &'static str) -> Self {
         let contents = Contents::Cargo { package, program, controller: false };
         Self { name, folder: name, from: Some("runtime"), contents }
@@ -64,8 +64,7 @@ impl Recipe {
         Self { name, folder: name, from: Some("base"), contents: Contents::Go { module, programs } }
     }
 
-    /// The tag that it has unless a caller wants another: that of a program of ours is the workspace's version, a Go program's its
-    /// module's.
+    /// The default tag: the workspace's version for our own programs, the module's version for Go programs.
     pub fn tag(&self) -> Result<String> {
         match self.contents {
             Contents::Debian | Contents::Packages => self.tag_in_folder(),
@@ -76,7 +75,7 @@ impl Recipe {
 
     fn tag_in_folder(&self) -> Result<String> {
         let file = self.path().join("version");
-        let text = fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?;
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         Ok(text.trim().to_owned())
     }
 
@@ -84,7 +83,7 @@ impl Recipe {
         matches!(self.contents, Contents::Cargo { controller: true, .. })
     }
 
-    /// What its Containerfile calls a program of this workspace: all controllers share one.
+    /// The name of a program of this workspace in the Containerfile: all controllers share one.
     pub(super) fn called(&self, program: &'static str) -> &'static str {
         if self.folder == self.name { program } else { self.folder }
     }
@@ -104,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_go_image_has_the_tag_of_the_official_one() {
+    fn go_image_has_the_tag_of_the_official_one() {
         for (name, starts) in [("kubo", "v0."), ("ipfs-cluster", "v1.")] {
             let recipe = ALL.iter().find(|recipe| recipe.name == name).unwrap();
             let tag = recipe.tag().unwrap();
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bridge_is_a_program_of_ours_and_no_controller() {
+    fn bridge_is_a_program_of_ours_and_no_controller() {
         let bridge = ALL.iter().find(|recipe| recipe.name == "bridge").unwrap();
         assert!(!bridge.is_controller());
         assert_eq!(bridge.tag().unwrap(), env!("CARGO_PKG_VERSION"));
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_containerfile_copies_the_program_by_what_it_is_called() {
+    fn containerfile_copies_the_program_by_its_name() {
         for recipe in ALL {
             let Contents::Cargo { program, .. } = recipe.contents else { continue };
             let containerfile = fs::read_to_string(recipe.path().join("Containerfile")).unwrap();
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_go_image_copies_is_among_the_tools_of_its_module() {
+    fn go_image_copies_only_tools_of_its_module() {
         for recipe in ALL {
             let Contents::Go { programs, .. } = recipe.contents else { continue };
             let go_mod = fs::read_to_string(recipe.path().join("go.mod")).unwrap();

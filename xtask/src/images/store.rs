@@ -1,4 +1,4 @@
-//! Where archives are kept, and the one build at a time that may add to them.
+//! The store of archives, with a lock for the one build that may add to them.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::place;
 
-/// How many archives of one name are kept: today's, and a few to go back to or to test an upgrade from.
+/// How many archives of one name are kept: the current one, and a few for downgrades and upgrade tests.
 const KEPT: usize = 4;
 
 /// The archives, locked against other builds.
@@ -20,29 +20,29 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Locks the archives, and waits when another build has.
+    /// Locks the archives, and waits for another build if necessary.
     pub(super) fn lock() -> Result<Self> {
         let dir = dir()?;
         let path = dir.join("lock");
         let lock = File::options().create(true).append(true).open(&path);
-        let lock = lock.with_context(|| format!("could not open {}", path.display()))?;
+        let lock = lock.with_context(|| format!("cannot open {}", path.display()))?;
         if lock.try_lock().is_err() {
-            eprintln!("waiting for another build of images to end");
-            lock.lock().with_context(|| format!("could not lock {}", path.display()))?;
+            eprintln!("waiting for another build of images");
+            lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
         }
         Ok(Self { dir, _lock: lock })
     }
 
-    /// Where the archive of that key is or will be.
+    /// The path of the archive with that key.
     pub(super) fn archive(&self, name: &str, tag: &str, key: &str) -> PathBuf {
         self.dir.join(name).join(format!("{tag}-{key}.tar"))
     }
 
-    /// An empty directory for a build. What a build that was killed left in it goes.
+    /// An empty directory for a build, without the remains of a killed build.
     pub(super) fn work(&self) -> Result<PathBuf> {
         let work = self.dir.join("work");
         self.clean()?;
-        fs::create_dir_all(&work).with_context(|| format!("could not make {}", work.display()))?;
+        fs::create_dir_all(&work).with_context(|| format!("cannot create {}", work.display()))?;
         Ok(work)
     }
 
@@ -51,7 +51,7 @@ impl Store {
         let work = self.dir.join("work");
         match fs::remove_dir_all(&work) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("could not remove {}", work.display()))
+                Err(error).with_context(|| format!("cannot remove {}", work.display()))
             }
             _ => Ok(()),
         }
@@ -60,10 +60,10 @@ impl Store {
     /// Moves a finished archive to its place and removes the oldest of its name.
     pub(super) fn keep(&self, finished: &Path, archive: &Path) -> Result<()> {
         let dir = archive.parent().unwrap_or(&self.dir);
-        fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
-        // Written out first: after a power cut the name must not stand for half a file.
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        // Written out first: after a power cut the name must not refer to half a file.
         File::open(finished)?.sync_all()?;
-        fs::rename(finished, archive).with_context(|| format!("could not move the image to {}", archive.display()))?;
+        fs::rename(finished, archive).with_context(|| format!("cannot move the image to {}", archive.display()))?;
         let mut all = Vec::new();
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
@@ -71,31 +71,36 @@ impl Store {
         }
         all.sort();
         for (_, old) in all.iter().rev().skip(KEPT) {
-            fs::remove_file(old).with_context(|| format!("could not remove {}", old.display()))?;
+            fs::remove_file(old).with_context(|| format!("cannot remove {}", old.display()))?;
         }
         Ok(())
     }
 }
 
-/// Makes an archive the youngest of its name, if it is there.
+/// The name of an image in pods.
+pub(super) fn reference(name: &str, tag: &str) -> String {
+    format!("localhost/temporal-stack/{name}:{tag}")
+}
+
+/// Makes an archive the newest of its name, if it exists.
 pub(super) fn touch(archive: &Path) -> bool {
     File::options().append(true).open(archive).and_then(|file| file.set_modified(SystemTime::now())).is_ok()
 }
 
-/// What [`forget`] last wrote, and nothing before it ever did: part of every key.
+/// The last value of [`forget`], or empty: part of every key.
 pub(super) fn generation() -> Result<String> {
     Ok(fs::read_to_string(dir()?.join("generation")).unwrap_or_default())
 }
 
-/// Makes every key another one, so that everything is built anew.
+/// Changes every key, so that everything is rebuilt.
 pub(super) fn forget() -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let file = dir()?.join("generation");
-    fs::write(&file, now.to_string()).with_context(|| format!("could not write {}", file.display()))
+    fs::write(&file, now.to_string()).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn dir() -> Result<PathBuf> {
     let dir = place::cache()?.join("images");
-    fs::create_dir_all(&dir).with_context(|| format!("could not make {}", dir.display()))?;
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     Ok(dir)
 }

@@ -12,19 +12,19 @@ const MOUNT: &str = "/sys/fs/cgroup";
 /// As `cgroupRoot` in `deploy/node/kubelet.yaml`.
 const NAME: &str = "temporal-stack";
 
-/// Makes the directories, which the kubelet wants to find.
+/// Creates the directories, which the kubelet requires.
 pub fn make() -> Result<()> {
     let unified = Path::new(MOUNT).join("cgroup.controllers");
     if let Ok(controllers) = fs::read_to_string(unified) {
         for controller in controllers.split_whitespace() {
-            // Not every controller can be handed down on every kernel; the kubelet says which one it misses.
+            // Not every kernel can delegate every controller; the kubelet reports missing ones.
             fs::write(Path::new(MOUNT).join("cgroup.subtree_control"), format!("+{controller}")).ok();
         }
     }
     for root in roots() {
         match fs::create_dir(&root) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error).with_context(|| format!("could not make {}", root.display()));
+                return Err(error).with_context(|| format!("cannot create {}", root.display()));
             }
             _ => {}
         }
@@ -32,12 +32,12 @@ pub fn make() -> Result<()> {
     Ok(())
 }
 
-/// The processes in them: those of the pods.
+/// The processes of the pods.
 pub fn processes() -> Vec<Process> {
     let mut processes: Vec<Process> = present()
         .iter()
         .filter_map(|dir| fs::read_to_string(dir.join("cgroup.procs")).ok())
-        .flat_map(|ids| ids.lines().filter_map(|id| Process::of(id.parse().ok()?)).collect::<Vec<_>>())
+        .flat_map(|ids| ids.lines().filter_map(|id| Process::find(id.parse().ok()?)).collect::<Vec<_>>())
         .collect();
     processes.sort_unstable_by_key(|process| process.pid);
     processes.dedup();
@@ -47,12 +47,12 @@ pub fn processes() -> Vec<Process> {
 /// Removes them, which works once their processes have ended.
 pub fn remove() {
     for dir in present() {
-        // What cannot be removed is found, and named, as left over.
+        // A directory that cannot be removed is reported as a leftover.
         fs::remove_dir(dir).ok();
     }
 }
 
-/// Those that are there, the innermost first.
+/// The existing ones, the innermost first.
 pub fn present() -> Vec<PathBuf> {
     let mut found = Vec::new();
     roots().into_iter().filter(|root| root.is_dir()).for_each(|root| collect(root, &mut found));
@@ -75,7 +75,7 @@ fn roots() -> Vec<PathBuf> {
         return vec![mount.join(NAME)];
     }
     let hierarchies = fs::read_dir(mount).into_iter().flatten().flatten().map(|entry| entry.path());
-    // A link is a second name of a hierarchy; a directory without this file is none.
+    // A link is a second name of a hierarchy; a directory without this file is not a hierarchy.
     let hierarchies = hierarchies.filter(|dir| !dir.is_symlink() && dir.join("cgroup.procs").exists());
     hierarchies.map(|dir| dir.join(NAME)).collect()
 }

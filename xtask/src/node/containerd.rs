@@ -1,4 +1,4 @@
-//! containerd: the node's own, beside whatever Debian's package may have started, and the images in it.
+//! The node's own containerd, beside the one that Debian's package may have started, and its images.
 
 use std::fs;
 use std::path::Path;
@@ -28,8 +28,8 @@ pub fn wait_until_ready(step: &Step, cluster: &Cluster, daemon: &Daemon) -> Resu
     })
 }
 
-/// Imports an `oci-archive` into the node's images, unless that very image is there already under its name; says whether
-/// it was imported.
+/// Imports an `oci-archive` into the node's images, unless exactly that image exists under its name already; returns whether it
+/// was imported.
 pub fn import(step: &Step, archive: &Path) -> Result<bool> {
     let cluster = Cluster::node()?;
     let (name, digest) = name_and_digest(step, archive)?;
@@ -41,12 +41,15 @@ pub fn import(step: &Step, archive: &Path) -> Result<bool> {
     ctr(step, &cluster).args(["images", "import"]).arg(archive).run()?;
     let present = ctr(step, &cluster).args(["images", "list", &format!("name=={name}")]).read()?;
     if !present.contains(&digest) {
-        bail!("{} was imported, but {name} with {digest} is not among the node's images", archive.display());
+        bail!(
+            "image {name} missing: {} was imported, but containerd does not list {digest}; import it again",
+            archive.display()
+        );
     }
     Ok(true)
 }
 
-/// Removes what containerd remembers of containers whose processes have ended.
+/// Removes containerd's records of containers whose processes have ended.
 pub fn forget_containers(step: &Step, cluster: &Cluster) -> Result<()> {
     if !socket(cluster).exists() || !ctr(step, cluster).arg("version").succeeds()? {
         return Ok(());
@@ -54,7 +57,7 @@ pub fn forget_containers(step: &Step, cluster: &Cluster) -> Result<()> {
     let containers = ctr(step, cluster).args(["containers", "list", "--quiet"]).read()?;
     let containers: Vec<&str> = containers.split_whitespace().collect();
     if !containers.is_empty() {
-        // What stays is forgotten by the kubelet at the next start.
+        // The kubelet removes the rest at the next start.
         ctr(step, cluster).args(["containers", "delete"]).args(containers).succeeds()?;
     }
     Ok(())
@@ -70,7 +73,7 @@ fn socket(cluster: &Cluster) -> std::path::PathBuf {
 
 fn name_and_digest(step: &Step, archive: &Path) -> Result<(String, String)> {
     if !fs::exists(archive)? {
-        bail!("there is no image archive {}", archive.display());
+        bail!("image archive {} missing; build it with `cargo xtask images`", archive.display());
     }
     let index = step.command("tar").arg("--extract").arg("--to-stdout").arg("--file").arg(archive);
     let index: serde_json::Value = serde_json::from_str(&index.arg("index.json").read()?)?;
@@ -79,5 +82,5 @@ fn name_and_digest(step: &Step, archive: &Path) -> Result<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     text(name)
         .zip(text(&manifest["digest"]))
-        .with_context(|| format!("{} does not say what image it holds", archive.display()))
+        .with_context(|| format!("image archive {} invalid: its index has no name or no digest", archive.display()))
 }

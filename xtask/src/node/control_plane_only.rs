@@ -12,12 +12,12 @@ use crate::node::mounts;
 use crate::step::Steps;
 use crate::{control_plane, go_module, machine};
 
-/// Whether Kubernetes' own controllers run: they make pods, claims and service accounts, and take their share of the machine.
+/// Whether Kubernetes' own controllers run: they create pods, claims and service accounts, and use a part of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Controllers {
-    /// They do.
+    /// They run.
     Running,
-    /// They do not: what is on the API server is what its clients have put there.
+    /// They do not run: the API server has only the objects of its clients.
     Absent,
 }
 
@@ -26,14 +26,18 @@ pub fn up(yes: bool, controllers: Controllers) -> Result<PathBuf> {
     let cluster = Cluster::control_plane()?;
     let mut steps = Steps::new("control-plane-up")?;
     let packages = machine::missing(go_module::NEEDED);
-    machine::agree(&packages.iter().map(|package| format!("install {package}")).collect::<Vec<_>>(), yes)?;
+    machine::agree(
+        "this machine",
+        &packages.iter().map(|package| format!("install {package}")).collect::<Vec<_>>(),
+        yes,
+    )?;
     if !packages.is_empty() {
         steps.run("install packages", |step| machine::install(step, &packages))?;
     }
     let programs = control_plane::build(&mut steps)?;
     go_module::forget_build_cache()?;
     let _lock = cluster.lock()?;
-    steps.run("control plane", |step| {
+    steps.run("start the control plane", |step| {
         cluster.claim()?;
         let mut daemons = control_plane::daemons(&cluster, &programs)?;
         if controllers == Controllers::Absent {
@@ -49,7 +53,7 @@ pub fn up(yes: bool, controllers: Controllers) -> Result<PathBuf> {
     Ok(cluster.kubeconfig())
 }
 
-/// Stops the control plane without a node and removes all that it kept.
+/// Stops the control plane without a node and removes all its state.
 pub fn down() -> Result<()> {
     let cluster = Cluster::control_plane()?;
     let mut steps = Steps::new("control-plane-down")?;

@@ -1,4 +1,4 @@
-//! What a node has beyond a control plane: the scheduler, the kubelet and kube-proxy.
+//! The daemons of a node besides the control plane: the scheduler, the kubelet and kube-proxy.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::process::Daemon;
 /// The node's name. Not the machine's, which may change: volumes belong to a node by its name.
 pub const NODE_NAME: &str = "local";
 
-/// The daemons in the order they are started; their keys and settings are written.
+/// The daemons in the order of their start; their keys and settings are written.
 pub fn daemons(cluster: &Cluster, programs: &Programs) -> Result<Vec<Daemon>> {
     let authority = Authority::open(&cluster.keys(), "cluster-authority")?;
     Ok(vec![
@@ -60,7 +60,7 @@ fn proxy(cluster: &Cluster, programs: &Path, authority: &Authority) -> Result<Da
         "--metrics-bind-address=127.0.0.1:10249".to_owned(),
         "--healthz-bind-address=127.0.0.1:10256".to_owned(),
         format!("--cluster-cidr={POD_RANGE}"),
-        // A NodePort is one of the bridge's address, not of every address that the machine has.
+        // A NodePort is opened only on the bridge's address, not on every address of the machine.
         "--nodeport-addresses=primary".to_owned(),
         "--proxy-mode=iptables".to_owned(),
         "--iptables-min-sync-period=100ms".to_owned(),

@@ -10,21 +10,21 @@ use crate::process;
 use crate::step::Steps;
 use crate::{control_plane, machine};
 
-/// How long the pods' processes have to end by themselves.
+/// How long the pods' processes may take to end.
 const PODS_END_WITHIN: Duration = Duration::from_secs(10);
 
-/// Stops the node and leaves nothing of it but its data, or not even that, after asking.
+/// Stops the node and leaves only its data, or nothing, after asking.
 pub fn down(delete_data: bool, yes: bool) -> Result<()> {
     machine::supports_a_node()?;
     let cluster = Cluster::node()?;
     if delete_data && cluster.state.exists() {
-        machine::agree(&["delete all objects and volumes of the local node".to_owned()], yes)?;
+        machine::agree("the local node", &["delete all its objects and volumes".to_owned()], yes)?;
     }
     let mut steps = Steps::new("node-down")?;
     let _lock = cluster.lock()?;
     steps.run("stop the pods", |step| {
         leftovers::claim(step, &cluster)?;
-        // The kubelet first: it would start again what ends.
+        // The kubelet first: it would restart the containers.
         let ran = control_plane::stop(step, &cluster, &["kubelet", "kube-proxy", "kube-scheduler"])?;
         step.note("ending the pods");
         let pods = cgroups::processes();
@@ -42,11 +42,11 @@ pub fn down(delete_data: bool, yes: bool) -> Result<()> {
         }
         Ok(())
     })?;
-    steps.run("clear the ground", |step| {
+    steps.run("remove leftovers", |step| {
         leftovers::sweep(step, &cluster)?;
-        let left = leftovers::find(step, &cluster)?;
-        if !left.is_empty() {
-            bail!("still there: {}", left.join("; "));
+        let remaining = leftovers::find(step, &cluster)?;
+        if !remaining.is_empty() {
+            bail!("leftovers not removed: {}; remove them by hand, or run the command again", remaining.join(", "));
         }
         Ok(())
     })?;

@@ -1,4 +1,4 @@
-//! What a node leaves behind when it is killed, and its removal: the same for `down` and for a start after a crash.
+//! The leftovers of a killed node, and their removal: the same for `down` and for a start after a crash.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,22 +12,22 @@ use crate::node::{cgroups, mounts, network};
 use crate::process::{self, Process};
 use crate::step::{Step, Steps};
 
-/// The programs that tell another Kubernetes.
+/// The programs of another Kubernetes.
 const OF_ANOTHER: &[&str] = &["kubelet", "kube-proxy", "k3s", "k3s-server", "k0s", "rke2"];
-/// Directories of the machine that containerd and CNI use whatever they are told; ours in them is told by its name.
+/// Directories of the machine that containerd and CNI use regardless of their settings; our files in them have our name.
 const SHIM_SOCKETS: &str = "/run/containerd/s";
 const CNI_RESULTS: &str = "/var/lib/cni/results";
-/// The kubelet makes this one whatever its root directory is.
+/// The kubelet creates this one regardless of its root directory.
 const DEVICE_PLUGINS: &str = "/var/lib/kubelet/device-plugins";
 const LOG_LINKS: &str = "/var/log/containers";
 
-/// What there is of the node beyond the data it keeps, in words; nothing after a `down`.
+/// The remains of the node besides its data, in words; empty after a `down`.
 pub fn leftovers() -> Result<Vec<String>> {
     let cluster = Cluster::node()?;
     Steps::quiet("node-leftovers", |step| find(step, &cluster))
 }
 
-/// The processes, mounts, links, rules, control groups and files that there are of a node, in words.
+/// The processes, mounts, links, rules, control groups and files of a node, in words.
 pub fn find(step: &Step, cluster: &Cluster) -> Result<Vec<String>> {
     let mut left: Vec<String> = processes(cluster)
         .iter()
@@ -42,9 +42,9 @@ pub fn find(step: &Step, cluster: &Cluster) -> Result<Vec<String>> {
     Ok(left)
 }
 
-/// Removes all of it. The node's daemons have been stopped in their order, or are dead anyway.
+/// Removes all of them. The node's daemons have been stopped in order, or are dead.
 pub fn sweep(step: &Step, cluster: &Cluster) -> Result<()> {
-    step.note("ending what still runs");
+    step.note("ending leftover processes");
     process::end(&processes(cluster), Duration::ZERO)?;
     step.note("removing mounts, links, rules and control groups");
     mounts::remove(&[&cluster.state, &cluster.run])?;
@@ -66,23 +66,23 @@ pub fn sweep(step: &Step, cluster: &Cluster) -> Result<()> {
         "/var/lib/kubelet",
         LOG_LINKS,
     ] {
-        // Only an empty one goes.
+        // Only an empty one is removed.
         fs::remove_dir(dir).ok();
     }
     mounts::remove_dir(&cluster.run)
 }
 
-/// Takes the node's addresses for this state directory, and clears away a node that was killed with another one.
+/// Claims the node's addresses for this state directory, and removes the leftovers of a node that was killed with another one.
 pub fn claim(step: &Step, cluster: &Cluster) -> Result<()> {
     if let Some(state) = cluster.claim()? {
-        step.note(format!("clearing away the killed node of {}", state.display()));
+        step.note(format!("removing leftovers of the killed node in {}", state.display()));
         sweep(step, &Cluster { state, ..cluster.clone() })?;
         cluster.claim()?;
     }
     Ok(())
 }
 
-/// Whether containers run that a containerd, started anew, would find again.
+/// Whether containers run that a restarted containerd would find again.
 pub fn can_adopt(cluster: &Cluster) -> bool {
     let bundles = bundles(cluster);
     let is_known = |shim: &Process| {
@@ -94,7 +94,7 @@ pub fn can_adopt(cluster: &Cluster) -> bool {
     !shims.is_empty() && shims.iter().all(is_known)
 }
 
-/// The keepers of the node's containers: one for a pod.
+/// The shims of the node's containers: one per pod.
 pub fn shims(cluster: &Cluster) -> Vec<Process> {
     Process::all().into_iter().filter(|process| is_shim(process, cluster)).collect()
 }
@@ -105,12 +105,12 @@ pub fn another_kubernetes(cluster: &Cluster) -> Option<Process> {
     Process::all().into_iter().find(|process| {
         let name = fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
         OF_ANOTHER.contains(&name.trim())
-            && fs::read_link(format!("/proc/{}/ns/net", process.pid)).is_ok_and(|there| there == here)
+            && fs::read_link(format!("/proc/{}/ns/net", process.pid)).is_ok_and(|namespace| namespace == here)
             && cluster.daemon_of(process).is_none()
     })
 }
 
-/// The node's daemons, its containers' keepers and the containers, told by their arguments and control groups.
+/// The node's daemons, shims and containers, identified by their arguments and control groups.
 fn processes(cluster: &Cluster) -> Vec<Process> {
     let mut found = Process::all();
     found.retain(|process| cluster.daemon_of(process).is_some() || is_shim(process, cluster));
@@ -134,11 +134,19 @@ fn named_files(cluster: &Cluster) -> Vec<PathBuf> {
     let mut links = entries(Path::new(LOG_LINKS));
     links.retain(|link| fs::read_link(link).is_ok_and(|target| target.starts_with(&cluster.state)));
     files.extend(links);
-    files.extend(dead_sockets(Path::new(SHIM_SOCKETS)));
+    if is_same_link(Path::new("/proc/self/ns/net"), Path::new("/proc/1/ns/net")) {
+        files.extend(dead_sockets(Path::new(SHIM_SOCKETS)));
+    }
     files
 }
 
-/// A shim's socket has a name that tells nothing; one that nobody listens on any more is of no use to anybody.
+/// Whether two links of `/proc` are to the same namespace; not if one of them cannot be read.
+fn is_same_link(one: &Path, other: &Path) -> bool {
+    fs::read_link(one).is_ok_and(|one| fs::read_link(other).is_ok_and(|other| one == other))
+}
+
+/// The name of a shim's socket does not identify its owner; a socket without a listener is useless. The system lists those of this
+/// network namespace only: in another one than the machine's, the sockets of its containerd would seem dead.
 fn dead_sockets(dir: &Path) -> Vec<PathBuf> {
     let Ok(listening) = fs::read_to_string("/proc/net/unix") else {
         return Vec::new();
@@ -149,12 +157,12 @@ fn dead_sockets(dir: &Path) -> Vec<PathBuf> {
     sockets
 }
 
-/// Where containerd notes which containers it runs.
+/// The directory with containerd's running containers.
 fn bundles(cluster: &Cluster) -> PathBuf {
     cluster.run.join("containerd/io.containerd.runtime.v2.task/k8s.io")
 }
 
-/// What CNI remembers of our network, and of the loopback of the same pods.
+/// CNI's records of our network, and of the loopback of the same pods.
 fn cni_results() -> Vec<PathBuf> {
     let name = |file: &Path| file.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
     let mut files = entries(Path::new(CNI_RESULTS));
@@ -175,7 +183,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_is_dead_once_nobody_listens() {
+    fn namespaces_are_compared_by_their_links() {
+        let dir = std::env::temp_dir().join(format!("xtask-links-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let link = |name: &str, target: &str| {
+            std::os::unix::fs::symlink(target, dir.join(name)).unwrap();
+            dir.join(name)
+        };
+        let (own, first, other) = (link("own", "net:[1]"), link("first", "net:[1]"), link("other", "net:[2]"));
+        assert!(is_same_link(&own, &first) && !is_same_link(&own, &other));
+        assert!(!is_same_link(&own, &dir.join("absent")) && !is_same_link(&dir.join("absent"), &dir.join("absent")));
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn socket_without_a_listener_is_dead() {
         let dir = std::env::temp_dir().join(format!("xtask-sockets-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let listening = UnixListener::bind(dir.join("listening")).unwrap();

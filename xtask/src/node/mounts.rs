@@ -1,4 +1,4 @@
-//! What is mounted below our directories.
+//! The mounts below our directories.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,31 +8,31 @@ use rustix::mount::{UnmountFlags, unmount};
 
 /// The mounts at or below these directories, the latest first.
 pub fn below(dirs: &[&Path]) -> Result<Vec<PathBuf>> {
-    let table = fs::read_to_string("/proc/self/mountinfo").context("could not read the mounts")?;
+    let table = fs::read_to_string("/proc/self/mountinfo").context("cannot read the mounts")?;
     let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped);
     let mut points: Vec<PathBuf> = points.filter(|point| dirs.iter().any(|dir| point.starts_with(dir))).collect();
     points.reverse();
     Ok(points)
 }
 
-/// Takes them off.
+/// Unmounts them.
 pub fn remove(dirs: &[&Path]) -> Result<()> {
     for point in below(dirs)? {
         if unmount(&point, UnmountFlags::empty()).is_err() {
-            // Busy: off the tree now, and gone with its last user.
+            // If busy, it is detached now, and unmounted with its last user.
             unmount(&point, UnmountFlags::DETACH).ok();
         }
     }
     Ok(())
 }
 
-/// Removes a directory with all that is in it, never through a mount.
+/// Removes a directory with its contents, never through a mount.
 pub fn remove_dir(dir: &Path) -> Result<()> {
     if let Some(point) = below(&[dir])?.first() {
-        bail!("{} is still mounted: not removing {}", point.display(), dir.display());
+        bail!("{} not removed: {} is still mounted; unmount it", dir.display(), point.display());
     }
     if dir.exists() {
-        fs::remove_dir_all(dir).with_context(|| format!("could not remove {}", dir.display()))?;
+        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The node's network: a bridge for the pods, what lets them out, and the rules that Kubernetes adds.
+//! The node's network: a bridge for the pods, rules for outgoing traffic, and the rules that Kubernetes adds.
 
 use std::fs;
 use std::path::Path;
@@ -14,13 +14,13 @@ pub const BRIDGE: &str = "tks0";
 /// The pods' addresses; `deploy/node/cni.conflist` hands them out.
 pub const POD_RANGE: &str = "10.244.0.0/24";
 
-/// The comment by which our own rules are found again.
+/// The comment that identifies our own rules.
 const MARK: &str = "temporal-stack-node";
 const FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 /// Whether packets between pods pass the rules that translate the addresses of Services.
 const BRIDGED: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 
-/// Table, chain and what follows: pods may talk with each other and with the node, and leave it under its address.
+/// Table, chain and what follows: pods may communicate with each other and the node, and use its address outside.
 const RULES: &[(&str, &str, &[&str])] = &[
     ("filter", "INPUT", &["-i", BRIDGE, "-j", "ACCEPT"]),
     ("filter", "FORWARD", &["-i", BRIDGE, "-j", "ACCEPT"]),
@@ -28,35 +28,36 @@ const RULES: &[(&str, &str, &[&str])] = &[
     ("nat", "POSTROUTING", &["-s", POD_RANGE, "!", "-d", POD_RANGE, "!", "-o", BRIDGE, "-j", "MASQUERADE"]),
 ];
 
-/// Whether a kernel module has to be loaded, which needs a program to load it.
+/// Whether a kernel module must be loaded, which requires a program for it.
 pub fn lacks_module() -> bool {
     !Path::new(BRIDGED).exists()
 }
 
-/// What `set_up` is going to change, for the user to agree to.
+/// The changes of `set_up`, for confirmation by the user.
 pub fn changes() -> Vec<String> {
     let mut changes = Vec::new();
     if lacks_module() {
         changes.push("load the kernel module br_netfilter".to_owned());
     }
     if !is_on(FORWARD) {
-        changes.push("switch IPv4 forwarding on (it stays on)".to_owned());
+        changes.push("enable IPv4 forwarding (it stays enabled)".to_owned());
     }
     if !bridge_exists() {
-        changes
-            .push(format!("make the bridge {BRIDGE} with {NODE_ADDRESS}, and iptables rules for it and for Services"));
+        changes.push(format!(
+            "create the bridge {BRIDGE} with address {NODE_ADDRESS}, and iptables rules for it and for Services"
+        ));
     }
     changes
 }
 
-/// Makes the bridge, switches forwarding on and adds our rules; what is there already is left.
+/// Creates the bridge, enables forwarding and adds our rules, if they are missing.
 pub fn set_up(step: &Step) -> Result<()> {
     if lacks_module() {
         step.command("modprobe").arg("br_netfilter").run()?;
     }
     for switch in [FORWARD, BRIDGED] {
         if !is_on(switch) {
-            fs::write(switch, "1").with_context(|| format!("could not set {switch}"))?;
+            fs::write(switch, "1").with_context(|| format!("cannot set {switch}"))?;
         }
     }
     if !bridge_exists() {
@@ -75,7 +76,7 @@ pub fn set_up(step: &Step) -> Result<()> {
     Ok(())
 }
 
-/// Removes the bridge, our rules and, if they are nobody else's, those of Kubernetes.
+/// Removes the bridge, our rules and, unless they belong to another Kubernetes, those of Kubernetes.
 pub fn take_down(step: &Step, with_kubernetes: bool) -> Result<()> {
     for family in ["iptables", "ip6tables"] {
         let script = removal(&save(step, family)?, with_kubernetes);
@@ -84,13 +85,13 @@ pub fn take_down(step: &Step, with_kubernetes: bool) -> Result<()> {
         }
     }
     for link in links(step)? {
-        // Removing a bridge's ports by hand: a pod's network namespace may take a moment to go.
+        // The ports of a bridge are removed explicitly: a pod's network namespace may disappear later.
         step.command("ip").args(["link", "delete", &link]).succeeds()?;
     }
     Ok(())
 }
 
-/// What is still there of the bridge and the rules.
+/// The remains of the bridge and the rules.
 pub fn leftovers(step: &Step, with_kubernetes: bool) -> Result<Vec<String>> {
     let mut left: Vec<String> = links(step)?.into_iter().map(|link| format!("link {link}")).collect();
     for family in ["iptables", "ip6tables"] {
@@ -121,14 +122,17 @@ fn links(step: &Step) -> Result<Vec<String>> {
 fn refuse_other_routes(step: &Step) -> Result<()> {
     let routes = step.command("ip").args(["-4", "route", "show"]).read()?;
     if let Some(route) = routes.lines().find(|route| route.starts_with("10.244.") || route.starts_with("10.96.")) {
-        bail!("the addresses of pods and Services, 10.244.0.0/24 and 10.96.0.0/16, are used otherwise: `{route}`");
+        bail!(
+            "addresses in use: pods and Services need 10.244.0.0/24 and 10.96.0.0/16, and this machine has the route \
+             `{route}`; remove it, or use an existing cluster: --context NAME"
+        );
     }
     Ok(())
 }
 
 fn save(step: &Step, family: &str) -> Result<String> {
     let program = format!("{family}-save");
-    // On a machine without it nobody has made rules with it.
+    // A machine without the program has no rules of it.
     if machine::find(&program).is_none() {
         return Ok(String::new());
     }
@@ -142,7 +146,7 @@ fn has_rule(saved: &str, table: &str, chain: &str, rule: &[&str]) -> bool {
     ours.any(|line| rule.iter().all(|word| line.split(' ').any(|part| part == *word)))
 }
 
-/// The script for `iptables-restore` that removes what `iptables-save` said is ours: one transaction a table.
+/// The script for `iptables-restore` that removes our rules from the output of `iptables-save`: one transaction per table.
 fn removal(saved: &str, with_kubernetes: bool) -> String {
     let is_ours = |chain: &str| with_kubernetes && chain.starts_with("KUBE-");
     let mut script = String::new();
@@ -208,7 +212,7 @@ COMMIT
 ";
 
     #[test]
-    fn removal_takes_kubernetes_chains_and_our_rules_and_leaves_the_others() {
+    fn removal_takes_kubernetes_chains_and_our_rules_only() {
         let expected = "\
 *filter
 -D INPUT -i tks0 -m comment --comment temporal-stack-node -j ACCEPT
@@ -234,7 +238,7 @@ COMMIT
     }
 
     #[test]
-    fn a_rule_is_found_whatever_the_order_of_its_words() {
+    fn rule_is_found_in_any_order_of_its_words() {
         assert!(has_rule(SAVED, "filter", "INPUT", &["-j", "ACCEPT", "-i", "tks0"]));
         assert!(!has_rule(SAVED, "filter", "FORWARD", &["-i", "tks0", "-j", "ACCEPT"]));
     }

@@ -1,4 +1,4 @@
-//! The images that the node itself needs: from nothing but a program each, so that they need no Debian base.
+//! The images that the node itself needs: each consists of one program, so they need no Debian base.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -12,7 +12,7 @@ use crate::machine;
 use crate::place;
 use crate::step::{Step, Steps};
 
-/// What the scripts of the volumes' helper pods and the pods' first process use.
+/// The commands that the volumes' helper pods and the pause container use.
 const APPLETS: &[&str] = &["sh", "cat", "chmod", "chown", "ls", "mkdir", "rm", "sleep", "true"];
 
 /// An image: a folder of `deploy/node` with a Containerfile, and the program that it copies.
@@ -23,7 +23,7 @@ struct OwnImage {
     program: PathBuf,
 }
 
-/// Builds the node's own images, as far as they are not in the cache, and returns their archives.
+/// Builds the node's own images, unless they are in the cache, and returns their archives.
 pub fn build(steps: &mut Steps) -> Result<Vec<PathBuf>> {
     let folder = place::workspace().join("deploy/node");
     let coredns = GoModule::new("coredns", folder.join("coredns"), &["coredns"]);
@@ -42,7 +42,7 @@ pub fn build(steps: &mut Steps) -> Result<Vec<PathBuf>> {
             program: provisioner.build(steps)?.join("local-path-provisioner"),
         },
     ];
-    steps.run("node images", |step| {
+    steps.run("build the node's images", |step| {
         step.cached();
         images.iter().map(|image| image.build(step, &folder)).collect()
     })
@@ -68,7 +68,7 @@ impl OwnImage {
             fs::remove_dir_all(&work)?;
         }
         let context = work.join("context");
-        fs::create_dir_all(&context).with_context(|| format!("could not make {}", context.display()))?;
+        fs::create_dir_all(&context).with_context(|| format!("cannot create {}", context.display()))?;
         self.fill(&context)?;
         let unfinished = work.join("image.tar");
         let buildah = || {
@@ -83,7 +83,7 @@ impl OwnImage {
         buildah().args(["push", "--quiet", &self.name]).arg(reference(&unfinished, &self.name)).run()?;
         remove_older(&images, self.folder)?;
         fs::rename(&unfinished, &archive)?;
-        fs::remove_dir_all(&work).with_context(|| format!("could not remove {}", work.display()))?;
+        fs::remove_dir_all(&work).with_context(|| format!("cannot remove {}", work.display()))?;
         Ok(archive)
     }
 
@@ -101,10 +101,10 @@ impl OwnImage {
         Ok(())
     }
 
-    /// Changes with whatever the image is made of.
+    /// A key that changes with every input of the image.
     fn key(&self, containerfile: &Path) -> Result<String> {
         let text = fs::read(containerfile);
-        let text = text.with_context(|| format!("could not read {}", containerfile.display()))?;
+        let text = text.with_context(|| format!("cannot read {}", containerfile.display()))?;
         // Not the program's content: a built one has a key in its path, and Debian's is as old as its package.
         let program = fs::metadata(&self.program)?;
         let program = format!("{} {} {}", self.program.display(), program.len(), program.mtime());
@@ -112,7 +112,7 @@ impl OwnImage {
     }
 }
 
-/// Fails when a manifest names another version of an image than the one that is built.
+/// Fails if a manifest names another version of an image than the one that is built.
 pub fn check_names(manifests: &str) -> Result<()> {
     let folder = place::workspace().join("deploy/node");
     for (program, module) in [
@@ -121,7 +121,7 @@ pub fn check_names(manifests: &str) -> Result<()> {
     ] {
         let name = name(program, &GoModule::new(program, folder.join(program), &[]).version_of(module)?);
         if !manifests.contains(&name) {
-            bail!("deploy/node/{program}.yaml does not use {name}, the version of deploy/node/{program}/go.mod");
+            bail!("deploy/node/{program}.yaml outdated: deploy/node/{program}/go.mod builds {name}; use that image");
         }
     }
     Ok(())

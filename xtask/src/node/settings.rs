@@ -12,7 +12,7 @@ use crate::{machine, place};
 /// A file of `deploy/node` with this node's directories put in.
 pub fn read(cluster: &Cluster, name: &str) -> Result<String> {
     let file = place::workspace().join("deploy/node").join(name);
-    let text = fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?;
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let plugins = machine::cni_plugins().map(|dir| dir.display().to_string()).unwrap_or_default();
     Ok(text
         .replace("STATE_DIRECTORY", &cluster.state.display().to_string())
@@ -21,8 +21,8 @@ pub fn read(cluster: &Cluster, name: &str) -> Result<String> {
         .replace("CNI_PLUGINS", &plugins))
 }
 
-/// Writes such a file for a daemon. Its content is in its name: a daemon whose settings changed has other arguments,
-/// and is started anew.
+/// Writes such a file for a daemon. Its name has a hash of its content: a daemon with changed settings has other arguments, and
+/// is restarted.
 pub fn write(cluster: &Cluster, name: &str) -> Result<PathBuf> {
     let text = read(cluster, name)?;
     write_to(&cluster.state.join("settings"), &format!("{}-{name}", key(&text)), &text)
@@ -45,10 +45,10 @@ pub fn volumes(cluster: &Cluster) -> PathBuf {
 }
 
 fn write_to(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
-    fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let file = dir.join(name);
     if !fs::read_to_string(&file).is_ok_and(|old| old == text) {
-        fs::write(&file, text).with_context(|| format!("could not write {}", file.display()))?;
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(file)
 }

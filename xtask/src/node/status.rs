@@ -15,7 +15,7 @@ use crate::step::{Step, Steps};
 
 /// Prints what runs, where its kubeconfig is, and how much memory it takes.
 pub fn status() -> Result<()> {
-    // Whoever reads it may have seen enough before its end.
+    // The reader may close the pipe early.
     std::io::stdout().write_all(text()?.as_bytes()).ok();
     Ok(())
 }
@@ -45,7 +45,7 @@ fn text() -> Result<String> {
             total += resident;
             writeln!(text, "  {:<26} {:>7} {:>6} MiB", "shims", shims.len(), mebibytes(resident))?;
         }
-        writeln!(text, "  {:<26} {:>7} {:>6} MiB, without the pods", "in all", "", mebibytes(total))?;
+        writeln!(text, "  {:<26} {:>7} {:>6} MiB, without the pods", "total", "", mebibytes(total))?;
         if cluster.name == "node" {
             text += &Steps::quiet("node-status", |step| summary(step, &kubectl, &cluster))?;
         }

@@ -16,7 +16,7 @@ use crate::process::Daemon;
 use crate::step::{Step, Steps};
 use crate::{go_module, wait};
 
-/// What a node needs of the machine, beyond what building it needs.
+/// The packages that a node needs, besides those for building it.
 const NEEDED: &[Needed] = &[
     Needed { program: "containerd", package: "containerd" },
     Needed { program: "ctr", package: "containerd" },
@@ -31,7 +31,7 @@ const NEEDED: &[Needed] = &[
 const READY_WITHIN: Duration = Duration::from_secs(180);
 const MANIFESTS: &[&str] = &["coredns.yaml", "local-path-provisioner.yaml"];
 const DEPLOYMENTS: &[(&str, &str)] = &[("kube-system", "coredns"), ("local-path-storage", "local-path-provisioner")];
-/// The ConfigMap that says which manifests were applied last.
+/// The ConfigMap with a key of the manifests that were applied last.
 const APPLIED: &str = "temporal-stack-node";
 /// As in `deploy/node/coredns.yaml`.
 const DNS: ([u8; 4], u16) = ([10, 96, 0, 10], 53);
@@ -44,7 +44,7 @@ pub fn up(yes: bool) -> Result<PathBuf> {
     let packages = missing_packages();
     let mut changes: Vec<String> = packages.iter().map(|package| format!("install {package}")).collect();
     changes.extend(network::changes());
-    machine::agree(&changes, yes)?;
+    machine::agree("this machine", &changes, yes)?;
     if !packages.is_empty() {
         steps.run("install packages", |step| machine::install(step, &packages))?;
     }
@@ -59,11 +59,11 @@ pub fn up(yes: bool) -> Result<PathBuf> {
 
 fn start(steps: &mut Steps, cluster: &Cluster, programs: &Programs, images: &[PathBuf]) -> Result<()> {
     let kubectl = Kubectl::new(cluster, programs);
-    let control_plane = steps.run("clear the ground", |step| {
+    let control_plane = steps.run("remove leftovers", |step| {
         clear(step, cluster)?;
         control_plane::daemons(cluster, programs)
     })?;
-    let containerd = steps.run("containerd", |step| {
+    let containerd = steps.run("start containerd", |step| {
         let daemon = containerd::daemon(cluster)?;
         if !control_plane::start_daemons(step, cluster, std::slice::from_ref(&daemon))? {
             step.nothing_to_do();
@@ -76,14 +76,14 @@ fn start(steps: &mut Steps, cluster: &Cluster, programs: &Programs, images: &[Pa
         }
         Ok(daemon)
     })?;
-    steps.run("control plane", |step| {
+    steps.run("start the control plane", |step| {
         if !control_plane::start(step, cluster, &control_plane, &kubectl)? {
             step.nothing_to_do();
         }
         Ok(())
     })?;
     let mut daemons = daemons::daemons(cluster, programs)?;
-    steps.run("kubelet", |step| {
+    steps.run("start the kubelet", |step| {
         let before = heartbeat(step, &kubectl)?;
         let started = control_plane::start_daemons(step, cluster, &daemons)?;
         if !started {
@@ -92,12 +92,12 @@ fn start(steps: &mut Steps, cluster: &Cluster, programs: &Programs, images: &[Pa
         daemons.push(containerd);
         daemons.extend(control_plane);
         wait::until(step, "the node is ready", &daemons, READY_WITHIN, || {
-            // What the API says may be of before the start, until the kubelet says it anew.
+            // The state in the API may be older than the start, until the kubelet reports again.
             let now = heartbeat(step, &kubectl)?;
             Ok(now.ends_with(" True") && (!started || now != before))
         })
     })?;
-    steps.run("DNS and volumes", |step| addons(step, cluster, &kubectl, &daemons))
+    steps.run("start DNS and volumes", |step| addons(step, cluster, &kubectl, &daemons))
 }
 
 fn missing_packages() -> Vec<&'static str> {
@@ -112,22 +112,22 @@ fn missing_packages() -> Vec<&'static str> {
     packages
 }
 
-/// Removes what a node that was killed left behind, and makes the network and the control groups.
+/// Removes the leftovers of a killed node, and creates the network and the control groups.
 fn clear(step: &mut Step, cluster: &Cluster) -> Result<()> {
     leftovers::claim(step, cluster)?;
     if let Some(other) = leftovers::another_kubernetes(cluster) {
         bail!(
-            "another Kubernetes runs on this machine (process {}, {}); it can be used instead: name it with --context",
+            "another Kubernetes running on this machine: process {}, {}; stop it, or use it: --context NAME",
             other.pid,
             other.args().first().cloned().unwrap_or_default()
         );
     }
     if containerd::daemon(cluster)?.process().is_none() && !leftovers::can_adopt(cluster) {
-        let left = leftovers::find(step, cluster)?;
-        for what in &left {
-            step.log(what);
+        let found = leftovers::find(step, cluster)?;
+        for leftover in &found {
+            step.log(leftover);
         }
-        if left.is_empty() && network::changes().is_empty() {
+        if found.is_empty() && network::changes().is_empty() {
             step.nothing_to_do();
         }
         leftovers::sweep(step, cluster)?;
@@ -139,10 +139,10 @@ fn clear(step: &mut Step, cluster: &Cluster) -> Result<()> {
     cgroups::make()?;
     settings::write_network(cluster)?;
     let volumes = settings::volumes(cluster);
-    fs::create_dir_all(&volumes).with_context(|| format!("could not make {}", volumes.display()))
+    fs::create_dir_all(&volumes).with_context(|| format!("cannot create {}", volumes.display()))
 }
 
-/// When the kubelet last spoke, and whether the node is ready: empty before it first does.
+/// When the kubelet last reported, and whether the node is ready: empty before its first report.
 fn heartbeat(step: &Step, kubectl: &Kubectl) -> Result<String> {
     let condition = "{range .status.conditions[?(@.type=='Ready')]}{.lastHeartbeatTime} {.status}{end}";
     let node = kubectl.command(step).args(["get", "node", daemons::NODE_NAME, "--ignore-not-found", "-o"]);
@@ -166,7 +166,7 @@ fn addons(step: &mut Step, cluster: &Cluster, kubectl: &Kubectl, daemons: &[Daem
         apply.input(format!("{manifests}---\n{record}\n")).run()?;
     }
     wait::until(step, "the deployments are available", daemons, READY_WITHIN, || are_available(step, kubectl))?;
-    wait::until(step, "names are answered", daemons, READY_WITHIN, || {
+    wait::until(step, "DNS answers", daemons, READY_WITHIN, || {
         Ok(TcpStream::connect_timeout(&SocketAddr::from(DNS), Duration::from_secs(1)).is_ok())
     })
 }

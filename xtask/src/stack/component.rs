@@ -1,4 +1,4 @@
-//! What one custom resource says of itself, as far as somebody who waits for it wants to know.
+//! The state of one custom resource, as its conditions report it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,13 +6,16 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
-use temporal_stack_common::condition::{PAUSED, READY, RECONCILING, RESTART_PENDING, STALLED};
+use temporal_stack_common::condition::{
+    DATA_SET_ASIDE, PAUSED, READY, RECONCILING, RESTART_PENDING, ROTATION_PENDING, STALLED,
+};
 
-/// Which fields of a `Temporal` refer to which kinds.
+/// The fields of a `Temporal` that refer to other kinds.
 const REFERENCES: &[(&str, &str)] =
     &[("database", "PostgresDatabase"), ("queue", "MessageQueue"), ("ipfs", "IpfsCluster")];
-/// Conditions that are well while they are not `True`.
-const WELL_WHEN_FALSE: &[&str] = &[RECONCILING, STALLED, RESTART_PENDING, PAUSED];
+/// Conditions whose normal status is `False`; that of all others is `True`.
+pub(super) const NORMALLY_FALSE: &[&str] =
+    &[RECONCILING, STALLED, PAUSED, RESTART_PENDING, ROTATION_PENDING, DATA_SET_ASIDE];
 
 /// A custom resource's kind and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,22 +33,22 @@ pub struct Id {
 pub struct Component {
     /// Which one it is.
     pub id: Id,
-    /// How it is.
+    /// Its state.
     pub state: State,
-    /// What else is not well: conditions that say something that `state` does not.
-    pub unwell: Vec<Condition>,
+    /// Abnormal conditions, besides those in `state`.
+    pub abnormal: Vec<Condition>,
     /// What it waits for.
     pub refers_to: Vec<Id>,
 }
 
-/// How a custom resource is.
+/// The state of a custom resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// Whether it does what it is for, in its newest generation.
+    /// Whether it works, in its newest generation.
     pub word: Word,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// The same for people, with what to do next.
+    /// The message, with the remedy.
     pub message: String,
     /// Since when.
     pub since: Option<Timestamp>,
@@ -56,29 +59,29 @@ pub struct State {
 pub enum Word {
     /// It has been used, and that worked.
     Ready,
-    /// It is being made, or waits for something that is expected to come.
+    /// It is being reconciled, or waits for something that is expected.
     NotReady,
-    /// Somebody must act.
+    /// The user must act.
     Stalled,
 }
 
 impl Component {
     /// Reads an object.
-    pub fn of(object: &Value) -> Self {
+    pub fn parse(object: &Value) -> Self {
         let metadata = &object["metadata"];
         let id =
             Id { namespace: text(&metadata["namespace"]), kind: text(&object["kind"]), name: text(&metadata["name"]) };
         let conditions = conditions(object);
         let state = state(object, &conditions);
-        let mut unwell: Vec<Condition> = conditions.into_values().filter(|condition| !is_well(condition)).collect();
-        // Said already.
-        unwell.retain(|condition| condition.type_ != READY && condition.message != state.message);
+        let mut abnormal: Vec<Condition> = conditions.into_values().filter(|condition| !is_normal(condition)).collect();
+        // `state` has these already.
+        abnormal.retain(|condition| condition.type_ != READY && condition.message != state.message);
         let refers_to = REFERENCES.iter().filter(|_| id.kind == "Temporal").filter_map(|(field, kind)| {
             let name = object["spec"][field]["name"].as_str()?.to_owned();
             Some(Id { namespace: id.namespace.clone(), kind: (*kind).to_owned(), name })
         });
         let refers_to = refers_to.collect();
-        Self { id, state, unwell, refers_to }
+        Self { id, state, abnormal, refers_to }
     }
 
     /// Whether it is Ready.
@@ -111,19 +114,19 @@ fn conditions(object: &Value) -> BTreeMap<String, Condition> {
 
 fn state(object: &Value, conditions: &BTreeMap<String, Condition>) -> State {
     let metadata = &object["metadata"];
-    let unseen = |reason: &str, message: &str, since: &str| State {
+    let unreported = |reason: &str, message: &str, since: &str| State {
         word: Word::NotReady,
         reason: reason.to_owned(),
         message: message.to_owned(),
         since: metadata[since].as_str().and_then(|time| time.parse().ok()),
     };
     if metadata["deletionTimestamp"].is_string() {
-        return unseen("Deleting", "it is being deleted", "deletionTimestamp");
+        return unreported("Deleting", "being deleted", "deletionTimestamp");
     }
     let Some(ready) = conditions.get(READY) else {
-        return unseen("NotSeen", "its controller has not looked at it yet", "creationTimestamp");
+        return unreported("NotReconciled", "not reconciled by its controller yet", "creationTimestamp");
     };
-    let of = |word, condition: &Condition| State {
+    let reported = |word, condition: &Condition| State {
         word,
         reason: condition.reason.clone(),
         message: condition.message.clone(),
@@ -131,18 +134,22 @@ fn state(object: &Value, conditions: &BTreeMap<String, Condition>) -> State {
     };
     let generation = metadata["generation"].as_i64();
     if ready.observed_generation.is_some() && ready.observed_generation < generation {
-        let message = "its controller has not looked at its newest generation yet";
-        return State { message: message.to_owned(), reason: "NotSeen".to_owned(), ..of(Word::NotReady, ready) };
+        let message = "newest generation not reconciled by its controller yet";
+        return State {
+            message: message.to_owned(),
+            reason: "NotReconciled".to_owned(),
+            ..reported(Word::NotReady, ready)
+        };
     }
     match conditions.get(STALLED) {
-        _ if ready.status == "True" => of(Word::Ready, ready),
-        Some(stalled) if stalled.status == "True" => of(Word::Stalled, stalled),
-        _ => of(Word::NotReady, ready),
+        _ if ready.status == "True" => reported(Word::Ready, ready),
+        Some(stalled) if stalled.status == "True" => reported(Word::Stalled, stalled),
+        _ => reported(Word::NotReady, ready),
     }
 }
 
-fn is_well(condition: &Condition) -> bool {
-    if WELL_WHEN_FALSE.contains(&condition.type_.as_str()) {
+fn is_normal(condition: &Condition) -> bool {
+    if NORMALLY_FALSE.contains(&condition.type_.as_str()) {
         condition.status == "False"
     } else {
         condition.status == "True"
@@ -178,34 +185,37 @@ mod tests {
     }
 
     #[test]
-    fn ready_counts_for_the_newest_generation_only() {
-        let of = |generation| Component::of(&object(&json!([condition("Ready", "True", generation)]))).state;
-        assert_eq!(of(2).word, Word::Ready);
-        assert_eq!((of(1).word, of(1).reason.as_str()), (Word::NotReady, "NotSeen"));
+    fn ready_of_an_older_generation_is_not_ready() {
+        let state = |generation| Component::parse(&object(&json!([condition("Ready", "True", generation)]))).state;
+        assert_eq!(state(2).word, Word::Ready);
+        assert_eq!((state(1).word, state(1).reason.as_str()), (Word::NotReady, "NotReconciled"));
     }
 
     #[test]
-    fn an_object_without_conditions_has_not_been_seen() {
-        let component = Component::of(&object(&json!([])));
-        assert_eq!(component.state.reason, "NotSeen");
+    fn object_without_conditions_is_not_reconciled() {
+        let component = Component::parse(&object(&json!([])));
+        assert_eq!(component.state.reason, "NotReconciled");
         assert_eq!(component.state.since, "2026-11-20T10:00:00Z".parse().ok());
     }
 
     #[test]
-    fn what_a_stalled_object_says_is_said_once() {
+    fn message_of_a_stalled_object_appears_once() {
         let mut stalled = condition("Stalled", "True", 2);
         stalled["message"] = json!("Ready is False");
         let conditions = json!([condition("Ready", "False", 2), stalled, condition("QuorumSafe", "False", 2)]);
-        let component = Component::of(&object(&conditions));
+        let component = Component::parse(&object(&conditions));
         assert_eq!(component.state.word, Word::Stalled);
-        assert_eq!(component.unwell.iter().map(|one| one.type_.as_str()).collect::<Vec<_>>(), ["QuorumSafe"]);
+        assert_eq!(component.abnormal.iter().map(|one| one.type_.as_str()).collect::<Vec<_>>(), ["QuorumSafe"]);
     }
 
     #[test]
-    fn a_condition_may_be_well_when_it_is_false() {
-        let well = json!([condition("Ready", "True", 2), condition("RestartPending", "False", 2)]);
-        assert!(Component::of(&object(&well)).unwell.is_empty());
-        let unwell = json!([condition("Ready", "True", 2), condition("RestartPending", "True", 2)]);
-        assert_eq!(Component::of(&object(&unwell)).unwell.len(), 1);
+    fn normally_false_condition_is_abnormal_only_if_true() {
+        for kind in NORMALLY_FALSE {
+            let abnormal = |status| {
+                let conditions = json!([condition("Ready", "True", 2), condition(kind, status, 2)]);
+                Component::parse(&object(&conditions)).abnormal.len()
+            };
+            assert_eq!((abnormal("False"), abnormal("True")), (0, 1), "{kind}");
+        }
     }
 }

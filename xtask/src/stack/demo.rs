@@ -1,8 +1,9 @@
-//! `cargo xtask up --demo`: a file goes in at one end and comes out at the other.
+//! `cargo xtask up --demo`: uploads a file, waits for its pins, and reads it back.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use temporal_stack_common::message::counted;
 
 use super::access::{Access, BINDING, IPFS_BINDING, Reached, entry};
 use super::ipfs::{Gateway, Peers};
@@ -10,19 +11,19 @@ use super::objects::ADMIN;
 use super::temporal::Api;
 use crate::step::{Step, Steps};
 
-/// How many bytes the file has.
+/// The size of the file, in bytes.
 const SIZE: usize = 64 * 1024;
 const PINNED_WITHIN: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Where the demo speaks with whom, as it works from here.
+/// The addresses that the demo uses, as this machine reaches them.
 #[derive(Debug)]
 struct Ends {
     api: Reached,
     ca: Option<Vec<u8>>,
     cluster: Reached,
     gateway: Reached,
-    /// How many peers there are; nothing where the cluster is somebody else's.
+    /// The number of peers; none for an external cluster.
     peers: Option<usize>,
 }
 
@@ -35,19 +36,19 @@ pub fn run(steps: &mut Steps, access: &Access<'_>, api: &str) -> Result<String> 
         Api::log_in(&ends.api, ends.ca.as_deref(), &username, &password)
     })?;
     let file: Vec<u8> = (0..SIZE).map(|_| rand::random()).collect();
-    let cid = steps.run("demo: upload", |step| {
+    let cid = steps.run("demo: upload a file", |step| {
         let cid = account.upload("demo", file.clone())?;
         step.log(&cid);
         Ok(cid)
     })?;
-    steps.run("demo: pinned on every peer", |step| {
+    steps.run("demo: wait for pins on every peer", |step| {
         let cluster = Peers::new(&ends.cluster)?;
         until_pinned(step, &cluster, &cid, ends.peers)
     })?;
-    steps.run("demo: read back through the gateway", |_| {
+    steps.run("demo: read it back through the gateway", |_| {
         let read = Gateway::new(&ends.gateway)?.read(&cid)?;
         if read != file {
-            bail!("{} bytes came back of {} that were sent, and they are others", read.len(), file.len());
+            bail!("file differs: {} bytes were uploaded, and {} other bytes read back", file.len(), read.len());
         }
         Ok(())
     })?;
@@ -57,8 +58,8 @@ pub fn run(steps: &mut Steps, access: &Access<'_>, api: &str) -> Result<String> 
 fn ends(step: &Step, access: &Access<'_>, api: &str) -> Result<Ends> {
     let binding = access.secret(step, BINDING)?;
     let ipfs = access.secret(step, IPFS_BINDING)?;
-    let gateway =
-        entry(&ipfs, "gateway-uri").context("the IPFS cluster has no gateway: set spec.provider.kubo.gateway")?;
+    let gateway = entry(&ipfs, "gateway-uri")
+        .context("gateway missing: IpfsCluster/temporal has none; set spec.provider.kubo.gateway")?;
     Ok(Ends {
         api: access.reach(step, api)?,
         ca: binding.get("ca.crt").filter(|_| api.starts_with("https:")).cloned(),
@@ -73,7 +74,9 @@ fn peers(step: &Step, access: &Access<'_>) -> Result<Option<usize>> {
     let peers = access.kubectl.command(step).args(get).arg("--output=jsonpath={.status.replicas}").read()?;
     match peers.trim() {
         "" => Ok(None),
-        peers => Ok(Some(peers.parse().with_context(|| format!("{peers} is no number of peers"))?)),
+        peers => {
+            Ok(Some(peers.parse().with_context(|| format!("status.replicas {peers} invalid: it is not a number"))?))
+        }
     }
 }
 
@@ -83,11 +86,15 @@ fn until_pinned(step: &Step, cluster: &Peers, cid: &str, peers: Option<usize>) -
         let pin = cluster.pin(cid)?;
         let enough = pin.pinned >= peers.unwrap_or(1);
         if enough && pin.others.is_empty() {
-            step.log(format!("pinned on {} peers", pin.pinned));
+            step.log(format!("pinned on {}", counted(pin.pinned, "peer")));
             return Ok(());
         }
         if began.elapsed() > PINNED_WITHIN {
-            bail!("pinned on {} peers after two minutes; {}", pin.pinned, pin.others.join(", "));
+            bail!(
+                "pins missing after two minutes: pinned on {}; {}",
+                counted(pin.pinned, "peer"),
+                pin.others.join(", ")
+            );
         }
         step.note(format!("{} of {}", pin.pinned, peers.unwrap_or(pin.pinned + pin.others.len())));
         std::thread::sleep(PAUSE);

@@ -1,24 +1,37 @@
 //! `cargo xtask down`.
+//!
+//! Exactly what was listed and confirmed is deleted, by name: an object that is created meanwhile stays, and so do the controllers
+//! that it needs.
 
-use anyhow::Result;
+use std::time::Duration;
 
-use super::{DATA, kinds};
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::{ALL_DATA, DATA, kinds};
 use crate::controllers::{self, NAMESPACE};
 use crate::deploy::Where;
 use crate::kubectl::Kubectl;
-use crate::step::Steps;
+use crate::step::{Step, Steps};
 use crate::{machine, node};
+
+/// How long objects may take to go. Their pods end within two minutes, but a finalizer may hold an object for ever.
+const GONE_WITHIN: Duration = Duration::from_secs(300);
+/// How many names one command has.
+const AT_ONCE: usize = 200;
+/// For each object of a list, its namespace.
+const NAMESPACES: &str = "--output=jsonpath={range .items[*]}{.metadata.namespace}{\"\\n\"}{end}";
 
 /// The arguments of `cargo xtask down`.
 #[derive(Debug, clap::Args)]
 pub struct Down {
     #[command(flatten)]
     cluster: Where,
-    /// Remove the data, too: on the local node everything in it, on another cluster the volumes and Secrets that the
-    /// stack retains.
+    /// Also delete the data: on the local node everything in it, on another cluster the volumes, Secrets and ConfigMaps that
+    /// the stack retains.
     #[arg(long)]
     delete_data: bool,
-    /// The namespace of the stack on a cluster with `--context`; nothing in others is touched.
+    /// The namespace of the stack on a cluster with `--context`; others stay as they are.
     #[arg(long, default_value = "default")]
     namespace: String,
     /// Do not ask before deleting.
@@ -26,46 +39,110 @@ pub struct Down {
     yes: bool,
 }
 
-/// Takes the stack down; its data stay unless told otherwise.
+/// The objects to delete, by kind and name.
+#[derive(Debug)]
+struct Doomed {
+    custom_resources: Vec<String>,
+    data: Vec<String>,
+    /// The Deployments of the controllers. Empty if other namespaces need them.
+    controllers: Vec<String>,
+}
+
+/// Stops the stack; its data stay unless `--delete-data` is given.
 pub fn down(arguments: &Down) -> Result<()> {
-    if arguments.cluster.context.is_none() {
+    let Some(context) = arguments.cluster.context.as_deref() else {
         return node::down(arguments.delete_data, arguments.yes);
-    }
-    let kubectl = Kubectl::of(arguments.cluster.context.as_deref())?;
-    let in_namespace = ["--namespace", arguments.namespace.as_str()];
-    let data = ["persistentvolumeclaims,secrets,configmaps", DATA];
-    let mut goes = Steps::quiet("down", |step| {
-        kubectl.command(step).args(["get", "--output=name"]).arg(kinds().join(",")).args(in_namespace).read()
-    })?;
-    if arguments.delete_data {
-        goes += &Steps::quiet("down", |step| {
-            kubectl.command(step).args(["get", "--output=name"]).args(data).args(in_namespace).read()
-        })?;
-    }
-    let deleted = |name: &str| format!("delete {name} in the namespace {}", arguments.namespace);
-    machine::agree(&goes.lines().map(deleted).collect::<Vec<_>>(), arguments.yes)?;
+    };
+    let kubectl = Kubectl::for_context(Some(context))?;
+    let namespace = arguments.namespace.as_str();
+    let doomed = Steps::quiet("down", |step| Doomed::list(step, &kubectl, namespace, arguments.delete_data))?;
+    machine::agree(&format!("the cluster of context {context}"), &doomed.changes(namespace), arguments.yes)?;
     let mut steps = Steps::new("down")?;
-    steps.run("delete custom resources", |step| {
-        let all = ["delete", "--all", "--ignore-not-found", "--wait"];
-        kubectl.command(step).args(all).arg(kinds().join(",")).args(in_namespace).run()
-    })?;
+    steps.run("delete custom resources", |step| delete(step, &kubectl, namespace, &doomed.custom_resources))?;
     if arguments.delete_data {
-        steps.run("delete data", |step| {
-            kubectl.command(step).args(["delete", "--ignore-not-found"]).args(data).args(in_namespace).run()
-        })?;
+        steps.run("delete data", |step| delete(step, &kubectl, namespace, &doomed.data))?;
     }
     steps.run("delete controllers", |step| {
-        let elsewhere = ["get", "--all-namespaces", "--ignore-not-found", "--output=name"];
-        if !kubectl.command(step).args(elsewhere).arg(kinds().join(",")).read()?.trim().is_empty() {
-            // They serve others.
+        if doomed.controllers.is_empty() || !namespaces(step, &kubectl)?.is_empty() {
             step.nothing_to_do();
             return Ok(());
         }
-        let all = controllers::ALL.iter().map(|controller| format!("deployment/{}", controller.program));
-        let delete = kubectl.command(step).args(["delete", "--ignore-not-found", "--namespace", NAMESPACE]);
-        delete.args(all).run()
+        delete(step, &kubectl, NAMESPACE, &doomed.controllers)
     })?;
     steps.finish();
-    println!("The CustomResourceDefinitions, the permissions and the namespace {NAMESPACE} are still there.");
+    println!("Kept: the CustomResourceDefinitions, the permissions and the namespace {NAMESPACE}.");
     Ok(())
+}
+
+impl Doomed {
+    fn list(step: &Step, kubectl: &Kubectl, namespace: &str, with_data: bool) -> Result<Self> {
+        let names = |namespace: &str, objects: &[String]| -> Result<Vec<String>> {
+            let get = ["get", "--output=name", "--ignore-not-found", "--namespace", namespace];
+            Ok(kubectl.command(step).args(get).args(objects).read()?.lines().map(str::to_owned).collect())
+        };
+        let data = [ALL_DATA.to_owned(), DATA.to_owned()];
+        let deployments: Vec<String> =
+            controllers::ALL.iter().map(|controller| format!("deployment/{}", controller.program)).collect();
+        let is_needed = namespaces(step, kubectl)?.iter().any(|other| other != namespace);
+        Ok(Self {
+            custom_resources: names(namespace, &[kinds().join(",")])?,
+            data: if with_data { names(namespace, &data)? } else { Vec::new() },
+            controllers: if is_needed { Vec::new() } else { names(NAMESPACE, &deployments)? },
+        })
+    }
+
+    /// The changes to confirm.
+    fn changes(&self, namespace: &str) -> Vec<String> {
+        let here = self.custom_resources.iter().chain(&self.data).map(|name| (name, namespace));
+        let all = here.chain(self.controllers.iter().map(|name| (name, NAMESPACE)));
+        all.map(|(name, namespace)| format!("delete {name} in namespace {namespace}")).collect()
+    }
+}
+
+/// The namespaces with custom resources, once for each of these.
+fn namespaces(step: &Step, kubectl: &Kubectl) -> Result<Vec<String>> {
+    let get = ["get", "--all-namespaces", "--ignore-not-found", NAMESPACES];
+    Ok(kubectl.command(step).args(get).arg(kinds().join(",")).read()?.lines().map(str::to_owned).collect())
+}
+
+/// Deletes these, and waits until they are gone.
+fn delete(step: &mut Step, kubectl: &Kubectl, namespace: &str, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        step.nothing_to_do();
+    }
+    for names in names.chunks(AT_ONCE) {
+        let delete = kubectl.waiting(step, &["delete", "--ignore-not-found", "--wait"], GONE_WITHIN);
+        let deleted = delete.args(["--namespace", namespace]).args(names).run();
+        let Err(error) = deleted else { continue };
+        let left = remaining(step, kubectl, namespace, names).unwrap_or_default();
+        if left.is_empty() {
+            return Err(error);
+        }
+        return Err(error).context(format!(
+            "objects not deleted: {}; remove what holds them, then run the command again",
+            left.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// Those of these objects that still exist, each with its finalizers.
+fn remaining(step: &Step, kubectl: &Kubectl, namespace: &str, names: &[String]) -> Result<Vec<String>> {
+    let get = ["get", "--output=json", "--ignore-not-found", "--namespace", namespace];
+    let text = kubectl.command(step).args(get).args(names).read()?;
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let found: Value = serde_json::from_str(&text).context("kubectl output is not JSON")?;
+    // A single object is not in a list.
+    let objects = found["items"].as_array().cloned().unwrap_or_else(|| vec![found.clone()]);
+    Ok(objects.iter().map(describe).collect())
+}
+
+fn describe(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let finalizers = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+    let finalizers: Vec<String> = finalizers.map(text).collect();
+    let held = if finalizers.is_empty() { String::new() } else { format!(" ({})", finalizers.join(", ")) };
+    format!("{}/{}{held}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }

@@ -1,19 +1,19 @@
-//! What is asked of the cluster for [directions](super::directions).
+//! The facts about the cluster for the [directions](super::directions).
 
 use anyhow::{Context as _, Result};
 use reqwest::Url;
 use serde_json::Value;
 
-use super::DATA;
 use super::access::{Access, BINDING, IPFS_BINDING, Service, entry};
 use super::objects::ADMIN;
+use super::{DATA, KEPT_BESIDE_VOLUMES};
 use crate::cluster::Cluster;
 use crate::step::Step;
 
-/// What the directions are made of.
+/// The facts in the directions.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// What has to be typed first, so that the other commands work.
+    /// Commands that must be run before the others.
     pub first: Vec<String>,
     /// The flags of kubectl that name the cluster.
     pub kubectl: String,
@@ -22,38 +22,40 @@ pub struct Facts {
     /// The image of Temporal.
     pub image: String,
     /// Temporal's API.
-    pub api: Place,
-    /// Whether its binding has the CA of its certificate; the user's own may need none.
+    pub api: HttpServer,
+    /// Whether its binding has the CA of its certificate; a certificate of the user may need none.
     pub has_ca: bool,
     /// The gateway of the IPFS cluster, if it has one.
-    pub gateway: Option<Place>,
+    pub gateway: Option<HttpServer>,
     /// The first account.
     pub admin: String,
-    /// The Secrets that are data.
-    pub secrets: Vec<String>,
+    /// The Secrets and ConfigMaps that are data, each as `Secret/NAME`.
+    pub kept: Vec<String>,
 }
 
-/// Something in the cluster that answers HTTP.
+/// An HTTP server in the cluster.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct HttpServer {
     /// Its URL within the cluster.
     pub url: Url,
-    /// Its address, where that can be reached from here.
+    /// Its address, if it is reachable from this machine.
     pub address: Option<String>,
 }
 
 impl Facts {
-    /// Asks the cluster.
+    /// Reads the facts from the cluster.
     pub fn gather(step: &Step, access: &Access<'_>, context: Option<&str>) -> Result<Self> {
         let (kubectl, namespace) = (access.kubectl, access.namespace);
         let get = ["get", "temporal.temporal-stack.dev", "temporal", "--output=json", "--namespace", namespace];
         let temporal: Value = serde_json::from_str(&kubectl.command(step).args(get).read()?)?;
         let image = temporal["status"]["image"].as_str().unwrap_or_default().to_owned();
-        let url = temporal["status"]["url"].as_str().context("Temporal is Ready and has no status.url")?;
+        let url = temporal["status"]["url"]
+            .as_str()
+            .context("Temporal/temporal incomplete: it is Ready, but has no status.url")?;
         let ipfs = access.secret(step, IPFS_BINDING)?;
-        let gateway = entry(&ipfs, "gateway-uri").ok().map(|url| Place::of(step, access, &url)).transpose()?;
-        let data = kubectl.command(step).args(["get", "secrets", "--output=name", DATA, "--namespace", namespace]);
-        let secrets = data.read()?.lines().map(|name| name.trim_start_matches("secret/").to_owned()).collect();
+        let gateway = entry(&ipfs, "gateway-uri").ok().map(|url| HttpServer::locate(step, access, &url)).transpose()?;
+        let get = ["get", KEPT_BESIDE_VOLUMES, "--output=name", DATA, "--namespace", namespace];
+        let kept = kubectl.command(step).args(get).read()?.lines().map(titled).collect();
         let mut first = Vec::new();
         if let Some(folder) = kubectl.folder() {
             first.push(format!("export PATH=$PATH:{}", folder.display()));
@@ -66,19 +68,28 @@ impl Facts {
             kubectl: context.map_or("kubectl".to_owned(), |context| format!("kubectl --context {context}")),
             namespace: namespace.to_owned(),
             image,
-            api: Place::of(step, access, url)?,
+            api: HttpServer::locate(step, access, url)?,
             has_ca: access.secret(step, BINDING)?.contains_key("ca.crt"),
             gateway,
             admin: entry(&access.secret(step, ADMIN)?, "username")?,
-            secrets,
+            kept,
         })
     }
 }
 
-impl Place {
-    fn of(step: &Step, access: &Access<'_>, url: &str) -> Result<Self> {
-        let url = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
-        let address = match Service::of(&url) {
+/// A line of `kubectl get --output=name`, as `Secret/NAME`.
+fn titled(line: &str) -> String {
+    match line.split_once('/') {
+        Some(("secret", name)) => format!("Secret/{name}"),
+        Some(("configmap", name)) => format!("ConfigMap/{name}"),
+        _ => line.to_owned(),
+    }
+}
+
+impl HttpServer {
+    fn locate(step: &Step, access: &Access<'_>, url: &str) -> Result<Self> {
+        let url = Url::parse(url).with_context(|| format!("URL {url} invalid"))?;
+        let address = match Service::from_url(&url) {
             Some(service) if access.local => Some(access.address(step, &service)?.to_string()),
             Some(_) => None,
             None => Some(url.authority().to_owned()),

@@ -12,14 +12,14 @@ pub(super) fn now() -> Timestamp {
     "2026-11-20T10:03:00Z".parse().unwrap()
 }
 
-/// Everything is there, and Ready.
+/// Everything exists, and is Ready.
 pub(super) fn all_ready() -> Snapshot {
     let kinds = ["IpfsCluster", "MessageQueue", "PostgresDatabase", "Temporal"];
     let objects: Vec<Value> = kinds.iter().map(|kind| object(kind, "temporal", &[ready()])).collect();
     snapshot(&all_controllers(), &objects)
 }
 
-/// The database needs its user, Temporal waits for it, and the queue has something to say though it is Ready.
+/// The database is stalled, Temporal waits for it, and the queue is Ready with a condition that is not as it should be.
 pub(super) fn database_stalled() -> Snapshot {
     let why = "there is no default StorageClass; name a class in spec.provider.postgres.storage.storageClassName";
     let database =
@@ -30,7 +30,7 @@ pub(super) fn database_stalled() -> Snapshot {
         condition("Reconciling", "True", "DependencyNotReady", waits),
         condition("DependenciesReady", "False", "DependencyNotReady", waits),
     ];
-    let queue = [ready(), condition("QuorumSafe", "False", "QueuesAtMinimum", "no node may go")];
+    let queue = [ready(), condition("QuorumSafe", "False", "QuorumCritical", "no node may go")];
     let objects = [
         object("IpfsCluster", "temporal", &[ready()]),
         object("MessageQueue", "temporal", &queue),
@@ -40,7 +40,7 @@ pub(super) fn database_stalled() -> Snapshot {
     snapshot(&all_controllers(), &objects)
 }
 
-/// The database's controller is not installed, and its object has never been looked at.
+/// The database's controller is not installed, and its object was never reconciled.
 pub(super) fn controller_absent() -> Snapshot {
     let waits = condition("Ready", "False", "DependencyNotReady", "waits for PostgresDatabase/temporal");
     let objects = [
@@ -55,19 +55,19 @@ pub(super) fn controller_absent() -> Snapshot {
 
 /// An empty cluster.
 pub(super) fn nothing() -> Snapshot {
-    Snapshot::of(&json!({"items": []}), &Value::Null)
+    Snapshot::parse(&json!({"items": []}), &Value::Null)
 }
 
 /// A component in some state.
 pub(super) fn component(kind: &str, name: &str, word: Word, reason: &str) -> Component {
-    let mut component = Component::of(&object(kind, name, &[ready()]));
+    let mut component = Component::parse(&object(kind, name, &[ready()]));
     component.state.word = word;
     reason.clone_into(&mut component.state.reason);
     component
 }
 
 fn snapshot(deployments: &[Value], objects: &[Value]) -> Snapshot {
-    Snapshot::of(&json!({"items": deployments}), &json!({"items": objects}))
+    Snapshot::parse(&json!({"items": deployments}), &json!({"items": objects}))
 }
 
 fn all_controllers() -> Vec<Value> {
@@ -96,7 +96,7 @@ fn object(kind: &str, name: &str, conditions: &[Value]) -> Value {
 }
 
 fn ready() -> Value {
-    condition("Ready", "True", "Verified", "it was used")
+    condition("Ready", "True", "Verified", "it works")
 }
 
 fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {

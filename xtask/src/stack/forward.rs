@@ -23,16 +23,18 @@ impl Forward {
         command.args(["port-forward", "--address=127.0.0.1", "--namespace", namespace]);
         command.args([format!("service/{service}"), format!(":{port}")]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut child = command.spawn().context("could not start kubectl port-forward")?;
-        let mut lines = BufReader::new(child.stdout.take().context("kubectl has no output")?).lines();
+        let mut child = command.spawn().context("cannot start kubectl port-forward")?;
+        let mut lines = BufReader::new(child.stdout.take().context("kubectl port-forward has no output")?).lines();
         let line = lines.next().transpose()?;
         let local = line.as_deref().and_then(local_port);
         let Some(local) = local else {
             child.kill().ok();
             child.wait().ok();
-            anyhow::bail!("kubectl port-forward to {service} in {namespace} opened no port");
+            anyhow::bail!(
+                "kubectl port-forward failed: it opened no port to Service/{service} in namespace {namespace}"
+            );
         };
-        // It says something of each connection, and ends when nobody listens.
+        // It prints a line for each connection, and ends if its output is closed.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, local)) })
     }
@@ -55,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_is_what_kubectl_says() {
+    fn kubectl_line_has_the_port() {
         assert_eq!(local_port("Forwarding from 127.0.0.1:40123 -> 6767"), Some(40123));
         assert_eq!(local_port("error: unable to forward port"), None);
     }

@@ -1,4 +1,4 @@
-//! What there is of the stack at one moment: its controllers and its custom resources.
+//! The stack at one moment: its controllers and its custom resources.
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::controllers::{self, NAMESPACE};
 use crate::kubectl::Kubectl;
 use crate::step::Step;
 
-/// What there is of the stack.
+/// The stack at one moment.
 #[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     /// The controllers that the workspace has, in its order.
@@ -17,14 +17,14 @@ pub struct Snapshot {
     pub components: Vec<Component>,
 }
 
-/// A controller, there or not.
+/// A controller, deployed or not.
 #[derive(Debug, Clone)]
 pub struct Deployed {
     /// The name of its Deployment.
     pub program: &'static str,
     /// The kind that it owns.
     pub kind: String,
-    /// How it is there; `None` where it is not.
+    /// Its Deployment, if it exists.
     pub deployment: Option<Deployment>,
 }
 
@@ -35,31 +35,31 @@ pub struct Deployment {
     pub version: String,
     /// How many of its pods are available.
     pub available: i64,
-    /// How many there should be.
+    /// How many pods it should have.
     pub wanted: i64,
 }
 
 impl Snapshot {
     /// Reads the lists of Deployments and custom resources, as kubectl prints them.
-    pub fn of(deployments: &Value, objects: &Value) -> Self {
+    pub fn parse(deployments: &Value, objects: &Value) -> Self {
         let controllers = controllers::ALL.iter().map(|controller| {
-            let here = |object: &&Value| object["metadata"]["name"] == controller.program;
+            let is_its = |object: &&Value| object["metadata"]["name"] == controller.program;
             Deployed {
                 program: controller.program,
                 kind: (controller.crd)().spec.names.kind,
-                deployment: items(deployments).find(here).map(deployment),
+                deployment: items(deployments).find(is_its).map(deployment),
             }
         });
-        let mut components: Vec<Component> = items(objects).map(Component::of).collect();
+        let mut components: Vec<Component> = items(objects).map(Component::parse).collect();
         components.sort_by(|one, other| one.id.cmp(&other.id));
         Self { controllers: controllers.collect(), components }
     }
 
-    /// Asks the cluster. `kinds` are plural names with their group, and must be there.
+    /// Reads the stack from the cluster. `kinds` are plural names with their group, and must exist.
     pub fn take(step: &Step, kubectl: &Kubectl, kinds: &[String], namespace: Option<&str>) -> Result<Self> {
         let get = |arguments: &[&str]| -> Result<Value> {
             let text = kubectl.command(step).args(["get", "--output=json", "--request-timeout=10s"]).args(arguments);
-            serde_json::from_str(&text.routine().read()?).context("kubectl printed no JSON")
+            serde_json::from_str(&text.routine().read()?).context("kubectl output is not JSON")
         };
         let ours = "--selector=app.kubernetes.io/part-of=temporal-stack";
         let deployments = get(&["deployments", ours, "--namespace", NAMESPACE])?;
@@ -67,7 +67,7 @@ impl Snapshot {
         let place = namespace.map_or(everywhere, |namespace| vec!["--namespace", namespace]);
         let objects =
             if kinds.is_empty() { Value::Null } else { get(&[&[kinds.join(",").as_str()], &place[..]].concat())? };
-        Ok(Self::of(&deployments, &objects))
+        Ok(Self::parse(&deployments, &objects))
     }
 
     /// The component of that name.
@@ -80,14 +80,14 @@ impl Snapshot {
         self.controllers.iter().find(|controller| controller.kind == kind)
     }
 
-    /// Whether there is neither a controller nor a custom resource.
+    /// Whether neither a controller nor a custom resource exists.
     pub fn is_empty(&self) -> bool {
         self.components.is_empty() && self.controllers.iter().all(|controller| controller.deployment.is_none())
     }
 }
 
 impl Deployed {
-    /// Whether somebody is there to keep what conditions say true.
+    /// Whether it runs, so that conditions are current.
     pub fn is_available(&self) -> bool {
         self.deployment.as_ref().is_some_and(|deployment| deployment.available > 0)
     }

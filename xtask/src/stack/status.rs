@@ -22,25 +22,25 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 pub struct Status {
     #[command(flatten)]
     cluster: Where,
-    /// Only the components of this namespace; those of all, when absent.
+    /// Only the components of this namespace (default: all namespaces).
     #[arg(long)]
     namespace: Option<String>,
 }
 
-/// Prints the tree of components. Fails when one is not Ready, and says which one is the cause and what to do.
+/// Prints the tree of components. Fails when one is not Ready, with the causes and their remedies.
 pub fn status(arguments: &Status) -> Result<()> {
     let context = arguments.cluster.context.as_deref();
     if context.is_none() {
         node_answers()?;
     }
-    let kubectl = Kubectl::of(context)?;
+    let kubectl = Kubectl::for_context(context)?;
     let snapshot = Steps::quiet("status", |step| {
         let kinds = kubectl.command(step).args(["api-resources", "--output=name", CATEGORY]).read()?;
         let kinds: Vec<String> = kinds.lines().map(str::to_owned).collect();
         Snapshot::take(step, &kubectl, &kinds, arguments.namespace.as_deref())
     })?;
     if snapshot.is_empty() {
-        bail!("nothing of the stack is installed; `cargo xtask up` brings it up");
+        bail!("stack not installed: the cluster has neither controllers nor objects of it; run `cargo xtask up`");
     }
     println!("{}", tree::text(&snapshot, Timestamp::now()).trim_end());
     judge(&snapshot)
@@ -52,17 +52,20 @@ fn judge(snapshot: &Snapshot) -> Result<()> {
         return Ok(());
     };
     let rest = rest.iter().map(|cause| format!("\n  and: {cause}"));
-    Err(anyhow!("{first}{}", rest.collect::<String>()).context("not everything is Ready"))
+    Err(anyhow!("{first}{}", rest.collect::<String>()).context("stack not Ready"))
 }
 
 fn node_answers() -> Result<()> {
     let cluster = Cluster::node()?;
     if !cluster.kubeconfig().is_file() {
-        bail!("there is no local node in {}; `cargo xtask up` makes one", cluster.state.display());
+        bail!(
+            "local node missing: {} has none; run `cargo xtask up`, or name a cluster with --context",
+            cluster.state.display()
+        );
     }
     let address = SocketAddr::from((cluster.address, cluster.api_port));
     if TcpStream::connect_timeout(&address, ANSWERS_WITHIN).is_err() {
-        bail!("the local node does not run; `cargo xtask up` starts it");
+        bail!("local node not running: nothing answers at {address}; run `cargo xtask up`");
     }
     Ok(())
 }
@@ -73,14 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_that_is_ready_is_a_success() {
+    fn ready_stack_is_a_success() {
         assert!(judge(&fixture::all_ready()).is_ok());
     }
 
     #[test]
-    fn a_stack_that_is_not_names_the_cause_and_the_remedy() {
+    fn stalled_stack_names_the_cause_and_the_remedy() {
         let error = judge(&fixture::database_stalled()).unwrap_err();
-        assert_eq!(error.to_string(), "not everything is Ready");
+        assert_eq!(error.to_string(), "stack not Ready");
         let cause = error.root_cause().to_string();
         assert!(cause.starts_with("PostgresDatabase default/temporal: NoStorageClass: there is no"), "{cause}");
         assert!(cause.contains("name a class"), "{cause}");

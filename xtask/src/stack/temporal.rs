@@ -5,14 +5,15 @@ use reqwest::StatusCode;
 use reqwest::blocking::Client;
 use reqwest::blocking::multipart::{Form, Part};
 use serde_json::json;
+use temporal_stack_common::failure::printable;
 
 use super::access::Reached;
 use super::http::{answer, client};
 
-/// Without it, an API without TLS of its own answers everything with a redirection to https.
+/// Without it, an API without TLS answers every request with a redirect to https.
 const BEHIND_TLS: (&str, &str) = ("X-Forwarded-Proto", "https");
 
-/// An account's view of the API.
+/// The API, as used by an account.
 #[derive(Debug)]
 pub struct Api {
     client: Client,
@@ -21,7 +22,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Logs in. The certificate of the API is checked against `ca`, and against nothing else, where there is one.
+    /// Logs in. If `ca` is given, the certificate of the API is checked against it alone.
     pub fn log_in(at: &Reached, ca: Option<&[u8]>, username: &str, password: &str) -> Result<Self> {
         let (client, base) = client(at, ca)?;
         let credentials = json!({"username": username, "password": password});
@@ -29,9 +30,14 @@ impl Api {
             client.post(format!("{base}/v2/auth/login")).header(BEHIND_TLS.0, BEHIND_TLS.1).json(&credentials);
         let (status, answer) = answer(request)?;
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-            bail!("the API refuses {username} with the password of its Secret; was it changed through the API since?");
+            bail!(
+                "login refused for {username}: the password in its Secret is not the account's; if it was changed through the API, \
+             update the Secret"
+            );
         }
-        let token = answer["token"].as_str().with_context(|| format!("{status} without a token: {answer}"))?;
+        let token = answer["token"]
+            .as_str()
+            .with_context(|| format!("login failed: {status} without a token: {}", printable(&answer.to_string())))?;
         Ok(Self { client, base, token: token.to_owned() })
     }
 
@@ -41,9 +47,14 @@ impl Api {
         let request =
             self.client.post(format!("{}/v2/ipfs/public/file/add", self.base)).header(BEHIND_TLS.0, BEHIND_TLS.1);
         let (status, answer) = answer(request.bearer_auth(&self.token).multipart(form))?;
-        let cid = answer["response"].as_str().filter(|_| status.is_success());
-        Ok(cid.with_context(|| format!("{status}: {answer}"))?.to_owned())
+        let cid = answer["response"].as_str().filter(|cid| status.is_success() && is_cid(cid));
+        Ok(cid.with_context(|| format!("upload failed: {status}: {}", printable(&answer.to_string())))?.to_owned())
     }
+}
+
+/// Whether a text can be a CID: all of their encodings that Temporal uses have letters and digits only.
+fn is_cid(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]
@@ -77,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_is_what_the_api_of_2020_reads() {
+    fn upload_is_what_the_api_of_2020_reads() {
         let (at, requests) =
             server(&[("200 OK", r#"{"token": "t0ken"}"#), ("200 OK", r#"{"code": 200, "response": "bafk"}"#)]);
         let api = Api::log_in(&at, None, "admin", "secret").unwrap();
@@ -99,7 +110,19 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_login_says_what_may_have_happened() {
+    fn upload_without_a_cid_in_its_answer_fails() {
+        for response in [r#""../..""#, r#""bafk\u001b[2J""#, r#""""#, "7"] {
+            let body: &'static str = format!(r#"{{"code": 200, "response": {response}}}"#).leak();
+            let answers = vec![("200 OK", r#"{"token": "t0ken"}"#), ("200 OK", body)].leak();
+            let (at, _) = server(answers);
+            let api = Api::log_in(&at, None, "admin", "secret").unwrap();
+            let error = api.upload("demo", b"hello".to_vec()).unwrap_err().to_string();
+            assert!(error.starts_with("upload failed: 200 OK"), "{error}");
+        }
+    }
+
+    #[test]
+    fn refused_login_names_the_likely_cause() {
         let (at, _) = server(&[("401 Unauthorized", "{}")]);
         let error = Api::log_in(&at, None, "admin", "secret").unwrap_err().to_string();
         assert!(error.contains("changed through the API"), "{error}");

@@ -20,68 +20,68 @@ use k8s_openapi::jiff::Timestamp;
 use super::component::{Component, Id, Word};
 use super::snapshot::{Deployed, Snapshot};
 
-/// A line of the tree, and what is said below it.
+/// A line of the tree, and the notes below it.
 #[derive(Debug)]
-struct Row {
-    /// A kind and a name behind what leads there.
+struct Line {
+    /// A kind and a name, after the branch of the tree.
     label: String,
     cells: [String; 3],
-    /// What leads to lines below it.
+    /// The prefix of the notes.
     indent: String,
     notes: Vec<String>,
 }
 
-/// All of it.
+/// The whole text.
 pub fn text(snapshot: &Snapshot, now: Timestamp) -> String {
-    let controllers: Vec<Row> = snapshot.controllers.iter().map(controller).collect();
+    let controllers: Vec<Line> = snapshot.controllers.iter().map(controller).collect();
     let mut sections = vec![("controllers", controllers)];
     let namespaces: BTreeSet<&str> = snapshot.components.iter().map(|one| one.id.namespace.as_str()).collect();
-    sections.extend(namespaces.iter().map(|namespace| (*namespace, rows(snapshot, namespace, now))));
-    let all = || sections.iter().flat_map(|(_, rows)| rows);
+    sections.extend(namespaces.iter().map(|namespace| (*namespace, lines(snapshot, namespace, now))));
+    let all = || sections.iter().flat_map(|(_, lines)| lines);
     let widths = widths(all());
-    let sections = sections.iter().map(|(title, rows)| format!("{title}\n{}", print(rows, widths)));
+    let sections = sections.iter().map(|(title, lines)| format!("{title}\n{}", print(lines, widths)));
     sections.collect::<Vec<_>>().join("\n")
 }
 
 /// The components of one namespace.
 pub fn components(snapshot: &Snapshot, namespace: &str, now: Timestamp) -> String {
-    let rows = rows(snapshot, namespace, now);
-    print(&rows, widths(rows.iter()))
+    let lines = lines(snapshot, namespace, now);
+    print(&lines, widths(lines.iter()))
 }
 
-fn controller(controller: &Deployed) -> Row {
+fn controller(controller: &Deployed) -> Line {
     let cells = match &controller.deployment {
         None => ["–".to_owned(), "not installed".to_owned(), String::new()],
-        Some(there) => {
-            [there.version.clone(), format!("{} of {} available", there.available, there.wanted), String::new()]
+        Some(found) => {
+            [found.version.clone(), format!("{} of {} available", found.available, found.wanted), String::new()]
         }
     };
-    Row { label: controller.program.to_owned(), cells, indent: String::new(), notes: Vec::new() }
+    Line { label: controller.program.to_owned(), cells, indent: String::new(), notes: Vec::new() }
 }
 
-/// Those that nobody refers to, each with what it refers to below it.
-fn rows(snapshot: &Snapshot, namespace: &str, now: Timestamp) -> Vec<Row> {
-    let here = || snapshot.components.iter().filter(|component| component.id.namespace == namespace);
-    let referred: BTreeSet<&Id> = here().flat_map(|component| &component.refers_to).collect();
-    let mut roots: Vec<&Component> = here().filter(|component| !referred.contains(&component.id)).collect();
-    // The whole before what stands alone.
+/// Components without a referrer, each with its references below it.
+fn lines(snapshot: &Snapshot, namespace: &str, now: Timestamp) -> Vec<Line> {
+    let all = || snapshot.components.iter().filter(|component| component.id.namespace == namespace);
+    let referred: BTreeSet<&Id> = all().flat_map(|component| &component.refers_to).collect();
+    let mut roots: Vec<&Component> = all().filter(|component| !referred.contains(&component.id)).collect();
+    // Components with references first.
     roots.sort_by_key(|component| component.refers_to.is_empty());
-    let mut rows = Vec::new();
+    let mut lines = Vec::new();
     for root in roots {
-        rows.push(row(root, "", "  ", now));
+        lines.push(line(root, "", "  ", now));
         let last = root.refers_to.len().saturating_sub(1);
         for (number, id) in root.refers_to.iter().enumerate() {
             let (branch, indent) = if number == last { ("└─ ", "     ") } else { ("├─ ", "│    ") };
             match snapshot.component(id) {
-                Some(component) => rows.push(row(component, branch, indent, now)),
-                None => rows.push(missing(id, branch)),
+                Some(component) => lines.push(line(component, branch, indent, now)),
+                None => lines.push(missing(id, branch)),
             }
         }
     }
-    rows
+    lines
 }
 
-fn row(component: &Component, branch: &str, indent: &str, now: Timestamp) -> Row {
+fn line(component: &Component, branch: &str, indent: &str, now: Timestamp) -> Line {
     let state = &component.state;
     let since = state.since.map(|since| format!("for {}", age(now.duration_since(since).as_secs())));
     let mut notes = Vec::new();
@@ -89,8 +89,8 @@ fn row(component: &Component, branch: &str, indent: &str, now: Timestamp) -> Row
         notes.push(state.message.clone());
     }
     let note = |kind: &str, status: &str, message: &str| format!("{kind} is {status}: {message}");
-    notes.extend(component.unwell.iter().map(|one| note(&one.type_, &one.status, &one.message)));
-    Row {
+    notes.extend(component.abnormal.iter().map(|one| note(&one.type_, &one.status, &one.message)));
+    Line {
         label: format!("{branch}{} {}", component.id.kind, component.id.name),
         cells: [state.word.to_string(), state.reason.clone(), since.unwrap_or_default()],
         indent: indent.to_owned(),
@@ -98,33 +98,32 @@ fn row(component: &Component, branch: &str, indent: &str, now: Timestamp) -> Row
     }
 }
 
-fn missing(id: &Id, branch: &str) -> Row {
-    let cells = ["not there".to_owned(), "Missing".to_owned(), String::new()];
-    Row { label: format!("{branch}{} {}", id.kind, id.name), cells, indent: String::new(), notes: Vec::new() }
+fn missing(id: &Id, branch: &str) -> Line {
+    let cells = ["not found".to_owned(), "Missing".to_owned(), String::new()];
+    Line { label: format!("{branch}{} {}", id.kind, id.name), cells, indent: String::new(), notes: Vec::new() }
 }
 
-fn widths<'a>(rows: impl Iterator<Item = &'a Row>) -> [usize; 3] {
-    rows.fold([0; 3], |[label, first, second], row| {
+fn widths<'a>(lines: impl Iterator<Item = &'a Line>) -> [usize; 3] {
+    lines.fold([0; 3], |[label, first, second], line| {
         let width = |text: &str| text.chars().count();
-        [label.max(width(&row.label)), first.max(width(&row.cells[0])), second.max(width(&row.cells[1]))]
+        [label.max(width(&line.label)), first.max(width(&line.cells[0])), second.max(width(&line.cells[1]))]
     })
 }
 
-fn print(rows: &[Row], [label, first, second]: [usize; 3]) -> String {
+fn print(lines: &[Line], [label, first, second]: [usize; 3]) -> String {
     let mut text = String::new();
-    for row in rows {
-        let [one, two, three] = &row.cells;
-        let line = format!("  {:<label$}  {one:<first$}  {two:<second$}  {three}", row.label);
-        // A String takes whatever is written.
+    for Line { label: name, cells: [one, two, three], indent, notes } in lines {
+        let line = format!("  {name:<label$}  {one:<first$}  {two:<second$}  {three}");
+        // Writing to a String cannot fail.
         writeln!(text, "{}", line.trim_end()).ok();
-        for note in &row.notes {
-            writeln!(text, "  {}{note}", row.indent).ok();
+        for note in notes {
+            writeln!(text, "  {indent}{note}").ok();
         }
     }
     text
 }
 
-/// As kubectl says how old something is, in one unit.
+/// An age in one unit, as kubectl prints it.
 fn age(seconds: i64) -> String {
     match seconds.max(0) {
         seconds @ ..120 => format!("{seconds}s"),
@@ -140,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_that_is_ready_is_a_line_for_each() {
+    fn ready_component_is_one_line() {
         let expected = "
   Temporal temporal             Ready  Verified  for 3m
   ├─ PostgresDatabase temporal  Ready  Verified  for 3m
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_well_has_its_message_below_it() {
+    fn component_that_is_not_ready_has_its_message_below() {
         let expected = "
   Temporal temporal             not Ready  DependencyNotReady  for 3m
     waits for PostgresDatabase/temporal
@@ -175,27 +174,27 @@ mod tests {
     }
 
     #[test]
-    fn a_controller_that_is_absent_has_its_line() {
+    fn absent_controller_has_a_line() {
         let text = text(&fixture::controller_absent(), fixture::now());
         assert!(text.contains("  database-controller           –          not installed\n"), "{text}");
     }
 
     #[test]
-    fn what_is_referred_to_and_not_there_has_its_place() {
+    fn missing_reference_has_a_line() {
         let mut snapshot = fixture::database_stalled();
         snapshot.components.retain(|component| component.id.kind != "PostgresDatabase");
         let text = components(&snapshot, "default", fixture::now());
-        assert!(text.contains("├─ PostgresDatabase temporal  not there  Missing"), "{text}");
+        assert!(text.contains("├─ PostgresDatabase temporal  not found  Missing"), "{text}");
     }
 
     #[test]
-    fn nothing_is_installed() {
+    fn empty_cluster_has_no_controller_installed() {
         let text = text(&fixture::nothing(), fixture::now());
         assert!(text.lines().skip(1).all(|line| line.ends_with("not installed")), "{text}");
     }
 
     #[test]
-    fn how_old_something_is_has_one_unit() {
+    fn age_has_one_unit() {
         let ages: Vec<String> = [-3, 119, 120, 7200, 172_800].into_iter().map(age).collect();
         assert_eq!(ages, ["0s", "119s", "2m", "2h", "2d"]);
     }

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_limit_is_in_gibibytes() {
+    fn size_limit_is_in_gibibytes() {
         assert!(check_size("1", 1 << 30).is_ok() && check_size("1", (1 << 30) + 1).is_err());
     }
 }

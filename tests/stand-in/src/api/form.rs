@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_one_and_an_empty_field_is_none() {
+    fn empty_file_counts_and_empty_field_does_not() {
         let form = read(
             "--XX\nContent-Disposition: form-data; name=\"file\"; filename=\"e\"\n\n\n--XX\nContent-Disposition: form-data; \
              name=\"hold_time\"\n\n\n--XX--\n",
@@ -164,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn a_form_of_a_browser_is_read_too() {
+    fn form_of_a_browser_is_read_too() {
         let form = Form::read("application/x-www-form-urlencoded", &Bytes::from("hold_time=2&file_name=a%20b"));
         assert_eq!((form.get("hold_time"), form.get("file_name")), (Some("2"), Some("a b")));
     }
 
     #[test]
-    fn what_is_cut_off_says_nothing() {
+    fn truncated_form_has_no_fields() {
         assert!(read("--XX\nContent-Disposition: form-data; name=\"a\"\n\nhel").get("a").is_none());
         assert!(Form::read("text/plain", &Bytes::from("a=b")).get("a").is_none());
     }

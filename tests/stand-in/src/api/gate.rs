@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_a_proxys_word_and_dev_are_let_in() {
+    fn tls_forwarded_https_and_dev_mode_are_let_in() {
         assert!(gate("", false).pass(&request(&[], true)).is_ok());
         assert!(gate("", false).pass(&request(&[("X-Forwarded-Proto", "https")], false)).is_ok());
         assert!(gate("", true).pass(&request(&[], false)).is_ok());
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_fifty_and_comes_before_the_redirect() {
+    fn limit_is_fifty_and_comes_before_the_redirect() {
         let gate = gate("", false);
         for _ in 0..50 {
             assert_eq!(refused(&gate, &request(&[], false)).0, 301);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_must_be_a_number() {
+    fn limit_must_be_a_number() {
         assert!(Gate::new("many", false).is_err());
         assert!(gate("1", false).pass(&request(&[], true)).is_ok());
     }

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hour_begins_with_the_first_request() {
+    fn hour_begins_with_the_first_request() {
         let (limit, start) = (Limit::new(2), Instant::now());
         let is_over = |client: &str, seconds: u64| limit.count(client, start + Duration::from_secs(seconds)).is_over;
         assert_eq!([is_over("a", 0), is_over("a", 10), is_over("a", 20)], [false, false, true]);

@@ -13,9 +13,11 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, SignatureAlgorithm};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
+
+use crate::listen::listen;
 
 /// Whoever is connected.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +42,7 @@ pub(super) struct Incoming {
 impl Incoming {
     /// Listens; an address without a host means all of this machine. `tls` are the certificate and its key.
     pub(super) async fn bind(address: &str, tls: Option<(&Path, &Path)>) -> Result<Self, String> {
-        let address = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
-        let listener = TcpListener::bind(&address).await.map_err(|error| format!("listen tcp {address}: {error}"))?;
+        let listener = listen(address).await?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let acceptor = tls.map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
         let (sender, accepted) = mpsc::channel(16);
@@ -62,6 +63,8 @@ async fn greet(
     acceptor: Option<TlsAcceptor>,
     sender: mpsc::Sender<(Box<dyn Stream>, Client)>,
 ) {
+    // Where one listener is of both families, a client of IPv4 has an address of IPv6.
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     let client = Client { address, is_encrypted: acceptor.is_some() };
     let stream: Box<dyn Stream> = match acceptor {
         None => Box::new(stream),

@@ -32,7 +32,7 @@ impl Publishers {
         line.publish(message).await
     }
 
-    /// Waits until one is lost that cannot be made anew at the first try. Nobody watches the one of ENS.
+    /// Waits until one is lost that cannot be made again at the first try. Nobody watches the one of ENS.
     pub(super) fn watch(publishers: &Arc<Self>, config: &Config, log: &Log) -> impl Future<Output = ()> + use<> {
         let config = Arc::new(config.clone());
         let watched = broker::ALL.into_iter().filter(|queue| *queue != broker::ENS);

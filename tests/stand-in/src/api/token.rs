@@ -63,20 +63,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_good_for_a_day() {
+    fn token_is_good_for_a_day() {
         let token = sign("key", "ann", 1000);
         assert_eq!(verify("key", &token, 1000 + LIFETIME), Ok("ann".to_owned()));
         assert_eq!(verify("key", &token, 1001 + LIFETIME), Err("Token is expired"));
     }
 
     #[test]
-    fn another_key_does_not_open_and_an_empty_one_is_a_key() {
+    fn token_of_another_key_is_refused() {
         assert_eq!(verify("other", &sign("key", "ann", 0), 0), Err("signature is invalid"));
         assert_eq!(verify("", &sign("", "ann", 0), 0), Ok("ann".to_owned()));
     }
 
     #[test]
-    fn what_is_no_token_is_refused() {
+    fn malformed_token_is_refused() {
         for token in ["", "a.b", "a.b.c", "bm8.bm8.bm8"] {
             assert!(verify("key", token, 0).is_err(), "{token}");
         }

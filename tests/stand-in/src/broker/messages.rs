@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pin_is_written_as_the_original_writes_it() {
+    fn pin_is_written_as_the_original_writes_it() {
         let pin = ClusterPin {
             cid: "Qm".to_owned(),
             network_name: "public".to_owned(),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_zero_and_what_is_unknown_is_ignored() {
+    fn missing_fields_are_zero_and_unknown_fields_ignored() {
         let pin: ClusterPin = serde_json::from_str(r#"{"cid": "Qm", "credit_cost": 0.5, "more": 1}"#).unwrap();
         let expected = ClusterPin { cid: "Qm".to_owned(), credit_cost: 0.5, ..ClusterPin::default() };
         assert_eq!(pin, expected);

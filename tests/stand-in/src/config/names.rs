@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_is_that_of_the_letters() {
+    fn order_is_that_of_the_letters() {
         let expected = ["RABBITMQ_URL", "RABBIT_MQ_URL", "rabbit_mq_url", "rabbitmq_url"];
         assert_eq!(variables("RabbitMQ.URL"), expected);
         assert_eq!(variables("Database.URL"), ["DATABASE_URL", "database_url"]);

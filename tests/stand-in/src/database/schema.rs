@@ -56,8 +56,9 @@ fn tables() -> Vec<Table<'static>> {
 mod tests {
     use super::*;
 
+    // By their names in the source of Temporal, like the list of the controller, and not by that list.
     #[test]
-    fn there_are_the_ten_tables_of_the_original() {
+    fn schema_has_the_ten_tables_of_the_original() {
         let names: Vec<_> = tables().iter().map(|table| table.name).collect();
         let expected = [
             "uploads",
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_only_add() {
+    fn statements_of_the_schema_only_add() {
         for statement in tables().iter().flat_map(Table::statements) {
             assert!(statement.contains("IF NOT EXISTS"), "{statement}");
         }

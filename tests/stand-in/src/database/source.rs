@@ -148,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn the_database_is_temporal_and_the_user_postgres_unless_said() {
+    fn empty_user_is_postgres_and_the_database_is_temporal() {
         let source = source("5432", "", "secret").unwrap();
         assert_eq!((source.settings.get_dbname(), source.settings.get_user()), (Some("temporal"), Some("postgres")));
         assert!(source.encrypted);
     }
 
     #[test]
-    fn an_empty_port_takes_the_user_for_itself() {
+    fn empty_port_swallows_the_user() {
         assert!(source("", "u", "secret").unwrap_err().contains("user=u"));
     }
 
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn a_password_can_add_settings() {
+    fn password_can_add_settings() {
         let source = source("5432", "u", "p host=elsewhere work_mem=1").unwrap();
         assert_eq!(source.settings.get_hosts(), [tokio_postgres::config::Host::Tcp("elsewhere".to_owned())]);
         assert_eq!(source.settings.get_options(), Some("-c work_mem=1"));
     }
 
     #[test]
-    fn the_fallback_is_without_tls_whatever_the_environment_says() {
+    fn fallback_is_without_tls_whatever_the_environment_says() {
         let config = Config::of(&[("Database.URL", "db"), ("Database.Port", "1")]);
         assert!(!Source::new(&config, Encryption::Disabled, Some("require")).unwrap().encrypted);
         assert!(!Source::new(&config, Encryption::AsConfigured, Some("disable")).unwrap().encrypted);

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_up_is_refused() {
+    fn exhausted_allowance_is_refused() {
         assert!(!usage("free").may_make_key() && usage("free").may_publish());
     }
 }

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_process_is_refused() {
+    fn second_process_is_refused() {
         let directory = Directory::new("lock");
         let first = Store::open(directory.path(), "p").unwrap();
         assert!(Store::open(directory.path(), "p").err().unwrap().contains("Cannot acquire directory lock"));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_not_overwritten() {
+    fn key_is_not_overwritten() {
         let directory = Directory::new("overwrite");
         let store = Store::open(directory.path(), "p").unwrap();
         store.put("k", b"1").unwrap();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_whose_parent_is_not_there_is_refused_and_so_is_none() {
+    fn directory_without_a_parent_is_refused() {
         assert!(Store::open("/nowhere/at/all", "p").is_err());
         assert!(Store::open("", "p").is_err());
     }

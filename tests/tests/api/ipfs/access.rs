@@ -55,7 +55,7 @@ fn controller() -> Result<NetworkPolicyPeer> {
 }
 
 #[tokio::test]
-async fn only_peers_the_controller_and_those_whom_the_spec_names_may_use_what_asks_for_no_password() {
+async fn only_listed_clients_reach_ports_without_a_password() {
     with_controller(async |space, controlled| {
         made(space, controlled, 2).await?;
         let (peers, controller) = (peers(space).await?, controller()?);
@@ -108,7 +108,7 @@ async fn only_peers_the_controller_and_those_whom_the_spec_names_may_use_what_as
 }
 
 #[tokio::test]
-async fn a_foreign_edit_of_the_policy_is_undone() {
+async fn foreign_edit_of_the_policy_is_undone() {
     with_controller(async |space, controller| {
         made(space, controller, 1).await?;
         let policies = space.api::<NetworkPolicy>();
@@ -122,7 +122,7 @@ async fn a_foreign_edit_of_the_policy_is_undone() {
 }
 
 #[tokio::test]
-async fn services_have_the_ports_that_the_spec_opens_and_go_with_it() {
+async fn services_follow_the_ports_of_the_spec() {
     with_controller(async |space, controller| {
         space.create(&spec(2, &json!({"proxy": true, "gateway": {"type": "NodePort"}, "swarm": {}}))).await?;
         complete(space, controller).await?;
@@ -154,7 +154,7 @@ async fn services_have_the_ports_that_the_spec_opens_and_go_with_it() {
 }
 
 #[tokio::test]
-async fn each_peer_is_told_who_it_is_and_where_the_others_are() {
+async fn each_peer_gets_its_identity_and_the_others_addresses() {
     with_controller(async |space, controller| {
         made(space, controller, 1).await?;
         for count in [1_u32, 3] {
@@ -208,7 +208,7 @@ async fn each_peer_is_told_who_it_is_and_where_the_others_are() {
 }
 
 #[tokio::test]
-async fn what_the_peers_are_told_is_restored_when_it_is_edited_or_deleted() {
+async fn edited_or_deleted_peer_configuration_is_restored() {
     with_controller(async |space, controller| {
         made(space, controller, 2).await?;
         let (api, name) = (space.api::<Secret>(), IpfsCluster::child("peers"));
@@ -225,7 +225,7 @@ async fn what_the_peers_are_told_is_restored_when_it_is_edited_or_deleted() {
 }
 
 #[tokio::test]
-async fn the_binding_says_where_both_can_be_reached() {
+async fn binding_has_the_addresses_of_both_programs() {
     with_controller(async |space, controller| {
         made(space, controller, 1).await?;
         let host = format!("{}.{}.svc", IpfsCluster::set(), space.name);

@@ -17,7 +17,7 @@ use super::{CONFIG, with_controller};
 use crate::step::{configure, write_secret};
 
 #[tokio::test]
-async fn the_binding_says_what_the_users_secret_says() {
+async fn binding_repeats_the_users_secret() {
     with_controller(async |space, _| {
         write_secret(space, "theirs", &json!({"host": "127.0.0.1", "cluster-host": "::1", "cluster-port": "1"}))
             .await?;
@@ -44,8 +44,8 @@ async fn the_binding_says_what_the_users_secret_says() {
             })
             .await?;
         configure(space, CONFIG, &json!({"CLUSTER_PEERNAME": "x"})).await?;
-        let told = ["not used", "ConfigMap/ipfs-cluster-config"];
-        space.condition_about(CONFIG_HONOURED, "True", "Adapted", &told).await.map(drop)
+        let parts = ["ignored", "ConfigMap/ipfs-cluster-config"];
+        space.condition_about(CONFIG_HONOURED, "True", "Adapted", &parts).await.map(drop)
     })
     .await;
 }

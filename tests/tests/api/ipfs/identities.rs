@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Controller, Identity, Record, Subject as _, prepare::api_server, subject::NAME, until, until_gone, with_namespace,
+    Controller, Identity, Record, Subject as _, prepare::api_server, step::restore, subject::NAME, until, until_gone,
+    with_namespace,
 };
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
@@ -12,7 +13,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     ResourceExt as _,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 use temporal_stack_common::{
@@ -42,7 +43,7 @@ async fn private(space: &Ipfs<'_>) -> Result<Vec<String>> {
 }
 
 #[tokio::test]
-async fn identities_and_the_secret_are_made_once_over_crashes_and_restarts() {
+async fn identities_and_secret_survive_crashes_and_restarts() {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
         let identity = Identity::of_namespace::<IpfsCluster>(space).await?;
@@ -90,7 +91,7 @@ async fn identities_and_the_secret_are_made_once_over_crashes_and_restarts() {
 }
 
 #[tokio::test]
-async fn more_peers_add_identities_and_restart_nobody() {
+async fn more_peers_add_identities_and_restart_no_peer() {
     with_controller(async |space, controller| {
         made(space, controller, 1).await?;
         let before = template(space).await?;
@@ -132,7 +133,7 @@ async fn delete(space: &Ipfs<'_>) -> Result<()> {
 }
 
 #[tokio::test]
-async fn all_peers_are_who_they_were_when_the_object_is_made_again_smaller_and_grows() {
+async fn recreated_object_that_grows_keeps_all_identities() {
     with_controller(async |space, controller| {
         made(space, controller, 3).await?;
         let before = data(space).await?;
@@ -141,7 +142,7 @@ async fn all_peers_are_who_they_were_when_the_object_is_made_again_smaller_and_g
         ensure!(data(space).await? == before, "data have not outlived the object");
         // Those that are too many come back: nobody knows whether they may leave.
         space.create(&spec(1, &json!({}))).await?;
-        space.condition_about(READY, "False", "Scaling", &["no peer leaves yet"]).await?;
+        space.condition_about(READY, "False", "Scaling", &["is waiting: "]).await?;
         ensure!(data(space).await? == before, "data of peers that are not wanted now have gone");
         scale(space, 3).await?;
         let object = complete(space, controller).await?;
@@ -156,7 +157,7 @@ async fn all_peers_are_who_they_were_when_the_object_is_made_again_smaller_and_g
 }
 
 #[tokio::test]
-async fn all_identities_and_volumes_go_with_the_object_under_delete() {
+async fn policy_delete_removes_identities_and_volumes() {
     with_controller(async |space, controller| {
         let mut wanted = spec(3, &json!({}));
         wanted["deletionPolicy"] = json!("Delete");
@@ -174,7 +175,7 @@ async fn all_identities_and_volumes_go_with_the_object_under_delete() {
 }
 
 #[tokio::test]
-async fn an_identity_that_is_lost_is_asked_for_and_not_made_again() {
+async fn lost_identity_is_reported_and_not_replaced() {
     with_controller(async |space, controller| {
         made(space, controller, 3).await?;
         let name = IpfsCluster::child("identity-1");
@@ -182,15 +183,12 @@ async fn an_identity_that_is_lost_is_asked_for_and_not_made_again() {
         let kept = api.get(&name).await?;
         let lives = super::lives(space).await?;
         api.delete(&name, &DeleteParams::default()).await?;
-        let told = [&*format!("Secret/{name}"), &IpfsCluster::volume(1), "restore the Secret"];
-        space.condition_about(STALLED, "True", "SecretMissing", &told).await?;
+        let parts = [&*format!("Secret/{name}"), &IpfsCluster::volume(1), "restore the Secret"];
+        space.condition_about(STALLED, "True", "SecretMissing", &parts).await?;
         quiet(space, controller).await?;
         ensure!(api.get_opt(&name).await?.is_none(), "it was made again");
 
-        let mut restored = kept.clone();
-        restored.metadata.resource_version = None;
-        restored.metadata.uid = None;
-        api.create(&PostParams::default(), &restored).await?;
+        restore(space, &kept).await?;
         complete(space, controller).await?;
         ensure!(api.get(&name).await?.data == kept.data, "it was changed");
         ensure_undisturbed(space, &lives).await
@@ -199,7 +197,7 @@ async fn an_identity_that_is_lost_is_asked_for_and_not_made_again() {
 }
 
 #[tokio::test]
-async fn an_identity_of_a_peer_that_is_to_leave_is_not_made_again_either() {
+async fn lost_identity_of_a_leaver_is_not_replaced() {
     with_controller(async |space, controller| {
         made(space, controller, 3).await?;
         scale(space, 1).await?;
@@ -207,8 +205,8 @@ async fn an_identity_of_a_peer_that_is_to_leave_is_not_made_again_either() {
         let lives = super::lives(space).await?;
         let (api, name) = (space.api::<Secret>(), IpfsCluster::child("identity-2"));
         api.delete(&name, &DeleteParams::default()).await?;
-        let told = [&*format!("Secret/{name}"), &IpfsCluster::volume(2), "restore the Secret"];
-        space.condition_about(STALLED, "True", "SecretMissing", &told).await?;
+        let parts = [&*format!("Secret/{name}"), &IpfsCluster::volume(2), "restore the Secret"];
+        space.condition_about(STALLED, "True", "SecretMissing", &parts).await?;
         quiet(space, controller).await?;
         ensure!(api.get_opt(&name).await?.is_none(), "it was made again");
         ensure_undisturbed(space, &lives).await
@@ -217,11 +215,11 @@ async fn an_identity_of_a_peer_that_is_to_leave_is_not_made_again_either() {
 }
 
 #[tokio::test]
-async fn peers_are_who_they_were_after_another_provider_was_tried() {
+async fn change_of_provider_and_back_keeps_identities() {
     with_controller(async |space, controller| {
         made(space, controller, 3).await?;
         let before = data(space).await?;
-        theirs(space).await?;
+        let _theirs = theirs::<IpfsCluster>(space).await?;
         let provider = json!({"kubo": null, "external": {"secretName": "theirs"}});
         space.patch(&json!({"spec": {"provider": provider}})).await?;
         until_gone(&space.api::<StatefulSet>(), &IpfsCluster::set()).await?;
@@ -239,7 +237,7 @@ async fn peers_are_who_they_were_after_another_provider_was_tried() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_read_is_named() {
+async fn unreadable_key_is_named() {
     with_controller(async |space, controller| {
         made(space, controller, 1).await?;
         let name = IpfsCluster::child("identity-0");
@@ -249,12 +247,12 @@ async fn a_key_that_cannot_be_read_is_named() {
         for key in KEYS {
             let spoilt = Patch::Merge(json!({"stringData": {key: "nothing"}}));
             api.patch(&name, &PatchParams::default(), &spoilt).await?;
-            let told = [&*format!("Secret/{name}"), key, "restore the Secret"];
-            space.condition_about(STALLED, "True", "SecretIncomplete", &told).await?;
+            let parts = [&*format!("Secret/{name}"), key, "restore the Secret"];
+            space.condition_about(STALLED, "True", "SecretIncomplete", &parts).await?;
             quiet(space, controller).await?;
             let data = before.data.as_ref().context("it had no data")?;
-            let mended = Patch::Merge(json!({"data": {key: data.get(key)}}));
-            api.patch(&name, &PatchParams::default(), &mended).await?;
+            let corrected = Patch::Merge(json!({"data": {key: data.get(key)}}));
+            api.patch(&name, &PatchParams::default(), &corrected).await?;
             complete(space, controller).await?;
         }
         until(&api, &name, "its keys", |secret| secret.data == before.data).await.map(drop)

@@ -41,7 +41,7 @@ async fn read(space: &Ipfs<'_>) -> Result<(i32, i32, String)> {
 }
 
 #[tokio::test]
-async fn the_scale_subresource_reads_and_writes_the_number_of_peers() {
+async fn scale_subresource_reads_and_writes_the_number_of_peers() {
     with_controller(async |space, controller| {
         made(space, controller, 1).await?;
         let (wanted, there, selector) = read(space).await?;
@@ -77,7 +77,7 @@ async fn the_scale_subresource_reads_and_writes_the_number_of_peers() {
 }
 
 #[tokio::test]
-async fn more_than_one_peer_are_stopped_one_at_a_time() {
+async fn several_peers_are_stopped_one_at_a_time() {
     with_controller(async |space, controller| {
         made(space, controller, 1).await?;
         let (budgets, name) = (space.api::<PodDisruptionBudget>(), IpfsCluster::set());
@@ -96,7 +96,7 @@ async fn more_than_one_peer_are_stopped_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn no_peer_leaves_while_none_can_be_asked_and_no_client_is_sent_to_those_that_are_to() {
+async fn silent_peers_do_not_leave_and_leavers_get_no_clients() {
     with_controller(async |space, controller| {
         made(space, controller, 5).await?;
         let before = template(space).await?;
@@ -141,7 +141,7 @@ async fn two_are_to_leave(space: &Ipfs<'_>, controller: &Controller) -> Result<S
 }
 
 #[tokio::test]
-async fn a_volume_that_grows_lets_no_peer_leave() {
+async fn growing_volume_lets_no_peer_leave() {
     with_controller(async |space, controller| {
         let before = two_are_to_leave(space, controller).await?.uid();
         for ordinal in 0..3 {
@@ -160,7 +160,7 @@ async fn a_volume_that_grows_lets_no_peer_leave() {
 }
 
 #[tokio::test]
-async fn a_set_that_somebody_deletes_comes_back_with_all_peers() {
+async fn deleted_set_comes_back_with_all_peers() {
     with_controller(async |space, controller| {
         two_are_to_leave(space, controller).await?;
         let sets = space.api::<StatefulSet>();

@@ -5,6 +5,7 @@ use e2e::{
     Controller, Identity, Record, Subject as _,
     prepare::api_server,
     snapshot::{children, versions},
+    step::restore,
     subject::{NAME, assert_told},
     until, until_gone, with_namespace,
 };
@@ -14,7 +15,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::json;
 use temporal_stack_common::{
@@ -48,8 +49,8 @@ async fn value(space: &Ipfs<'_>, number: u32, key: &str) -> Result<String> {
     text(space, &name, key).await
 }
 
-async fn refused(space: &Ipfs<'_>, told: &[&str]) -> Result<()> {
-    space.condition_about(CONFIG_HONOURED, "False", "Refused", told).await.map(drop)
+async fn refused(space: &Ipfs<'_>, parts: &[&str]) -> Result<()> {
+    space.condition_about(CONFIG_HONOURED, "False", "Refused", parts).await.map(drop)
 }
 
 /// Whether the Kubos speak with nobody who has not the swarm key.
@@ -79,7 +80,7 @@ async fn exchanged(space: &Ipfs<'_>, controller: &Controller, number: u32, peers
 }
 
 #[tokio::test]
-async fn without_one_a_secret_is_drawn_and_one_that_comes_later_is_refused() {
+async fn absent_secret_is_drawn_and_a_later_one_refused() {
     with_controller(async |space, controller| {
         made(space, controller, 3).await?;
         space.condition(CONFIG_HONOURED, "True", "AsWritten").await?;
@@ -100,20 +101,20 @@ async fn without_one_a_secret_is_drawn_and_one_that_comes_later_is_refused() {
 }
 
 #[tokio::test]
-async fn an_edit_of_the_secret_is_refused_with_what_to_do_and_changes_nothing() {
+async fn edited_secret_is_refused_with_the_remedy() {
     with_controller(async |space, controller| {
         write(space, &digits("a")).await?;
         made(space, controller, 3).await?;
         ensure!(value(space, 1, "cluster-secret").await? == digits("a"), "another one was made");
         let honoured = space.condition(CONFIG_HONOURED, "True", "Adapted").await?;
-        assert_told(&honoured, &["CLUSTER_SECRET", "stands in a ConfigMap"])?;
+        assert_told(&honoured, &["CLUSTER_SECRET", "is in a ConfigMap"])?;
         let (before, like_this) = (versions(&children(space).await?), template(space).await?);
 
         write(space, &digits("b")).await?;
-        refused(space, &["CLUSTER_SECRET", "not the one in use and not applied", FULL_RESTART]).await?;
-        for (bad, told) in [("abc", "64 hexadecimal digits"), (&*digits("x"), "64 hexadecimal digits")] {
+        refused(space, &["CLUSTER_SECRET", "is not applied", FULL_RESTART]).await?;
+        for (bad, parts) in [("abc", "64 hexadecimal digits"), (&*digits("x"), "64 hexadecimal digits")] {
             write(space, bad).await?;
-            refused(space, &[&format!("ConfigMap/{CONFIG}"), "CLUSTER_SECRET", told]).await?;
+            refused(space, &[&format!("ConfigMap/{CONFIG}"), "CLUSTER_SECRET", parts]).await?;
         }
         quiet(space, controller).await?;
         ensure!(versions(&children(space).await?) == before, "something was applied");
@@ -135,7 +136,7 @@ async fn an_edit_of_the_secret_is_refused_with_what_to_do_and_changes_nothing() 
 }
 
 #[tokio::test]
-async fn a_permitted_full_stop_exchanges_the_secret_once() {
+async fn permitted_full_stop_exchanges_the_secret_once() {
     with_controller(async |space, controller| {
         write(space, &digits("a")).await?;
         made(space, controller, 3).await?;
@@ -148,7 +149,7 @@ async fn a_permitted_full_stop_exchanges_the_secret_once() {
             space.annotate(FULL_RESTART, &json!(permission)).await?;
             exchanged(space, controller, number, 3).await?;
             ensure!(value(space, number, "cluster-secret").await? == digits(digit), "the permitted secret is another");
-            ensure!(value(space, number, "swarm-key").await? == swarm_key, "the swarm key was drawn anew");
+            ensure!(value(space, number, "swarm-key").await? == swarm_key, "the swarm key was drawn again");
             space.condition(CONFIG_HONOURED, "True", "Adapted").await?;
         }
         ensure!(secrets(space, "identity-").await? == identities, "an identity was touched");
@@ -159,7 +160,7 @@ async fn a_permitted_full_stop_exchanges_the_secret_once() {
 }
 
 #[tokio::test]
-async fn a_full_stop_survives_a_process_that_ends_at_each_of_its_writes() {
+async fn full_stop_survives_a_crash_at_each_write() {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
         let identity = Identity::of_namespace::<IpfsCluster>(space).await?;
@@ -196,7 +197,7 @@ async fn a_full_stop_survives_a_process_that_ends_at_each_of_its_writes() {
 }
 
 #[tokio::test]
-async fn peers_that_were_to_leave_come_back_after_a_full_stop() {
+async fn leavers_come_back_after_a_full_stop() {
     with_controller(async |space, controller| {
         write(space, &digits("a")).await?;
         made(space, controller, 5).await?;
@@ -221,7 +222,7 @@ async fn peers_that_were_to_leave_come_back_after_a_full_stop() {
 }
 
 #[tokio::test]
-async fn another_network_takes_a_permitted_full_stop_too() {
+async fn changed_network_takes_a_permitted_full_stop() {
     with_controller(async |space, controller| {
         made(space, controller, 3).await?;
         ensure!(!is_private(space).await?, "the network is private");
@@ -229,7 +230,7 @@ async fn another_network_takes_a_permitted_full_stop_too() {
         let secret = value(space, 1, "cluster-secret").await?;
         let identities = secrets(space, "identity-").await?;
         space.patch(&json!({"spec": {"network": "private"}})).await?;
-        refused(space, &["spec.network is not the one in use and not applied", FULL_RESTART]).await?;
+        refused(space, &["spec.network is not applied", FULL_RESTART]).await?;
         quiet(space, controller).await?;
         ensure!(versions(&children(space).await?) == before, "something was applied");
         ensure!(template(space).await? == like_this, "the template is another");
@@ -237,7 +238,7 @@ async fn another_network_takes_a_permitted_full_stop_too() {
         space.annotate(FULL_RESTART, &json!("may")).await?;
         exchanged(space, controller, 2, 3).await?;
         ensure!(is_private(space).await?, "the network is public still");
-        ensure!(value(space, 2, "cluster-secret").await? == secret, "the cluster secret was drawn anew");
+        ensure!(value(space, 2, "cluster-secret").await? == secret, "the cluster secret was drawn again");
         let made_for = space.api::<Secret>().get(&IpfsCluster::child("secret-2")).await?;
         let network = made_for.annotations().get("temporal-stack.dev/network").cloned();
         ensure!(network.as_deref() == Some("private"), "{network:?}");
@@ -254,7 +255,7 @@ async fn another_network_takes_a_permitted_full_stop_too() {
 }
 
 #[tokio::test]
-async fn a_private_network_is_private_from_the_beginning() {
+async fn private_network_starts_private() {
     with_controller(async |space, controller| {
         let mut wanted = spec(2, &json!({}));
         wanted["network"] = json!("private");
@@ -270,7 +271,7 @@ async fn a_private_network_is_private_from_the_beginning() {
 }
 
 #[tokio::test]
-async fn a_retained_secret_that_lacks_a_key_is_told_of() {
+async fn retained_secret_without_a_key_is_reported() {
     with_controller(async |space, controller| {
         made(space, controller, 1).await?;
         let (api, name) = (space.api::<Secret>(), IpfsCluster::child("secret-1"));
@@ -283,8 +284,8 @@ async fn a_retained_secret_that_lacks_a_key_is_told_of() {
         space.create(&spec(1, &json!({}))).await?;
         space.condition_about(STALLED, "True", "SecretIncomplete", &["secret-1", "restore it"]).await?;
         quiet(space, controller).await?;
-        let mended = json!({"data": {"swarm-key": kept.data.as_ref().and_then(|data| data.get("swarm-key"))}});
-        api.patch(&name, &PatchParams::default(), &Patch::Merge(mended)).await?;
+        let corrected = json!({"data": {"swarm-key": kept.data.as_ref().and_then(|data| data.get("swarm-key"))}});
+        api.patch(&name, &PatchParams::default(), &Patch::Merge(corrected)).await?;
         complete(space, controller).await?;
         ensure!(api.get(&name).await?.data == kept.data, "it was changed");
         Ok(())
@@ -293,19 +294,16 @@ async fn a_retained_secret_that_lacks_a_key_is_told_of() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_lost_while_peers_have_it_is_asked_for() {
+async fn lost_secret_of_running_peers_is_reported() {
     with_controller(async |space, controller| {
         made(space, controller, 2).await?;
         let (api, name) = (space.api::<Secret>(), IpfsCluster::child("secret-1"));
         let kept = api.get(&name).await?;
         api.delete(&name, &DeleteParams::default()).await?;
-        space.condition_about(STALLED, "True", "SecretIncomplete", &["secret-1 has gone", FULL_RESTART]).await?;
+        space.condition_about(STALLED, "True", "SecretIncomplete", &["secret-1 is missing", FULL_RESTART]).await?;
         quiet(space, controller).await?;
         ensure!(api.get_opt(&name).await?.is_none(), "it was made again");
-        let mut restored = kept.clone();
-        restored.metadata.resource_version = None;
-        restored.metadata.uid = None;
-        api.create(&PostParams::default(), &restored).await?;
+        restore(space, &kept).await?;
         complete(space, controller).await?;
         let data = api.get(&name).await?.data.context("it has no data")?;
         ensure!(Some(data) == kept.data, "it was changed");

@@ -17,9 +17,9 @@ const SEED: &str = include_str!("../../../fixtures/seed/ipfs-cluster-config.yaml
 const MIN: &str = "CLUSTER_REPLICATIONFACTORMIN";
 const MAX: &str = "CLUSTER_REPLICATIONFACTORMAX";
 
-async fn said(space: &Ipfs<'_>, data: &Value, status: &str, reason: &str, told: &[&str]) -> Result<()> {
+async fn said(space: &Ipfs<'_>, data: &Value, status: &str, reason: &str, parts: &[&str]) -> Result<()> {
     configure(space, CONFIG, data).await?;
-    space.condition_about(CONFIG_HONOURED, status, reason, told).await.map(drop)
+    space.condition_about(CONFIG_HONOURED, status, reason, parts).await.map(drop)
 }
 
 /// The two factors that the peers are told.
@@ -34,7 +34,7 @@ fn pair(min: &str, max: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn the_seed_word_for_word_is_adapted_and_taken() {
+async fn unchanged_seed_is_adapted() {
     with_controller(async |space, controller| {
         let mut seed: ConfigMap = serde_saphyr::from_str(SEED)?;
         seed.metadata.namespace = None;
@@ -45,7 +45,7 @@ async fn the_seed_word_for_word_is_adapted_and_taken() {
             &honoured,
             &[
                 "ConfigMap/ipfs-cluster-config",
-                "CLUSTER_PEERNAME is what peers' names begin with",
+                "CLUSTER_PEERNAME is the prefix of the peers' names",
                 "CLUSTER_SECRET is empty",
                 "CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS",
                 "0.0.0.0/tcp/9094",
@@ -73,12 +73,12 @@ async fn the_seed_word_for_word_is_adapted_and_taken() {
 }
 
 #[tokio::test]
-async fn each_key_of_the_config_map_is_judged() {
+async fn each_key_of_the_config_map_gets_its_ruling() {
     with_controller(async |space, controller| {
         made(space, controller, 3).await?;
         space.condition(CONFIG_HONOURED, "True", "AsWritten").await?;
-        for (data, status, reason, told) in [
-            (json!({"CLUSTER_IPFSHTTP_PINTIMEOUT": "5m"}), "True", "AsWritten", vec!["as it is written"]),
+        for (data, status, reason, parts) in [
+            (json!({"CLUSTER_IPFSHTTP_PINTIMEOUT": "5m"}), "True", "AsWritten", vec!["is used as written"]),
             (
                 json!({"CLUSTER_LEAVEONSHUTDOWN": "true"}),
                 "False",
@@ -105,9 +105,9 @@ async fn each_key_of_the_config_map_is_judged() {
                 vec!["OBSERVATIONS_METRICS_ENABLESTATS is read as CLUSTER_METRICS_ENABLESTATS"],
             ),
             (json!({"CLUSTER_PEERNAMES": "x"}), "True", "Adapted", vec!["did you mean CLUSTER_PEERNAME?"]),
-            (json!({"POSTGRES_DB": "x"}), "True", "Adapted", vec!["POSTGRES_DB is not a key"]),
+            (json!({"POSTGRES_DB": "x"}), "True", "Adapted", vec!["POSTGRES_DB is not a known key"]),
         ] {
-            said(space, &data, status, reason, &told).await?;
+            said(space, &data, status, reason, &parts).await?;
         }
         // Of all this nothing was so bad that it stops the peers.
         complete(space, controller).await.map(drop)
@@ -116,7 +116,7 @@ async fn each_key_of_the_config_map_is_judged() {
 }
 
 #[tokio::test]
-async fn a_config_map_of_another_name_is_read_and_named() {
+async fn named_config_map_is_read_and_named() {
     with_controller(async |space, controller| {
         configure(space, "mine", &json!({"CLUSTER_IPFSHTTP_PINTIMEOUT": "5m", "CLUSTER_ID": "x"})).await?;
         let mut wanted = spec(1, &json!({}));
@@ -133,7 +133,7 @@ async fn a_config_map_of_another_name_is_read_and_named() {
 }
 
 #[tokio::test]
-async fn more_peers_with_factors_of_the_config_map_restart_nobody() {
+async fn scaling_with_configured_factors_restarts_no_peer() {
     with_controller(async |space, controller| {
         configure(space, CONFIG, &json!({MIN: "2", MAX: "3"})).await?;
         made(space, controller, 2).await?;
@@ -155,23 +155,23 @@ async fn more_peers_with_factors_of_the_config_map_restart_nobody() {
 }
 
 #[tokio::test]
-async fn factors_that_no_pin_can_have_are_refused_as_a_pair_until_they_are_mended() {
+async fn impossible_factors_are_refused_until_corrected() {
     with_controller(async |space, controller| {
         made(space, controller, 3).await?;
-        for (min, max, told) in [
-            ("3", "2", "are 3 and 2: set the first to 2 or less, or the second to 3 or more"),
-            ("1", "-1", "-1 is for both or for none"),
-            ("-1", "2", "-1 is for both or for none"),
+        for (min, max, parts) in [
+            ("3", "2", "are 3 and 2; set the first to 2 or less, or the second to 3 or more"),
+            ("1", "-1", "set both to -1, or both to at least 1"),
+            ("-1", "2", "set both to -1, or both to at least 1"),
             ("0", "2", "at least 1"),
         ] {
-            let both = [&*format!("ConfigMap/{CONFIG}"), MIN, MAX, told, "a copy on every peer"];
+            let both = [&*format!("ConfigMap/{CONFIG}"), MIN, MAX, parts, "every peer has a copy of each pin"];
             said(space, &json!({MIN: min, MAX: max}), "False", "Refused", &both).await?;
             quiet(space, controller).await?;
             ensure!(factors(space).await? == pair("-1", "-1"), "{min} and {max}: {:?}", factors(space).await?);
         }
         // That there are too few peers now is no reason to give all pins other factors.
-        let told = ["asks for 4 copies of 3 peers", "spec.replicas to 4 or more"];
-        said(space, &json!({MIN: "4", MAX: "5"}), "True", "Adapted", &told).await?;
+        let parts = ["is 4, and spec.replicas is 3", "spec.replicas to 4 or more"];
+        said(space, &json!({MIN: "4", MAX: "5"}), "True", "Adapted", &parts).await?;
         complete(space, controller).await?;
         ensure!(factors(space).await? == pair("4", "5"), "{:?}", factors(space).await?);
         said(space, &json!({MIN: "2", MAX: "3"}), "True", "AsWritten", &[]).await?;
@@ -188,13 +188,14 @@ async fn factors_that_no_pin_can_have_are_refused_as_a_pair_until_they_are_mende
 }
 
 #[tokio::test]
-async fn more_copies_than_peers_are_asked_for_until_one_of_them_is_changed() {
+async fn more_copies_than_peers_stall_until_one_is_changed() {
     with_controller(async |space, controller| {
         let mut wanted = spec(1, &json!({}));
         wanted["replication"] = json!({"min": 2, "max": 3});
         space.create(&wanted).await?;
-        let told = ["spec.replication.min and max ask for 2 copies of 1 peers", "spec.replicas to 2 or more"];
-        space.condition_about(STALLED, "True", "InvalidSpec", &told).await?;
+        let parts =
+            ["spec.replication.min and max ask for 2 copies, but spec.replicas is 1", "spec.replicas to 2 or more"];
+        space.condition_about(STALLED, "True", "InvalidSpec", &parts).await?;
         scale(space, 2).await?;
         complete(space, controller).await?;
         ensure!(factors(space).await? == pair("2", "3"), "{:?}", factors(space).await?);
@@ -204,7 +205,7 @@ async fn more_copies_than_peers_are_asked_for_until_one_of_them_is_changed() {
 }
 
 #[tokio::test]
-async fn what_the_user_sets_of_kubo_reaches_it_and_what_would_break_it_does_not() {
+async fn kubo_settings_are_applied_unless_they_break_a_peer() {
     with_controller(async |space, controller| {
         made(space, controller, 1).await?;
         let (peers, key) = (IpfsCluster::child("peers"), format!("{}.kubo.json", IpfsCluster::pod(0)));
@@ -212,8 +213,8 @@ async fn what_the_user_sets_of_kubo_reaches_it_and_what_would_break_it_does_not(
         let config = json!({"Gateway": {"NoFetch": true}, "Identity": {"PeerID": "x"}, "Addresses": {"API": "/ip4/127.0.0.1/tcp/1"}});
         let fields = json!({"kuboConfig": config, "clusterConfig": {"CLUSTER_IPFSHTTP_PINTIMEOUT": "5m"}, "pubsub": true});
         space.patch_provider(&fields).await?;
-        let told = ["spec.provider.kubo.kuboConfig", "Identity", "Addresses.API", "remove it"];
-        space.condition_about(CONFIG_HONOURED, "False", "Refused", &told).await?;
+        let parts = ["spec.provider.kubo.kuboConfig", "Identity", "Addresses.API", "remove it"];
+        space.condition_about(CONFIG_HONOURED, "False", "Refused", &parts).await?;
         complete(space, controller).await?;
         let config: Value = serde_json::from_str(&text(space, &peers, &key).await?)?;
         ensure!(config["Gateway"]["NoFetch"] == true && config["Pubsub"]["Enabled"] == true, "the fields are missing");

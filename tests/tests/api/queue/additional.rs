@@ -19,18 +19,18 @@ async fn conf(space: &Queue<'_>) -> Result<String> {
 }
 
 #[tokio::test]
-async fn a_line_that_cannot_be_is_named_with_its_number_and_what_to_do() {
+async fn invalid_line_is_named_with_its_number_and_remedy() {
     with_controller(async |space, _| {
         space.create(&json!({"provider": {"rabbitmq": {"additionalConfig": "channel_max 100"}}})).await?;
-        for (lines, told) in [
+        for (lines, parts) in [
             ("channel_max 100", ["line 1", "has no =", "write `key = value`"]),
             ("# mine\nlisteners.tcp.default = 1", ["line 2", "listeners.tcp.default", "remove the line"]),
             ("channel_max =", ["line 1", "channel_max has no value", "write `channel_max = …`"]),
-            ("channel max = 1", ["line 1", "\"channel max\"", "is no name of a setting"]),
+            ("channel max = 1", ["line 1", "\"channel max\"", "is not a setting"]),
         ] {
             add(space, lines).await?;
-            let told = [&["spec.provider.rabbitmq.additionalConfig"], &told[..]].concat();
-            space.condition_about(STALLED, "True", "InvalidSpec", &told).await?;
+            let parts = [&["spec.provider.rabbitmq.additionalConfig"], &parts[..]].concat();
+            space.condition_about(STALLED, "True", "InvalidSpec", &parts).await?;
         }
         ensure!(children(space).await?.is_empty(), "something was made");
         Ok(())
@@ -39,7 +39,7 @@ async fn a_line_that_cannot_be_is_named_with_its_number_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn lines_of_the_user_replace_the_usual_ones_and_leave_no_trace_when_they_go() {
+async fn removed_lines_restore_the_defaults() {
     with_controller(async |space, controller| {
         made(space, controller).await?;
         let before = conf(space).await?;

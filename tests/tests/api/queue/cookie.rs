@@ -47,13 +47,13 @@ async fn cookies(space: &Queue<'_>) -> Result<Vec<String>> {
     Ok(secrets.iter().filter_map(|secret| Some(secret.name_any().strip_prefix(&prefix)?.to_owned())).collect())
 }
 
-async fn refused(space: &Queue<'_>, told: &[&str]) -> Result<()> {
-    let told = [&["Secret/rabbitmq-config", COOKIE], told].concat();
-    space.condition_about(CONFIG_HONOURED, "False", "Refused", &told).await.map(drop)
+async fn refused(space: &Queue<'_>, parts: &[&str]) -> Result<()> {
+    let parts = [&["Secret/rabbitmq-config", COOKIE], parts].concat();
+    space.condition_about(CONFIG_HONOURED, "False", "Refused", &parts).await.map(drop)
 }
 
 #[tokio::test]
-async fn the_seed_word_for_word_is_taken_and_remarked() {
+async fn unchanged_seed_is_taken_and_remarked() {
     with_controller(async |space, controller| {
         let seed: Secret = serde_saphyr::from_str(SEED)?;
         let published =
@@ -61,7 +61,7 @@ async fn the_seed_word_for_word_is_taken_and_remarked() {
         space.api::<Secret>().create(&PostParams::default(), &seed).await?;
         made(space, controller).await?;
         let honoured = space.condition(CONFIG_HONOURED, "True", "Adapted").await?;
-        assert_told(&honoured, &["Secret/rabbitmq-config", COOKIE, "published value", "4369 and 25672"])?;
+        assert_told(&honoured, &["Secret/rabbitmq-config", COOKIE, "published example value", "4369 and 25672"])?;
         ensure!(cookie(space, 1).await? == *published, "another cookie was made");
         ensure_untold(space, controller, published).await
     })
@@ -69,11 +69,11 @@ async fn the_seed_word_for_word_is_taken_and_remarked() {
 }
 
 #[tokio::test]
-async fn without_a_secret_a_cookie_is_drawn_and_one_that_comes_later_is_not_taken() {
+async fn absent_cookie_is_drawn_and_a_later_one_refused() {
     with_controller(async |space, controller| {
         made(space, controller).await?;
         let honoured = space.condition(CONFIG_HONOURED, "True", "AsWritten").await?;
-        assert_told(&honoured, &["no Secret/rabbitmq-config", "drawn"])?;
+        assert_told(&honoured, &["Secret/rabbitmq-config does not exist", "generated"])?;
         let drawn = cookie(space, 1).await?;
         ensure!(drawn.len() >= 20, "it has {} characters", drawn.len());
         write(space, "comes-later").await?;
@@ -85,28 +85,28 @@ async fn without_a_secret_a_cookie_is_drawn_and_one_that_comes_later_is_not_take
 }
 
 #[tokio::test]
-async fn a_cookie_that_no_node_can_have_stops_the_making_until_it_is_mended() {
+async fn invalid_cookie_stalls_until_corrected() {
     with_controller(async |space, controller| {
         write(space, "").await?;
         space.create(&MessageQueue::embedded()).await?;
-        for (bad, told) in [
+        for (bad, parts) in [
             ("", "is empty"),
-            ("of two words", "has a space"),
-            ("kæks", "outside ASCII"),
+            ("of two words", "contains a space"),
+            ("kæks", "non-ASCII"),
             (&"x".repeat(256), "more than 255 characters"),
         ] {
             write(space, bad).await?;
-            let told = ["Secret/rabbitmq-config", COOKIE, told, "or leave the key out and one is drawn"];
-            space.condition_about(STALLED, "True", "SecretIncomplete", &told).await?;
+            let parts = ["Secret/rabbitmq-config", COOKIE, parts, "or remove the key to have a cookie generated"];
+            space.condition_about(STALLED, "True", "SecretIncomplete", &parts).await?;
         }
         write(space, "of two\nlines").await?;
-        let told = ["Secret/rabbitmq-config", COOKIE, "has a line break within"];
-        space.condition_about(STALLED, "True", "SecretIncomplete", &told).await?;
+        let parts = ["Secret/rabbitmq-config", COOKIE, "contains a line break"];
+        space.condition_about(STALLED, "True", "SecretIncomplete", &parts).await?;
         ensure!(children(space).await?.is_empty(), "something was made");
         write(space, "ends-with-a-line-break\n").await?;
         complete(space, controller).await?;
         let honoured = space.condition(CONFIG_HONOURED, "True", "Adapted").await?;
-        assert_told(&honoured, &[COOKIE, "ends with a line break, which is left out"])?;
+        assert_told(&honoured, &[COOKIE, "ends with a line break, which is removed"])?;
         ensure!(cookie(space, 1).await? == "ends-with-a-line-break", "the line break is in it");
         Ok(())
     })
@@ -114,23 +114,23 @@ async fn a_cookie_that_no_node_can_have_stops_the_making_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn an_edit_is_refused_and_changes_nothing() {
+async fn edited_cookie_is_refused_and_changes_nothing() {
     with_controller(async |space, controller| {
         write(space, "one").await?;
         made(space, controller).await?;
         let before = versions(&children(space).await?);
         write(space, "two").await?;
-        refused(space, &["not applied", "Set it back", FULL_RESTART]).await?;
-        for (bad, told) in [("", "is empty"), ("of two words", "has a space")] {
+        refused(space, &["not applied", "set it back", FULL_RESTART]).await?;
+        for (bad, parts) in [("", "is empty"), ("of two words", "contains a space")] {
             write(space, bad).await?;
-            refused(space, &[told]).await?;
+            refused(space, &[parts]).await?;
         }
         quiet(space, controller).await?;
         ensure!(versions(&children(space).await?) == before, "something was applied");
         let misspelt = json!({COOKIE: "one", "erlang_cookie": "two"});
         write_secret(space, SOURCE, &misspelt).await?;
-        let told = ["Secret/rabbitmq-config", "erlang_cookie is not a key"];
-        space.condition_about(CONFIG_HONOURED, "True", "Adapted", &told).await?;
+        let parts = ["Secret/rabbitmq-config", "erlang_cookie is not a known key"];
+        space.condition_about(CONFIG_HONOURED, "True", "Adapted", &parts).await?;
         write(space, "one").await?;
         space.condition(CONFIG_HONOURED, "True", "AsWritten").await.map(drop)
     })
@@ -145,7 +145,7 @@ fn replicas(record: &Record<StatefulSet>) -> Vec<i32> {
 }
 
 #[tokio::test]
-async fn a_permitted_full_stop_exchanges_the_cookie_once() {
+async fn permitted_full_stop_exchanges_the_cookie_once() {
     with_controller(async |space, controller| {
         write(space, "one").await?;
         space

@@ -22,13 +22,13 @@ async fn write(space: &Queue<'_>, uri: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_uri_that_leads_nowhere_is_told_without_its_password() {
+async fn invalid_uri_is_reported_without_its_password() {
     with_controller(async |space, controller| {
         space.create(&external("theirs")).await?;
         for (uri, told) in [
-            (format!("http://u:{PASSWORD}@h"), "is no AMQP URI; write it as amqp://"),
-            (format!("amqp://u:{PASSWORD}@h:port/"), "is no AMQP URI; write it as amqp://"),
-            (format!("amqps://u:{PASSWORD}@h"), "asks for TLS, which the controller does not speak yet"),
+            (format!("http://u:{PASSWORD}@h"), "is not an AMQP URI; write it as amqp://"),
+            (format!("amqp://u:{PASSWORD}@h:port/"), "is not an AMQP URI; write it as amqp://"),
+            (format!("amqps://u:{PASSWORD}@h"), "asks for TLS, which the controller does not support"),
         ] {
             write(space, &uri).await?;
             let told = ["spec.provider.external.secretName", "Secret/theirs", "key uri", told];
@@ -44,19 +44,19 @@ async fn a_uri_that_leads_nowhere_is_told_without_its_password() {
 }
 
 #[tokio::test]
-async fn an_address_where_nobody_listens_or_nobody_answers_is_unreachable() {
+async fn silent_or_closed_address_is_unreachable() {
     with_controller(async |space, controller| {
         write(space, &format!("amqp://u:{PASSWORD}@127.0.0.1:1/app%2Fone")).await?;
         space.create(&external("theirs")).await?;
-        let remedy = "correct the address in the Secret, or look at the broker";
-        space.condition_about(READY, "False", "Unreachable", &["127.0.0.1:1 does not answer", remedy]).await?;
+        let remedy = "correct the address in the Secret, or check the broker";
+        space.condition_about(READY, "False", "BrokerUnreachable", &["127.0.0.1:1 does not answer", remedy]).await?;
 
         // The kernel takes connections for it, and nobody ever says a word.
         let silent = TcpListener::bind("127.0.0.1:0")?;
         let address = silent.local_addr()?;
         write(space, &format!("amqp://u:{PASSWORD}@{address}/app%2Fone")).await?;
-        let told = [&*format!("{address} did not open a connection within"), remedy];
-        space.condition_about(READY, "False", "Unreachable", &told).await?;
+        let parts = [&*format!("{address} did not open a connection within"), remedy];
+        space.condition_about(READY, "False", "BrokerUnreachable", &parts).await?;
 
         for secret in [PASSWORD, "s3c/ret"] {
             ensure_untold(space, controller, secret).await?;
@@ -67,7 +67,7 @@ async fn an_address_where_nobody_listens_or_nobody_answers_is_unreachable() {
 }
 
 #[tokio::test]
-async fn the_binding_says_what_the_users_secret_says() {
+async fn binding_repeats_the_users_secret() {
     with_controller(async |space, _| {
         let keys =
             json!({"host": "127.0.0.1", "port": "1", "username": "u", "password": "s3c/ret", "virtual-host": "a/b"});
@@ -93,7 +93,7 @@ async fn the_binding_says_what_the_users_secret_says() {
         let status = object.await?.status.unwrap_or_default();
         ensure!(status.virtual_host.as_deref() == Some("a/b") && status.username.as_deref() == Some("u"), "{status:?}");
         space.patch(&json!({"spec": {"virtualHost": "other"}})).await?;
-        let told = ["spec.virtualHost", "not used", "Secret/theirs"];
+        let told = ["spec.virtualHost", "ignored", "Secret/theirs"];
         space.condition_about("ConfigHonoured", "True", "Adapted", &told).await.map(drop)
     })
     .await;

@@ -38,14 +38,14 @@ async fn claims(space: &Queue<'_>) -> Result<Vec<String>> {
 }
 
 #[tokio::test]
-async fn a_budget_is_never_somebody_elses_and_goes_with_the_nodes() {
+async fn disruption_budget_follows_the_nodes() {
     with_controller(async |space, controller| {
         made(space, controller).await?;
         let (budgets, name) = (space.api::<PodDisruptionBudget>(), MessageQueue::set());
         let foreign = json!({"metadata": {"name": name}, "spec": {"maxUnavailable": 2}});
         budgets.create(&PostParams::default(), &serde_json::from_value(foreign)?).await?;
         scale(space, 3).await?;
-        space.stalled("NameTaken", &["PodDisruptionBudget", &name, "somebody else"]).await?;
+        space.stalled("NameTaken", &["PodDisruptionBudget", &name, "another owner"]).await?;
         ensure!(replicas(&set(space).await?) == Some(1), "nodes were made without a budget");
         budgets.delete(&name, &DeleteParams::default()).await?;
         scale(space, 5).await?;
@@ -57,7 +57,7 @@ async fn a_budget_is_never_somebody_elses_and_goes_with_the_nodes() {
         budgets.patch(&name, &PatchParams::default(), &edit).await?;
         until(&budgets, &name, "one at a time again", is_ours).await?;
 
-        theirs(space).await?;
+        let _theirs = theirs::<MessageQueue>(space).await?;
         let provider = json!({"rabbitmq": null, "external": {"secretName": "theirs"}});
         space.patch(&json!({"spec": {"provider": provider}})).await?;
         until_gone(&budgets, &name).await
@@ -66,7 +66,7 @@ async fn a_budget_is_never_somebody_elses_and_goes_with_the_nodes() {
 }
 
 #[tokio::test]
-async fn from_one_node_to_five_and_never_fewer_while_no_broker_can_be_asked() {
+async fn silent_broker_scales_up_and_never_down() {
     with_controller(async |space, controller| {
         made(space, controller).await?;
         let budgets = space.api::<PodDisruptionBudget>();

@@ -21,33 +21,37 @@ async fn bind_database(space: &Space, key: &str, value: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_database_that_temporal_cannot_use_is_named_with_what_is_wrong_with_it() {
+async fn unusable_database_is_named_with_the_reason() {
     with_controller(async |space, controller| {
         siblings(space).await?;
         bind_database(space, "database", "other").await?;
         space.create(&spec(&json!({}))).await?;
-        let told =
-            ["PostgresDatabase/temporal", "its database is other", "has the name temporal built in", "POSTGRES_DB"];
-        space.stalled("UnusableBinding", &told).await?;
-        space.condition_about("DependenciesReady", "False", "UnusableBinding", &told).await?;
+        let parts = [
+            "PostgresDatabase/temporal",
+            "its database is other",
+            "the name temporal is built into Temporal",
+            "POSTGRES_DB",
+        ];
+        space.stalled("UnusableBinding", &parts).await?;
+        space.condition_about("DependenciesReady", "False", "UnusableBinding", &parts).await?;
         ensure!(children(space).await?.is_empty(), "something was made");
 
         // What is Stalled is looked at again after half a minute: a change that is noticed sooner was seen by the watch.
-        for (key, wrong, told) in [
-            ("password", format!("{PASSWORD}'"), "its password has a quote"),
-            ("password", format!("\"{PASSWORD}"), "its password has a quote"),
-            ("password", format!("{PASSWORD} {PASSWORD}"), "its password has a space"),
-            ("password", format!("{PASSWORD}\n"), "its password has a space"),
-            ("password", format!("{PASSWORD}\\"), "its password has a backslash"),
-            ("username", "a'b".to_owned(), "its login has a quote"),
+        for (key, wrong, parts) in [
+            ("password", format!("{PASSWORD}'"), "its password contains a quote"),
+            ("password", format!("\"{PASSWORD}"), "its password contains a quote"),
+            ("password", format!("{PASSWORD} {PASSWORD}"), "its password contains a space"),
+            ("password", format!("{PASSWORD}\n"), "its password contains a space"),
+            ("password", format!("{PASSWORD}\\"), "its password contains a backslash"),
+            ("username", "a'b".to_owned(), "its login contains a quote"),
         ] {
             bind_database(space, key, &wrong).await?;
-            let told = ["PostgresDatabase/temporal", told, "use letters and digits"];
-            space.condition_about("Stalled", "True", "UnusableBinding", &told).await?;
+            let parts = ["PostgresDatabase/temporal", parts, "use letters and digits"];
+            space.condition_about("Stalled", "True", "UnusableBinding", &parts).await?;
             ensure_untold(space, controller, PASSWORD).await?;
         }
         ensure!(children(space).await?.is_empty(), "something was made");
-        sibling_mended(space).await?;
+        sibling_corrected(space).await?;
         waits_for_the_broker(space).await?;
         quiet(space, controller).await?;
         ensure_untold(space, controller, PASSWORD).await
@@ -55,20 +59,20 @@ async fn a_database_that_temporal_cannot_use_is_named_with_what_is_wrong_with_it
     .await;
 }
 
-async fn sibling_mended(space: &Space) -> Result<()> {
+async fn sibling_corrected(space: &Space) -> Result<()> {
     bind::<PostgresDatabase>(space, &PostgresDatabase::bound()).await
 }
 
 #[tokio::test]
-async fn a_credential_that_cannot_be_used_later_on_changes_nothing_of_what_was_made() {
+async fn later_unusable_credential_changes_no_child() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({})).await?;
         let before = content(space).await?;
         bind_database(space, "password", &format!("{PASSWORD} x")).await?;
-        space.stalled("UnusableBinding", &["its password has a space"]).await?;
+        space.stalled("UnusableBinding", &["its password contains a space"]).await?;
         quiet(space, controller).await?;
         ensure!(content(space).await? == before, "children have changed");
-        sibling_mended(space).await?;
+        sibling_corrected(space).await?;
         waits_for_the_broker(space).await?;
         quiet(space, controller).await?;
         ensure!(content(space).await? == before, "children have changed");
@@ -86,10 +90,10 @@ async fn a_credential_that_cannot_be_used_later_on_changes_nothing_of_what_was_m
 }
 
 #[tokio::test]
-async fn a_broker_that_does_not_answer_is_named_without_its_password() {
+async fn silent_broker_is_named_without_its_password() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({})).await?;
-        space.condition_about("QueuesServed", "False", "Unreachable", &["RabbitMQ", "refused"]).await?;
+        space.condition_about("QueuesServed", "False", "BrokerUnreachable", &["RabbitMQ", "refused"]).await?;
         ensure_untold(space, controller, PASSWORD).await?;
         // It may be anything: its owner is another controller.
         for uri in [
@@ -100,7 +104,7 @@ async fn a_broker_that_does_not_answer_is_named_without_its_password() {
         ] {
             bind::<MessageQueue>(space, &json!({"uri": uri})).await?;
             quiet(space, controller).await?;
-            space.condition_about(RECONCILING, "True", "Unreachable", &["RabbitMQ"]).await?;
+            space.condition_about(RECONCILING, "True", "BrokerUnreachable", &["RabbitMQ"]).await?;
             ensure_untold(space, controller, PASSWORD).await?;
         }
         Ok(())
@@ -109,23 +113,23 @@ async fn a_broker_that_does_not_answer_is_named_without_its_password() {
 }
 
 #[tokio::test]
-async fn a_binding_that_lacks_a_key_is_waited_for() {
+async fn incomplete_binding_is_waited_for() {
     with_controller(async |space, _| {
         siblings(space).await?;
         let mut keys = PostgresDatabase::bound();
         keys.as_object_mut().map(|keys| keys.remove("password"));
         bind::<PostgresDatabase>(space, &keys).await?;
         space.create(&spec(&json!({}))).await?;
-        let told = ["PostgresDatabase/temporal is Ready and its binding is not to be read yet"];
-        space.condition_about(RECONCILING, "True", "DependencyNotReady", &told).await?;
-        sibling_mended(space).await?;
+        let parts = ["PostgresDatabase/temporal is Ready, but its binding is missing or incomplete"];
+        space.condition_about(RECONCILING, "True", "DependencyNotReady", &parts).await?;
+        sibling_corrected(space).await?;
         waits_for_the_broker(space).await
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_password_of_the_users_own_that_breaks_the_connection_string_is_refused_by_the_name_of_its_key() {
+async fn password_that_breaks_the_connection_string_is_refused() {
     with_controller(async |space, controller| {
         sibling::<MessageQueue>(space).await?;
         sibling::<temporal_stack_common::api::IpfsCluster>(space).await?;
@@ -133,10 +137,10 @@ async fn a_password_of_the_users_own_that_breaks_the_connection_string_is_refuse
         wanted["database"] = Value::Null;
         space.create(&wanted).await?;
         let users = |password: &str| json!({"DATABASE_URL": "database.invalid", "DATABASE_PASSWORD": password});
-        for (wrong, told) in [("'", "a quote"), (" ", "a space"), ("\\", "a backslash")] {
+        for (wrong, parts) in [("'", "a quote"), (" ", "a space"), ("\\", "a backslash")] {
             configure(space, super::CONFIG, &users(&format!("{PASSWORD}{wrong}"))).await?;
-            let told = ["ConfigMap/temporal-config: DATABASE_PASSWORD", told];
-            space.condition_about("Stalled", "True", "UnusableBinding", &told).await?;
+            let parts = ["ConfigMap/temporal-config: DATABASE_PASSWORD", parts];
+            space.condition_about("Stalled", "True", "UnusableBinding", &parts).await?;
         }
         configure(space, super::CONFIG, &users(PASSWORD)).await?;
         waits_for_the_broker(space).await?;

@@ -39,36 +39,36 @@ fn whole() -> Value {
 
 /// Waits until the user is told of a key.
 async fn told(space: &Subjects<'_>, reason: &str, key: &str, what: &str, by: &str) -> Result<()> {
-    let (key, by) = (format!("ConfigMap/{CONFIG}: {key} "), format!("name an object of the stack in {by}"));
-    space.condition_about(STALLED, "True", reason, &[&key, what, "set it", &by]).await?;
+    let (key, by) = (format!("ConfigMap/{CONFIG}: {key} "), format!("or set {by} instead"));
+    space.condition_about(STALLED, "True", reason, &[&key, what, &by]).await?;
     space.condition_about("DependenciesReady", "False", reason, &[&key, what]).await.map(drop)
 }
 
 #[tokio::test]
-async fn the_seed_word_for_word_is_stalled_by_one_key_after_the_other_until_each_can_be_used() {
+async fn unchanged_seed_stalls_on_each_unusable_key() {
     with_controller(async |space, controller| {
         space.api::<ConfigMap>().create(&PostParams::default(), &seed()?).await?;
         space.create(&Temporal::embedded()).await?;
-        told(space, "InvalidSpec", "DATABASE_URL", "is no name or address of a host", "spec.database").await?;
+        told(space, "InvalidSpec", "DATABASE_URL", "is not a host name or address", "spec.database").await?;
         ensure!(children(space).await?.is_empty(), "something was made");
 
         let mut data = json!(seed()?.data);
         let (database, queue, ipfs) = ("spec.database", "spec.queue", "spec.ipfs");
         let (kubo, cluster) = ("IPFS_API_CONNECTION_HOST", "IPFS_CLUSTER_API_CONNECTION_HOST");
-        let (pod, guest) = ("names the pod itself, where no broker is", "has no login, or guest");
-        let unreachable = "names no host that others can reach";
+        let (pod, guest) = ("names the pod itself, where no broker runs", "has no login, or the login guest");
+        let unreachable = "is not a host that other pods can reach";
         for (key, value, next, what, by) in [
-            ("DATABASE_URL", "0.0.0.0", "DATABASE_URL", "is no name or address", database),
+            ("DATABASE_URL", "0.0.0.0", "DATABASE_URL", "is not a host name or address", database),
             ("DATABASE_URL", "127.0.0.1", "DATABASE_URL", "names the pod itself", database),
             ("DATABASE_URL", "database.invalid", "RABBITMQ_URL", pod, queue),
             ("RABBITMQ_URL", "amqp://localhost:5672/", "RABBITMQ_URL", pod, queue),
-            ("RABBITMQ_URL", "rabbit", "RABBITMQ_URL", "is no AMQP URI", queue),
+            ("RABBITMQ_URL", "rabbit", "RABBITMQ_URL", "is not an AMQP URI", queue),
             ("RABBITMQ_URL", "amqp://rabbit.example.com/", "RABBITMQ_URL", guest, queue),
             ("RABBITMQ_URL", "amqp://app:pw@127.0.0.2:1/", "RABBITMQ_URL", pod, queue),
             ("RABBITMQ_URL", "amqp://app:pw@broker.invalid:1/", kubo, unreachable, ipfs),
             (kubo, "kubo.example.com", cluster, unreachable, ipfs),
             (cluster, "0.0.0.0", cluster, unreachable, ipfs),
-            ("DATABASE_PORT", "none", "DATABASE_PORT", "is no port number", database),
+            ("DATABASE_PORT", "none", "DATABASE_PORT", "is not a port number", database),
         ] {
             data[key] = json!(value);
             configure(space, CONFIG, &data).await?;
@@ -85,7 +85,7 @@ async fn the_seed_word_for_word_is_stalled_by_one_key_after_the_other_until_each
 }
 
 #[tokio::test]
-async fn each_key_that_is_needed_is_asked_for() {
+async fn each_missing_key_is_named() {
     with_controller(async |space, controller| {
         space.create(&Temporal::embedded()).await?;
         // There is no ConfigMap at all.
@@ -139,7 +139,7 @@ async fn each_key_that_is_needed_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_referred_to_and_what_the_user_says_go_together() {
+async fn references_and_variables_can_be_combined() {
     with_controller(async |space, controller| {
         sibling::<IpfsCluster>(space).await?;
         let mut wanted = Temporal::embedded();
@@ -147,7 +147,8 @@ async fn what_is_referred_to_and_what_the_user_says_go_together() {
         configure(space, CONFIG, &whole()).await?;
         space.create(&wanted).await?;
         complete(space, controller).await?;
-        let told = ["IPFS_API_CONNECTION_HOST is decided by spec.ipfs", "IPFS_CLUSTER_API_CONNECTION_HOST is decided"];
+        let told =
+            ["IPFS_API_CONNECTION_HOST is overridden by spec.ipfs", "IPFS_CLUSTER_API_CONNECTION_HOST is overridden"];
         let honoured = space.condition_about(CONFIG_HONOURED, "True", "Adapted", &told).await?;
         ensure!(!honoured.message.contains("DATABASE_URL"), "{}", honoured.message);
         ensure!(!honoured.message.contains("CONNECTION_PORT"), "the same ports are remarked: {}", honoured.message);

@@ -40,7 +40,7 @@ async fn certificate(space: &Subjects<'_>) -> Result<(String, Option<String>)> {
 }
 
 #[tokio::test]
-async fn the_certificate_has_all_names_stays_through_a_restart_and_follows_the_names() {
+async fn certificate_survives_a_restart_and_follows_its_names() {
     let cluster = api_server().await.expect("an API server");
     with_namespace(&cluster, async |space| {
         let identity = Identity::of_namespace::<Temporal>(space).await?;
@@ -113,7 +113,7 @@ async fn the_certificate_has_all_names_stays_through_a_restart_and_follows_the_n
 }
 
 #[tokio::test]
-async fn a_foreign_edit_of_the_certificate_is_undone() {
+async fn foreign_edit_of_the_certificate_is_undone() {
     with_controller(async |space, controller| {
         with_tls(space).await?;
         made(space, controller, &json!({})).await?;
@@ -142,7 +142,7 @@ async fn a_foreign_edit_of_the_certificate_is_undone() {
 }
 
 #[tokio::test]
-async fn a_name_that_no_certificate_can_have_is_for_the_user_to_mend() {
+async fn invalid_certificate_name_stalls() {
     with_controller(async |space, controller| {
         with_tls(space).await?;
         made(space, controller, &json!({})).await?;
@@ -155,15 +155,17 @@ async fn a_name_that_no_certificate_can_have_is_for_the_user_to_mend() {
 }
 
 #[tokio::test]
-async fn the_users_certificate_is_asked_for_until_it_is_complete() {
+async fn incomplete_certificate_secret_is_reported() {
     with_controller(async |space, controller| {
         with_tls(space).await?;
         super::siblings(space).await?;
         space.create(&super::spec(&json!({"tls": {"secretName": "theirs"}}))).await?;
-        space.stalled("SecretMissing", &["spec.tls.secretName", "no Secret/theirs", "tls.crt and tls.key"]).await?;
+        space
+            .stalled("SecretMissing", &["spec.tls.secretName", "Secret/theirs does not exist", "tls.crt and tls.key"])
+            .await?;
         write_secret(space, "theirs", &json!({"tls.crt": "certificate"})).await?;
-        let told = ["Secret/theirs, named in spec.tls.secretName", "tls.crt and tls.key"];
-        space.condition_about("Stalled", "True", "SecretIncomplete", &told).await?;
+        let parts = ["Secret/theirs, named in spec.tls.secretName", "tls.crt and tls.key"];
+        space.condition_about("Stalled", "True", "SecretIncomplete", &parts).await?;
         write_secret(
             space,
             "theirs",

@@ -38,7 +38,7 @@ fn counted(requests: &Counts) -> Counts {
 }
 
 #[tokio::test]
-async fn a_pass_over_an_unchanged_object_makes_no_request_whatever_its_neighbours_say_again() {
+async fn unchanged_object_makes_no_request() {
     with_controller(async |space, controller| {
         with_tls(space).await?;
         made(space, controller, &json!({"api": {"replicas": 2}, "ingress": {"host": "temporal.example.com"}})).await?;
@@ -67,7 +67,7 @@ async fn a_pass_over_an_unchanged_object_makes_no_request_whatever_its_neighbour
 }
 
 #[tokio::test]
-async fn an_addition_to_rules_or_selectors_is_undone() {
+async fn addition_to_rules_or_selectors_is_undone() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({"ingress": {"host": "temporal.example.com"}})).await?;
         let additions: [Addition; 4] = [
@@ -85,81 +85,71 @@ async fn an_addition_to_rules_or_selectors_is_undone() {
     .await;
 }
 
-/// Makes an object of somebody else's.
-async fn foreign<K>(space: &Subjects<'_>, object: Value) -> Result<K>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize,
-    K: DeserializeOwned,
-{
-    Ok(space.api::<K>().create(&PostParams::default(), &serde_json::from_value(object)?).await?)
-}
-
 /// What is there of somebody else's stalls the object and is left alone; when it goes, all goes on.
-async fn is_left_alone<K>(space: &Subjects<'_>, controller: &e2e::Controller, name: &str, object: Value) -> Result<()>
+async fn is_left_alone<K>(name: &str, mut object: Value)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize,
     K: DeserializeOwned + Send + 'static,
 {
-    let mut object = object;
     object["metadata"] = json!({"name": name});
-    let taken: K = foreign(space, object).await?;
-    let reference = format!("{}/{name}", K::kind(&()));
-    space.create(&spec(&json!({"api": {"replicas": 2}, "ingress": {"host": "temporal.example.com"}}))).await?;
-    space.stalled("NameTaken", &[&reference, "somebody else", "Rename or delete it"]).await?;
-    for _ in 0..3 {
-        look(space, controller).await?;
-    }
-    let after = space.api::<K>().get(name).await?;
-    // Kubernetes writes the status of some.
-    let told = |object: &K| -> Result<Value> {
-        let object = serde_json::to_value(object)?;
-        let meta = &object["metadata"];
-        Ok(json!([object["spec"], object["data"], meta["labels"], meta["annotations"], meta["ownerReferences"]]))
-    };
-    ensure!(told(&after)? == told(&taken)?, "{reference} was written to");
-    space.api::<K>().delete(name, &DeleteParams::default()).await?;
-    // What is stalled by an object that nobody watches is looked at again within half a minute.
-    until(&space.api::<K>(), name, "been made", |made| made.uid() != taken.uid()).await?;
-    complete(space, controller).await?;
-    space.objects().delete(e2e::subject::NAME, &DeleteParams::default()).await?;
-    until_gone(&space.objects(), e2e::subject::NAME).await?;
-    until_gone(&space.api::<Service>(), API).await
-}
-
-#[tokio::test]
-async fn secrets_and_services_of_somebody_else_are_left_alone() {
     with_controller(async |space, controller| {
         siblings(space).await?;
-        let secret = json!({"stringData": {"their": "own"}});
-        is_left_alone::<Secret>(space, controller, "temporal-temporal-binding", secret.clone()).await?;
-        let service = json!({"spec": {"ports": [{"port": 80}]}});
-        is_left_alone::<Service>(space, controller, API, service).await
+        let taken: K = space.api::<K>().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+        let reference = format!("{}/{name}", K::kind(&()));
+        space.create(&spec(&json!({"api": {"replicas": 2}, "ingress": {"host": "temporal.example.com"}}))).await?;
+        space.stalled("NameTaken", &[&reference, "another owner", "rename or delete it"]).await?;
+        for _ in 0..3 {
+            look(space, controller).await?;
+        }
+        let after = space.api::<K>().get(name).await?;
+        // Kubernetes writes the status of some.
+        let content_of = |object: &K| -> Result<Value> {
+            let object = serde_json::to_value(object)?;
+            let meta = &object["metadata"];
+            Ok(json!([object["spec"], object["data"], meta["labels"], meta["annotations"], meta["ownerReferences"]]))
+        };
+        ensure!(content_of(&after)? == content_of(&taken)?, "{reference} was written to");
+        space.api::<K>().delete(name, &DeleteParams::default()).await?;
+        // What is stalled by an object that nobody watches is looked at again within half a minute.
+        until(&space.api::<K>(), name, "been made", |made| made.uid() != taken.uid()).await?;
+        complete(space, controller).await?;
+        Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_foreign_secret_of_the_keys_name_is_no_key() {
-    with_controller(async |space, controller| {
-        siblings(space).await?;
-        let keys = json!({"jwt-key": "a", "krab-auth-key": "b", "krab-keystore-password": "c"});
-        is_left_alone::<Secret>(space, controller, "temporal-temporal-keys", json!({"stringData": keys})).await
-    })
-    .await;
+async fn foreign_secret_is_left_alone() {
+    is_left_alone::<Secret>("temporal-temporal-binding", json!({"stringData": {"their": "own"}})).await;
 }
 
 #[tokio::test]
-async fn policies_budgets_and_ingresses_of_somebody_else_are_left_alone() {
-    with_controller(async |space, controller| {
-        siblings(space).await?;
-        let nobody = json!({"matchLabels": {"app": "nobody"}});
-        is_left_alone::<NetworkPolicy>(space, controller, KRAB, json!({"spec": {"podSelector": nobody}})).await?;
-        let budget = json!({"spec": {"selector": nobody, "maxUnavailable": 1}});
-        is_left_alone::<PodDisruptionBudget>(space, controller, API, budget).await?;
-        let backend = json!({"service": {"name": "theirs", "port": {"number": 80}}});
-        is_left_alone::<Ingress>(space, controller, API, json!({"spec": {"defaultBackend": backend}})).await
-    })
-    .await;
+async fn foreign_service_is_left_alone() {
+    is_left_alone::<Service>(API, json!({"spec": {"ports": [{"port": 80}]}})).await;
+}
+
+#[tokio::test]
+async fn foreign_secret_is_not_used_as_keys() {
+    let keys = json!({"jwt-key": "a", "krab-auth-key": "b", "krab-keystore-password": "c"});
+    is_left_alone::<Secret>("temporal-temporal-keys", json!({"stringData": keys})).await;
+}
+
+#[tokio::test]
+async fn foreign_network_policy_is_left_alone() {
+    let policy = json!({"spec": {"podSelector": {"matchLabels": {"app": "nobody"}}}});
+    is_left_alone::<NetworkPolicy>(KRAB, policy).await;
+}
+
+#[tokio::test]
+async fn foreign_disruption_budget_is_left_alone() {
+    let budget = json!({"spec": {"selector": {"matchLabels": {"app": "nobody"}}, "maxUnavailable": 1}});
+    is_left_alone::<PodDisruptionBudget>(API, budget).await;
+}
+
+#[tokio::test]
+async fn foreign_ingress_is_left_alone() {
+    let backend = json!({"service": {"name": "theirs", "port": {"number": 80}}});
+    is_left_alone::<Ingress>(API, json!({"spec": {"defaultBackend": backend}})).await;
 }
 
 /// Edits an object as `kubectl edit` does: somebody else's field manager, no force.
@@ -173,7 +163,7 @@ where
 }
 
 #[tokio::test]
-async fn a_foreign_edit_of_what_is_ours_is_undone() {
+async fn foreign_edits_of_children_are_undone() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({"api": {"replicas": 2}, "ingress": {"host": "temporal.example.com"}})).await?;
         let before = content(space).await?;
@@ -219,7 +209,7 @@ async fn a_foreign_edit_of_what_is_ours_is_undone() {
 }
 
 #[tokio::test]
-async fn only_temporals_own_pods_and_the_controller_may_use_the_key_server() {
+async fn only_own_pods_and_the_controller_reach_the_key_server() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({})).await?;
         let policy = serde_json::to_value(space.api::<NetworkPolicy>().get(KRAB).await?.spec)?;
@@ -227,8 +217,13 @@ async fn only_temporals_own_pods_and_the_controller_may_use_the_key_server() {
         ensure!(labels["temporal-stack.dev/role"] == "krab", "it is about other pods: {labels}");
         ensure!(policy["policyTypes"] == json!(["Ingress"]), "{policy}");
         let rules = policy["ingress"].as_array().cloned().unwrap_or_default();
-        let [rule, mesh] = &rules[..] else { anyhow::bail!("there are {} rules", rules.len()) };
+        let [rule, mesh, scrape] = &rules[..] else { anyhow::bail!("there are {} rules", rules.len()) };
         ensure!(mesh["from"] == rule["from"] && mesh["ports"][0]["port"] == 4143, "{mesh}");
+        let scraper = &scrape["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"];
+        ensure!(
+            scraper == "mesh-controller" && scrape["ports"] == json!([{"port": 4191, "protocol": "TCP"}]),
+            "{scrape}"
+        );
         ensure!(rule["ports"] == json!([{"port": 10000, "protocol": "TCP"}]), "{rule}");
         let from = rule["from"].as_array().cloned().unwrap_or_default();
         let [own, of_controller] = &from[..] else { anyhow::bail!("{from:?}") };
@@ -244,7 +239,7 @@ async fn only_temporals_own_pods_and_the_controller_may_use_the_key_server() {
 }
 
 #[tokio::test]
-async fn the_service_the_ingress_and_the_budget_follow_the_spec() {
+async fn service_ingress_and_budget_follow_the_spec() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({})).await?;
         let (services, ingresses) = (space.api::<Service>(), space.api::<Ingress>());
@@ -297,7 +292,7 @@ async fn the_service_the_ingress_and_the_budget_follow_the_spec() {
 }
 
 #[tokio::test]
-async fn a_paused_object_is_reported_on_and_left_alone_until_it_is_resumed() {
+async fn paused_object_is_reported_and_left_alone() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({})).await?;
         let before = content(space).await?;

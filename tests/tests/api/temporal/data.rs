@@ -58,7 +58,7 @@ async fn volume(space: &Subjects<'_>) -> Result<Option<String>> {
 }
 
 #[tokio::test]
-async fn under_retain_the_keys_and_the_volume_stay_and_are_taken_over_by_an_object_of_the_same_name() {
+async fn retained_keys_and_volume_are_adopted_by_a_namesake() {
     with_controller(async |space, controller| {
         with_tls(space).await?;
         let first = made(space, controller, &json!({})).await?;
@@ -78,7 +78,7 @@ async fn under_retain_the_keys_and_the_volume_stay_and_are_taken_over_by_an_obje
         let again = complete(space, controller).await?;
         ensure!(again.uid() != first.uid(), "the object is the same");
         let told = space.event("Adopted").await?;
-        ensure!(told.contains("kept from an earlier object"), "{told}");
+        ensure!(told.contains("retained from an earlier object"), "{told}");
         ensure!(keys(space).await? == before, "the keys are others than before");
         for name in KEYS {
             let secret = space.api::<Secret>().get(name).await?;
@@ -93,7 +93,7 @@ async fn under_retain_the_keys_and_the_volume_stay_and_are_taken_over_by_an_obje
 }
 
 #[tokio::test]
-async fn data_have_an_owner_only_while_they_are_to_go_with_it_and_go_under_delete() {
+async fn data_have_an_owner_only_under_delete() {
     with_controller(async |space, controller| {
         with_tls(space).await?;
         made(space, controller, &json!({})).await?;

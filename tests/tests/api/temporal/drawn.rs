@@ -68,7 +68,7 @@ async fn undisturbed(cluster: &Cluster) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn a_process_that_ends_before_and_after_each_write_leaves_what_one_that_lives_does() {
+async fn crash_around_each_write_changes_no_result() {
     let cluster = &api_server().await.expect("an API server");
     with_namespace(cluster, async |space| {
         let identity = Identity::of_namespace::<Temporal>(space).await?;
@@ -97,7 +97,7 @@ async fn a_process_that_ends_before_and_after_each_write_leaves_what_one_that_li
 }
 
 #[tokio::test]
-async fn all_keys_are_drawn_apart_once_and_told_to_those_who_need_them_alone() {
+async fn keys_are_drawn_once_and_reach_only_their_users() {
     with_controller(async |space, controller| {
         let record = Record::<Secret>::start(space).await?;
         with_tls(space).await?;

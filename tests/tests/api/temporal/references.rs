@@ -18,10 +18,10 @@ use super::{
 use crate::step::quiet;
 
 /// Waits until this is said of what Temporal needs, in both conditions that are about it.
-async fn lacks(space: &Subjects<'_>, reason: &str, told: &[&str]) -> Result<()> {
-    space.condition_about(RECONCILING, "True", reason, told).await?;
-    space.condition_about("DependenciesReady", "False", reason, told).await?;
-    space.condition_about("Ready", "False", reason, told).await.map(drop)
+async fn lacks(space: &Subjects<'_>, reason: &str, parts: &[&str]) -> Result<()> {
+    space.condition_about(RECONCILING, "True", reason, parts).await?;
+    space.condition_about("DependenciesReady", "False", reason, parts).await?;
+    space.condition_about("Ready", "False", reason, parts).await.map(drop)
 }
 
 /// How often a Secret was read by name.
@@ -45,23 +45,23 @@ async fn siblings_but<K: Sibling>(space: &Subjects<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once<K: Sibling>() {
+async fn incomplete_reference_is_reported_and_each_step_seen_at_once<K: Sibling>() {
     with_controller(async |space, controller| {
         let referred = format!("{}/{NAME}", K::kind(&()));
         siblings_but::<K>(space).await?;
         space.create(&spec(&json!({}))).await?;
-        let missing = format!("{} refers to {referred}, which is not in the namespace {}", K::FIELD, space.name);
-        lacks(space, "ReferenceMissing", &[&missing, "make it there, or name another"]).await?;
+        let missing = format!("{} refers to {referred}, which does not exist in namespace {}", K::FIELD, space.name);
+        lacks(space, "ReferenceMissing", &[&missing, "create it, or name another"]).await?;
 
         space.one::<K>().create(&K::embedded()).await?;
-        let silent = ["its controller has said nothing yet", "look whether the controller of", K::kind(&()).as_ref()]
+        let silent = ["its controller has not reported yet", "check that the controller of", K::kind(&()).as_ref()]
             .map(str::to_owned);
         lacks(space, "DependencyNotReady", &silent.each_ref().map(String::as_str)).await?;
         say::<K>(space, "False", "ChildrenNotReady", "0 of 1 pods ready").await?;
         let unready = format!("{referred} is not Ready: ChildrenNotReady: 0 of 1 pods ready");
         lacks(space, "DependencyNotReady", &[&unready]).await?;
-        say::<K>(space, "False", "SecretMissing", "there is no Secret/theirs; make it").await?;
-        let unready = format!("{referred} is not Ready: SecretMissing: there is no Secret/theirs; make it");
+        say::<K>(space, "False", "SecretMissing", "Secret/theirs does not exist; create it").await?;
+        let unready = format!("{referred} is not Ready: SecretMissing: Secret/theirs does not exist; create it");
         lacks(space, "DependencyNotReady", &[&unready]).await?;
 
         // The binding comes before the word, as it does from a controller.
@@ -82,7 +82,7 @@ async fn what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once
     .await;
 }
 
-async fn a_reference_that_is_lost_again_is_said_and_what_was_made_stays<K: Sibling>() {
+async fn lost_reference_is_reported_and_children_are_kept<K: Sibling>() {
     with_controller(async |space, controller| {
         siblings(space).await?;
         space.create(&spec(&json!({}))).await?;
@@ -111,21 +111,25 @@ async fn a_reference_that_is_lost_again_is_said_and_what_was_made_stays<K: Sibli
         ensure!(content(space).await? == before, "children have changed");
 
         space.api::<Secret>().delete(&K::binding(), &DeleteParams::default()).await?;
-        lacks(space, "DependencyNotReady", &[&format!("{referred} is Ready and its binding is not to be read yet")])
-            .await?;
+        lacks(
+            space,
+            "DependencyNotReady",
+            &[&format!("{referred} is Ready, but its binding is missing or incomplete")],
+        )
+        .await?;
         space.api::<K>().delete(NAME, &DeleteParams::default()).await?;
-        lacks(space, "ReferenceMissing", &[&referred, "make it there, or name another"]).await
+        lacks(space, "ReferenceMissing", &[&referred, "create it, or name another"]).await
     })
     .await;
 }
 
-for_each_kind!(
-    what_is_lacking_of_a_reference_is_said_and_each_step_is_noticed_at_once,
-    a_reference_that_is_lost_again_is_said_and_what_was_made_stays,
+e2e::for_each_dependency!(
+    incomplete_reference_is_reported_and_each_step_seen_at_once,
+    lost_reference_is_reported_and_children_are_kept,
 );
 
 #[tokio::test]
-async fn a_missing_reference_names_no_other_namespace() {
+async fn missing_reference_names_no_other_namespace() {
     let cluster = &api_server().await.expect("an API server");
     with_namespace(cluster, async |elsewhere| {
         siblings(elsewhere).await?;
@@ -135,7 +139,7 @@ async fn a_missing_reference_names_no_other_namespace() {
             controller.leads().await?;
             let space: One<'_, Temporal> = space.one();
             space.create(&spec(&json!({}))).await?;
-            let is_here = format!("is not in the namespace {}; make it there", space.name);
+            let is_here = format!("does not exist in namespace {}; create it", space.name);
             lacks(&space, "ReferenceMissing", &[PostgresDatabase::FIELD, &is_here]).await?;
             let object = space.api::<Temporal>().get(NAME).await?;
             let conditions = object.status.map(|status| status.conditions).unwrap_or_default();

@@ -11,19 +11,19 @@ use super::{complete, siblings, spec, waits_for_the_broker, with_controller};
 use crate::schema::{SCHEMA, put, put_past_the_schema, stalled, unparsable};
 
 #[tokio::test]
-async fn the_api_server_refuses_what_no_temporal_can_be_and_says_why() {
+async fn impossible_temporal_is_refused_with_the_reason() {
     let cluster = api_server().await.expect("an API server");
     let _in_force = SCHEMA.lock().await;
-    let attempt = async |space: &Space, name: &str, spec: &Value, told: &str| -> Result<()> {
+    let attempt = async |space: &Space, name: &str, spec: &Value, parts: &str| -> Result<()> {
         let Err(error) = put::<Temporal>(space, name, spec, true).await else { bail!("{name} with {spec} was taken") };
         let error = format!("{error:?}");
-        ensure!(error.contains(told), "`{told}` is not in: {error}");
+        ensure!(error.contains(parts), "`{parts}` is not in: {error}");
         Ok(())
     };
     with_namespace(&cluster, async |space| {
         let api = |fields: Value| json!({"api": fields});
         let workers = |replicas: i32| json!({"workers": {"keyCreation": {"replicas": replicas}}});
-        for (spec, told) in [
+        for (spec, parts) in [
             (api(json!({"replicas": 0})), "must be 1 to 100"),
             (api(json!({"replicas": -1})), "must be 1 to 100"),
             (api(json!({"replicas": 101})), "must be 1 to 100"),
@@ -46,7 +46,7 @@ async fn the_api_server_refuses_what_no_temporal_can_be_and_says_why() {
             (json!({"deletionPolicy": "Shred"}), "Unsupported value: \"Shred\""),
             (json!({"rollout": "Never"}), "Unsupported value: \"Never\""),
         ] {
-            attempt(space, "temporal", &spec, told).await?;
+            attempt(space, "temporal", &spec, parts).await?;
         }
         attempt(space, &"x".repeat(36), &json!({}), "metadata.name: at most 35 characters").await?;
         attempt(space, "1st", &json!({}), "must be a DNS label that starts with a letter").await?;
@@ -59,7 +59,7 @@ async fn the_api_server_refuses_what_no_temporal_can_be_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_temporal_that_does_not_parse_is_told_so_and_the_others_go_on() {
+async fn unparsable_temporal_is_reported_and_others_go_on() {
     let cluster = &api_server().await.expect("an API server");
     let schema = SCHEMA.lock().await;
     with_namespace(cluster, async |space| {
@@ -68,8 +68,8 @@ async fn a_temporal_that_does_not_parse_is_told_so_and_the_others_go_on() {
         drop(schema);
 
         let controller = Controller::start::<Temporal>(space).await?;
-        let (name, _, told) = &past;
-        assert_told(&stalled::<Temporal>(space, name, "Unparsable").await?, told)?;
+        let (name, _, parts) = &past;
+        assert_told(&stalled::<Temporal>(space, name, "Unparsable").await?, parts)?;
         ensure!(children(space).await?.is_empty(), "something was made");
         siblings(space).await?;
         space.one::<Temporal>().create(&spec(&json!({}))).await?;
@@ -79,7 +79,7 @@ async fn a_temporal_that_does_not_parse_is_told_so_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_volume_without_a_class_says_which_field_to_set() {
+async fn volume_without_a_class_names_the_field_to_set() {
     with_controller(async |space, _| {
         siblings(space).await?;
         let mut wanted = spec(&json!({}));
@@ -88,7 +88,7 @@ async fn a_volume_without_a_class_says_which_field_to_set() {
         let field = "spec.krab.storage.storageClassName";
         space.stalled("NoStorageClass", &[field, "no default StorageClass", "set the field"]).await?;
         space.patch(&json!({"spec": {"krab": {"storage": {"storageClassName": "missing"}}}})).await?;
-        space.stalled("StorageClassMissing", &[field, "no StorageClass missing exists"]).await?;
+        space.stalled("StorageClassMissing", &[field, "neither StorageClass missing nor a PersistentVolume"]).await?;
         space.patch(&json!({"spec": Temporal::embedded()})).await?;
         waits_for_the_broker(space).await
     })

@@ -12,9 +12,9 @@ use crate::step::{configure, ensure_untold, quiet};
 
 const ENVIRONMENT: &str = "temporal-temporal-environment";
 
-async fn said(space: &Subjects<'_>, data: &Value, status: &str, reason: &str, told: &[&str]) -> Result<()> {
+async fn said(space: &Subjects<'_>, data: &Value, status: &str, reason: &str, parts: &[&str]) -> Result<()> {
     configure(space, CONFIG, data).await?;
-    space.condition_about(CONFIG_HONOURED, status, reason, told).await.map(drop)
+    space.condition_about(CONFIG_HONOURED, status, reason, parts).await.map(drop)
 }
 
 /// What the API and the workers are told.
@@ -24,22 +24,22 @@ async fn environment(space: &Subjects<'_>) -> Result<String> {
 }
 
 #[tokio::test]
-async fn the_seed_beside_references_is_adapted_and_its_addresses_are_the_bindings() {
+async fn seed_with_references_uses_the_bindings_addresses() {
     with_controller(async |space, controller| {
         let mut seed: ConfigMap = serde_saphyr::from_str(include_str!("../../../fixtures/seed/temporal-config.yaml"))?;
         seed.metadata.namespace = None;
         space.api::<ConfigMap>().create(&PostParams::default(), &seed).await?;
         made(space, controller, &json!({})).await?;
-        let told = [
+        let parts = [
             "ConfigMap/temporal-config",
-            "DATABASE_URL is decided by spec.database",
-            "DATABASE_PORT is decided by spec.database",
-            "DATABASE_USERNAME is decided by spec.database",
-            "DATABASE_PASSWORD is decided by spec.database",
-            "RABBITMQ_URL is decided by spec.queue",
+            "DATABASE_URL is overridden by spec.database",
+            "DATABASE_PORT is overridden by spec.database",
+            "DATABASE_USERNAME is overridden by spec.database",
+            "DATABASE_PASSWORD is overridden by spec.database",
+            "RABBITMQ_URL is overridden by spec.queue",
             "IPFS_KEYSTORE_PATH is replaced by the key server's volume",
         ];
-        let honoured = space.condition_about(CONFIG_HONOURED, "True", "Adapted", &told).await?;
+        let honoured = space.condition_about(CONFIG_HONOURED, "True", "Adapted", &parts).await?;
         for key in ["CONFIG_DAG", "DATABASE_NAME", "CERTPATH", "KEYPATH", "CONNECTION_HOST", "CONNECTION_PORT"] {
             ensure!(!honoured.message.contains(key), "nothing is to be said of {key}: {}", honoured.message);
         }
@@ -50,8 +50,8 @@ async fn the_seed_beside_references_is_adapted_and_its_addresses_are_the_binding
             ("API_CONNECTION_LIMIT", "1000000"),
             ("LOGDIR", "/var/log/temporal/"),
         ] {
-            let told = text(space, ENVIRONMENT, key).await?;
-            ensure!(told == value, "{key} is {told}");
+            let parts = text(space, ENVIRONMENT, key).await?;
+            ensure!(parts == value, "{key} is {parts}");
         }
         ensure_untold(space, controller, "password123").await
     })
@@ -59,55 +59,63 @@ async fn the_seed_beside_references_is_adapted_and_its_addresses_are_the_binding
 }
 
 #[tokio::test]
-async fn each_key_of_the_config_map_is_judged_and_what_is_refused_changes_nothing() {
+async fn each_key_gets_its_ruling_and_refused_keys_change_nothing() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({})).await?;
         space.condition(CONFIG_HONOURED, "True", "AsWritten").await?;
         let before = environment(space).await?;
-        let numbers = "is no whole number above 0; the default is used until it is";
-        for (data, told) in [
+        let numbers = "is not a whole number above 0; the default is used until you correct it";
+        for (data, parts) in [
             (json!({"API_CONNECTION_LIMIT": "many"}), vec!["API_CONNECTION_LIMIT", numbers]),
             (json!({"API_CONNECTION_LIMIT": "-1"}), vec!["API_CONNECTION_LIMIT", numbers]),
             (json!({"API_SIZE_LIMIT_IN_GIGA_BYTES": "1GB"}), vec!["API_SIZE_LIMIT_IN_GIGA_BYTES", numbers]),
             (
                 json!({"SERVICES_LENS_OPTIONS_ENGINE_QUEUE_RATE": "fast"}),
-                vec!["SERVICES_LENS_OPTIONS_ENGINE_QUEUE_RATE is no whole number", "correct it"],
+                vec!["SERVICES_LENS_OPTIONS_ENGINE_QUEUE_RATE is not a whole number", "correct it"],
             ),
             (json!({"CONFIG_DAG": "/config.json"}), vec!["CONFIG_DAG names a file", "remove it"]),
-            (json!({"DATABASE_NAME": "other"}), vec!["DATABASE_NAME is not used", "the name temporal built in"]),
+            (
+                json!({"DATABASE_NAME": "other"}),
+                vec!["DATABASE_NAME is not used", "the name temporal is built into Temporal"],
+            ),
             (
                 json!({"API_CONNECTION_CERTIFICATES_CERTPATH": "api.cert"}),
-                vec!["API_CONNECTION_CERTIFICATES_CERTPATH is no absolute path of a file"],
+                vec!["API_CONNECTION_CERTIFICATES_CERTPATH is not an absolute path of a file"],
             ),
-            (json!({"LOGDIR": "logs"}), vec!["LOGDIR is no absolute path of a directory"]),
+            (json!({"LOGDIR": "logs"}), vec!["LOGDIR is not an absolute path of a directory"]),
             (
                 json!({"RABBITMQ_TLSCONFIG_CERTFILE": "/tls/cert"}),
-                vec!["RABBITMQ_TLSCONFIG_CERTFILE names a file that is in no pod"],
+                vec!["RABBITMQ_TLSCONFIG_CERTFILE names a file that exists in no pod"],
             ),
         ] {
-            said(space, &data, "False", "Refused", &[&[&*format!("ConfigMap/{CONFIG}: ")], &told[..]].concat()).await?;
+            said(space, &data, "False", "Refused", &[&[&*format!("ConfigMap/{CONFIG}: ")], &parts[..]].concat())
+                .await?;
             quiet(space, controller).await?;
             ensure!(environment(space).await? == before, "{data} has changed the environment");
         }
-        for (data, reason, told) in [
+        for (data, reason, parts) in [
             (json!({"API_CONECTION_LIMIT": "5"}), "Adapted", vec!["did you mean API_CONNECTION_LIMIT?"]),
             (
                 json!({"CLUSTER_SECRET": "x", "POSTGRES_DB": "y"}),
                 "Adapted",
-                vec!["CLUSTER_SECRET is not a key", "POSTGRES_DB is not a key"],
+                vec!["CLUSTER_SECRET is not a known key", "POSTGRES_DB is not a known key"],
             ),
-            (json!({"not a NAME at all".replace(' ', "."): "x"}), "Adapted", vec!["not.a.NAME.at.all is not a key"]),
-            (json!({"DATABASE_URL": "elsewhere"}), "Adapted", vec!["DATABASE_URL is decided by spec.database"]),
-            (json!({"WALLETS_BTC": "x"}), "Adapted", vec!["WALLETS_BTC is read by nothing in Temporal"]),
+            (
+                json!({"not a NAME at all".replace(' ', "."): "x"}),
+                "Adapted",
+                vec!["not.a.NAME.at.all is not a known key"],
+            ),
+            (json!({"DATABASE_URL": "elsewhere"}), "Adapted", vec!["DATABASE_URL is overridden by spec.database"]),
+            (json!({"WALLETS_BTC": "x"}), "Adapted", vec!["WALLETS_BTC is not read by Temporal"]),
             (
                 json!({"API_CONNECTION_CERTIFICATES_KEYPATH": "/api.key"}),
                 "Adapted",
-                vec!["API_CONNECTION_CERTIFICATES_KEYPATH is alone", "set both, or none"],
+                vec!["API_CONNECTION_CERTIFICATES_KEYPATH is not used", "set both, or neither"],
             ),
-            (json!({}), "AsWritten", vec!["as it is written"]),
+            (json!({}), "AsWritten", vec!["is used as written"]),
             (json!({"API_JWT_REALM": "", "API_CONNECTION_CERTIFICATES_CERTPATH": ""}), "AsWritten", vec![]),
         ] {
-            said(space, &data, "True", reason, &told).await?;
+            said(space, &data, "True", reason, &parts).await?;
             quiet(space, controller).await?;
             ensure!(environment(space).await? == before, "{data} has changed the environment");
         }
@@ -116,7 +124,7 @@ async fn each_key_of_the_config_map_is_judged_and_what_is_refused_changes_nothin
             &json!({"API_JWT_REALM": "mine", "LOGDIR": "/logs"}),
             "True",
             "Adapted",
-            &["LOGDIR has no / at its end"],
+            &["LOGDIR lacks a trailing /"],
         )
         .await?;
         complete(space, controller).await?;
@@ -128,22 +136,22 @@ async fn each_key_of_the_config_map_is_judged_and_what_is_refused_changes_nothin
 }
 
 #[tokio::test]
-async fn what_is_too_much_for_a_variable_is_refused_and_what_is_too_much_to_list_is_still_told() {
+async fn oversized_values_are_refused_and_long_lists_counted() {
     with_controller(async |space, controller| {
         made(space, controller, &json!({})).await?;
         let before = environment(space).await?;
         // A ConfigMap takes 1 MiB in all.
         let much = "x".repeat(900 * 1024);
-        let told = ["SENDGRID_EMAILNAME is not passed", "64 KiB of text at the most", "shorten it"];
+        let parts = ["SENDGRID_EMAILNAME is not passed", "at most 64 KiB of text", "shorten it"];
         // One that is too long to be remembered is read by every pass.
-        said(space, &json!({"SENDGRID_EMAILNAME": much}), "False", "Refused", &told).await?;
+        said(space, &json!({"SENDGRID_EMAILNAME": much}), "False", "Refused", &parts).await?;
         ensure!(environment(space).await? == before, "the environment has changed");
         said(space, &json!({"UNKNOWN": much}), "False", "Refused", &["UNKNOWN is not passed"]).await?;
 
         // More than a condition has room for.
         let keys: Value = (0..2_000).map(|n| (format!("UNKNOWN_{n}_{}", "X".repeat(50)), json!("x"))).collect();
         configure(space, CONFIG, &keys).await?;
-        let honoured = space.condition_about(CONFIG_HONOURED, "True", "Adapted", &["is not a key"]).await?;
+        let honoured = space.condition_about(CONFIG_HONOURED, "True", "Adapted", &["is not a known key"]).await?;
         println!("what is said of 2000 unknown keys: {} bytes", honoured.message.len());
         ensure!(
             honoured.message.len() <= 32 * 1024,
@@ -159,7 +167,7 @@ async fn what_is_too_much_for_a_variable_is_refused_and_what_is_too_much_to_list
 }
 
 #[tokio::test]
-async fn a_config_map_of_another_name_is_read_and_named() {
+async fn named_config_map_is_read_and_named() {
     with_controller(async |space, controller| {
         configure(space, "mine", &json!({"API_JWT_REALM": "mine", "CLUSTER_ID": "x"})).await?;
         configure(space, CONFIG, &json!({"API_JWT_REALM": "not mine"})).await?;

@@ -90,9 +90,9 @@ fn ensure_whole(now: &BTreeMap<String, Value>, before: &BTreeMap<String, Value>)
     Ok(())
 }
 
-for_each_kind!(nothing_that_runs_is_touched_when_a_neighbour_is_not_ready_any_more);
+e2e::for_each_dependency!(neighbour_that_becomes_unready_leaves_running_pods_unchanged);
 
-async fn nothing_that_runs_is_touched_when_a_neighbour_is_not_ready_any_more<K: Sibling>() {
+async fn neighbour_that_becomes_unready_leaves_running_pods_unchanged<K: Sibling>() {
     with_controller(async |space, controller| {
         let object = made(space, controller, &json!({})).await?;
         running(space, &object).await?;
@@ -128,7 +128,7 @@ async fn nothing_that_runs_is_touched_when_a_neighbour_is_not_ready_any_more<K: 
 }
 
 #[tokio::test]
-async fn what_an_earlier_controller_has_left_goes() {
+async fn leftovers_of_an_earlier_controller_are_removed() {
     with_controller(async |space, controller| {
         let object = made(space, controller, &json!({})).await?;
         plant::<StatefulSet>(space, &object, "temporal-temporal-old", replicated("old")).await?;

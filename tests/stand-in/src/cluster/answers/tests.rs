@@ -36,7 +36,7 @@ fn said<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
 }
 
 #[test]
-fn todays_peers_are_no_array() {
+fn todays_peers_are_refused_as_no_array() {
     let first = PEERS_TODAY.split(|byte| *byte == b'\n').next().unwrap();
     assert_eq!(said(peers(first)), "json: cannot unmarshal object into Go value of type []*api.ID");
     assert_eq!(said(peers(PEERS_TODAY)), "invalid character '{' after top-level value");
@@ -44,13 +44,13 @@ fn todays_peers_are_no_array() {
 }
 
 #[test]
-fn an_array_with_todays_addresses_ends_the_process() {
+fn array_with_todays_addresses_ends_the_process() {
     let Err(Failure::Panic(said)) = peers(&bytes(&array())) else { panic!("quic-v1 was accepted") };
     assert!(said.starts_with("interface conversion: multiaddr.Multiaddr is nil, not *multiaddr.multiaddr"), "{said}");
 }
 
 #[test]
-fn an_array_without_addresses_is_accepted() {
+fn array_without_addresses_is_accepted() {
     let mut array = array();
     for peer in array.as_array_mut().unwrap() {
         for pointer in ["/addresses", "/cluster_peers_addresses", "/ipfs/addresses"] {
@@ -62,7 +62,7 @@ fn an_array_without_addresses_is_accepted() {
 }
 
 #[test]
-fn a_peer_that_is_down_and_a_kubo_that_is_down_are_accepted() {
+fn peer_that_is_down_and_a_kubo_that_is_down_are_accepted() {
     let peer = "12D3KooWP5NMh7GHgNLdYMSRYQ77nDQRvMewcnKqhibWWHGzjgaK";
     let down = format!(
         r#"[{{"id":"{peer}","addresses":null,"cluster_peers":null,"error":"failed to dial","ipfs":{{"addresses":null,"error":""}}}}]"#
