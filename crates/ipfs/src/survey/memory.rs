@@ -19,6 +19,8 @@ const GOOD_FOR: Duration = Duration::from_secs(30);
 const REST: u32 = 50;
 /// The same for a survey that found problems.
 const SOON: Duration = Duration::from_secs(10);
+/// The same multiple for one that found problems: it may have waited for new pins, and users wait for the next one.
+const REST_SOON: u32 = 5;
 /// How many retried copies are remembered: some 200 bytes each, and at most 350.
 const REMEMBERED: usize = 10_000;
 
@@ -84,9 +86,9 @@ impl Memory {
 
     /// Keeps a survey, with its duration.
     pub(crate) fn keep(&self, incarnations: String, survey: &Survey, doubts: Doubts, took: Duration) {
-        let least = if survey.is_settled() { GOOD_FOR } else { SOON };
+        let (least, rest) = if survey.is_settled() { (GOOD_FOR, REST) } else { (SOON, REST_SOON) };
         let mut kept = self.kept();
-        kept.until = Some(Instant::now() + least.max(took.saturating_mul(REST)));
+        kept.until = Some(Instant::now() + least.max(took.saturating_mul(rest)));
         kept.survey = survey.without_lists();
         kept.incarnations = incarnations;
         kept.doubts = doubts;
