@@ -14,6 +14,7 @@ pub use postgres::Postgres;
 pub use rabbit::Rabbit;
 pub use rook::Rook;
 pub use s3::S3;
+pub use visitors::Visited;
 
 /// Whether a request came by way of an enemy's redirect.
 pub(crate) const FOREIGN: &str = "foreign-redirect";

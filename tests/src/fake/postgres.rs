@@ -1,15 +1,14 @@
 //! As much of PostgreSQL as somebody sees who asks whether it answers: every login is accepted, every statement gives one row with `1`.
 
-use std::{io, net::SocketAddr};
+use std::{io, ops::Deref};
 
 use anyhow::Result;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
+    net::TcpStream,
 };
 
-use super::visitors::Visitors;
+use super::visitors::{Visited, Visitor};
 
 /// The type of a four-byte number.
 const INT4: i32 = 23;
@@ -19,53 +18,28 @@ const TLS: i32 = 80_877_103;
 const LONGEST: usize = 1 << 16;
 
 /// The running fake; it ends when this is dropped.
-pub struct Postgres {
-    address: SocketAddr,
-    visitors: Visitors,
-    _serving: JoinSet<()>,
-}
+pub struct Postgres(Visited);
 
 impl Postgres {
     /// Starts it on a free port of this machine.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let visitors = Visitors::default();
-        let (seen, mut serving) = (visitors.clone(), JoinSet::new());
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((connection, _)) = listener.accept().await {
-                let (seen, number) = (seen.clone(), seen.arrive());
-                open.spawn(async move {
-                    // An error is a client that has gone.
-                    let _ = serve(connection, |login| seen.identify(number, login)).await;
-                });
-            }
-        });
-        Ok(Self { address, visitors, _serving: serving })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// How many sessions were opened.
-    pub fn asked(&self) -> u64 {
-        self.visitors.count()
-    }
-
-    /// The sessions that have named another login than this one, or none at all.
-    pub async fn others_than(&self, login: &str) -> Vec<String> {
-        self.visitors.others_than(login).await
+        Ok(Self(Visited::start(serve).await?))
     }
 }
 
-async fn serve(mut connection: TcpStream, identify: impl Fn(&str)) -> io::Result<()> {
+impl Deref for Postgres {
+    type Target = Visited;
+
+    fn deref(&self) -> &Visited {
+        &self.0
+    }
+}
+
+async fn serve(mut connection: TcpStream, visitor: Visitor) -> io::Result<()> {
     loop {
         let body = body(&mut connection).await?;
         if body.get(..4) != Some(&TLS.to_be_bytes()) {
-            identify(&login(&body).unwrap_or_default());
+            visitor.identify(&login(&body).unwrap_or_default());
             break;
         }
         connection.write_all(b"N").await?;

@@ -3,16 +3,15 @@
 //!
 //! A frame is a type, a channel, a length, so many bytes, and `CE`; a method begins with two numbers that name it.
 
-use std::{io, net::SocketAddr};
+use std::{io, ops::Deref};
 
 use anyhow::Result;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
+    net::TcpStream,
 };
 
-use super::visitors::Visitors;
+use super::visitors::{Visited, Visitor};
 
 /// The types of frames.
 const METHOD: u8 = 1;
@@ -24,49 +23,24 @@ const LONGEST: usize = 1 << 17;
 const QUEUE: &[u8] = b"\x07amq.gen";
 
 /// The running fake; it ends when this is dropped.
-pub struct Rabbit {
-    address: SocketAddr,
-    visitors: Visitors,
-    _serving: JoinSet<()>,
-}
+pub struct Rabbit(Visited);
 
 impl Rabbit {
     /// Starts it on a free port of this machine.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let visitors = Visitors::default();
-        let (seen, mut serving) = (visitors.clone(), JoinSet::new());
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((connection, _)) = listener.accept().await {
-                let (seen, number) = (seen.clone(), seen.arrive());
-                open.spawn(async move {
-                    // An error is a client that has gone.
-                    let _ = serve(connection, |login| seen.identify(number, login)).await;
-                });
-            }
-        });
-        Ok(Self { address, visitors, _serving: serving })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// How many connections there were.
-    pub fn asked(&self) -> u64 {
-        self.visitors.count()
-    }
-
-    /// The connections that have named another login than this one, or none at all.
-    pub async fn others_than(&self, login: &str) -> Vec<String> {
-        self.visitors.others_than(login).await
+        Ok(Self(Visited::start(serve).await?))
     }
 }
 
-async fn serve(mut connection: TcpStream, identify: impl Fn(&str)) -> io::Result<()> {
+impl Deref for Rabbit {
+    type Target = Visited;
+
+    fn deref(&self) -> &Visited {
+        &self.0
+    }
+}
+
+async fn serve(mut connection: TcpStream, visitor: Visitor) -> io::Result<()> {
     connection.read_exact(&mut [0; 8]).await?;
     connection.write_all(&method(0, b"\x00\x0a\x00\x0a\x00\x09\0\0\0\0\0\0\0\x05PLAIN\0\0\0\x05en_US")).await?;
     let (mut published, mut missing, mut message) = (0_u64, 0, Vec::new());
@@ -74,7 +48,7 @@ async fn serve(mut connection: TcpStream, identify: impl Fn(&str)) -> io::Result
         let (kind, channel, payload) = frame_of(&mut connection).await?;
         let answer = match kind {
             METHOD if payload.get(..4) == Some(b"\x00\x0a\x00\x0b") => {
-                identify(&login(&payload).unwrap_or_default());
+                visitor.identify(&login(&payload).unwrap_or_default());
                 method(0, b"\x00\x0a\x00\x1e\x07\xff\x00\x02\x00\x00\0\0")
             }
             METHOD => answer(channel, &payload, &message),
