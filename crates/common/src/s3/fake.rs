@@ -1,4 +1,4 @@
-//! A server for tests: it answers as told, and remembers what it was sent. Feature `test-kit`.
+//! A server for tests: it sends prepared answers, and records its requests. Feature `test-kit`.
 
 // Test code: a test that uses it wrongly must fail.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]

@@ -1,4 +1,4 @@
-//! The client against a server that answers as told.
+//! The client against a server with prepared answers.
 
 mod addressing;
 mod lists;

@@ -63,8 +63,8 @@ async fn deleted_claim_blocks_all_that_could_end_its_pod() {
     assert_eq!(stage.api.writes().len(), before);
     let stalled = stage.condition("x", "Stalled").unwrap();
     let message = stalled["message"].as_str().unwrap();
-    for told in [CLAIM, "Pod/x-0", "kubectl patch pv pv-1", "kubectl -n a delete pod x-0"] {
-        assert!(message.contains(told), "{message}");
+    for part in [CLAIM, "Pod/x-0", "kubectl patch pv pv-1", "kubectl -n a delete pod x-0"] {
+        assert!(message.contains(part), "{message}");
     }
 
     // The user has deleted the pod.

@@ -1,4 +1,4 @@
-//! The actions against a server that answers as told.
+//! The actions against a server with prepared answers.
 
 use temporal_stack_common::{
     api::{MinioProvider, VersityProvider},

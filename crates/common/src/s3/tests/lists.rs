@@ -64,15 +64,15 @@ async fn key_without_the_prefix_is_refused() {
 #[tokio::test]
 async fn answer_that_proves_no_emptiness_is_refused() {
     let answers = [page("", true), answer(OK, "<html/>"), answer(OK, "<ListVersionsResult/>")];
-    for told in answers {
-        let fake = Fake::new(std::slice::from_ref(&told)).await;
+    for prepared in answers {
+        let fake = Fake::new(std::slice::from_ref(&prepared)).await;
         let failure = fake.client().list("b", "", None, 1).await.unwrap_err();
-        assert!(matches!(failure, Failure::Unreadable { .. }), "{told}: {failure}");
+        assert!(matches!(failure, Failure::Unreadable { .. }), "{prepared}: {failure}");
     }
-    for told in [answer(OK, "<html/>"), answer(OK, "<ListBucketResult/>")] {
-        let fake = Fake::new(std::slice::from_ref(&told)).await;
+    for prepared in [answer(OK, "<html/>"), answer(OK, "<ListBucketResult/>")] {
+        let fake = Fake::new(std::slice::from_ref(&prepared)).await;
         let failure = fake.client().list_versions("b", "", None, 1).await.unwrap_err();
-        assert!(matches!(failure, Failure::Unreadable { .. }), "{told}: {failure}");
+        assert!(matches!(failure, Failure::Unreadable { .. }), "{prepared}: {failure}");
     }
     for name in ["ListVersionsResult", "ListVersionResult"] {
         let fake = Fake::new(&[answer(OK, &format!("<{name}/>"))]).await;

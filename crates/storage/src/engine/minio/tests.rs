@@ -1,4 +1,4 @@
-//! The calls of MinIO's administration against a server that answers as told.
+//! The calls of MinIO's administration against a server with prepared answers.
 
 use temporal_stack_common::s3::{
     Key,

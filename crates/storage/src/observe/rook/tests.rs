@@ -1,4 +1,4 @@
-//! The state of a bucket of Rook, by a server that answers as told.
+//! The state of a bucket of Rook, by a server with prepared answers.
 
 use serde_json::json;
 use temporal_stack_common::s3::{

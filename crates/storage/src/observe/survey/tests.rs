@@ -1,4 +1,4 @@
-//! The survey of a server that answers as told.
+//! The survey of a server with prepared answers.
 
 mod trust;
 
