@@ -98,22 +98,24 @@ async fn older_server_on_the_same_port_is_named() {
 #[tokio::test]
 async fn second_mesh_of_a_namespace_leaves_it_to_the_first() {
     with_mesh(async |mesh, _| {
+        // Of two objects made within one second, the first by name counts.
+        const YOUNGER: &str = "younger";
         mesh.create(&json!({})).await?;
         mesh.condition("MeshInstalled", "True", "AsExpected").await?;
         let second: Mesh = serde_json::from_value(json!({
-            "apiVersion": "temporal-stack.dev/v1alpha1", "kind": "Mesh", "metadata": {"name": "second"},
+            "apiVersion": "temporal-stack.dev/v1alpha1", "kind": "Mesh", "metadata": {"name": YOUNGER},
             "spec": {"defaultInboundPolicy": "deny", "policy": "Enforce"},
         }))?;
         mesh.objects().create(&PostParams::default(), &second).await?;
         let is_stalled = |object: &Mesh| says(object, STALLED, "True", "NotOldest");
-        until(&mesh.objects(), "second", "stalled because of the other", is_stalled).await?;
+        until(&mesh.objects(), YOUNGER, "stalled because of the other", is_stalled).await?;
         let namespaces = Api::<Namespace>::all(mesh.client.clone());
         let annotations = namespaces.get(&mesh.name).await?.annotations().clone();
         let default = annotations.get("config.linkerd.io/default-inbound-policy");
         ensure!(default.is_none(), "the second one has set {default:?}");
         // When the first one goes, the second one takes its place.
         mesh.objects().delete(NAME, &DeleteParams::default()).await?;
-        until(&mesh.objects(), "second", "taken its place", |object| !is_stalled(object)).await?;
+        until(&mesh.objects(), YOUNGER, "taken its place", |object| !is_stalled(object)).await?;
         let denies = |namespace: &Namespace| {
             namespace.annotations().get("config.linkerd.io/default-inbound-policy").is_some_and(|value| value == "deny")
         };
