@@ -36,7 +36,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use self::{
     injector::open,
-    pods::{Proxy, proxied},
+    pods::{Proxy, proxied, proxied_with, runs_at},
     setup::Setup,
 };
 pub use linkerd_stand_in::{
@@ -213,6 +213,11 @@ impl Plane {
     pub async fn validator(&self, conduct: Conduct, is_required: bool) -> Result<()> {
         injector::judges(conduct);
         injector::register_validator(&self.client, is_required).await
+    }
+
+    /// Has the API server trust the webhook about policies by a bundle that is valid for so many days.
+    pub async fn validator_trusted_for(&self, days: i32) -> Result<()> {
+        injector::trust_validator(&self.client, days).await
     }
 
     /// Removes the injector's webhook.

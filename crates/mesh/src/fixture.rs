@@ -21,7 +21,7 @@ use crate::{
         pod::{Pod, Proxy},
         workload::Plane,
     },
-    names::{PLANES, SETTINGS, TRUST_ROOT, annotations},
+    names::{INJECTOR, PLANES, SETTINGS, TRUST_ROOT, annotations},
     observed::{Component, Linkerd, Observed, Policies},
     stack::Component as Shape,
 };
@@ -65,6 +65,7 @@ pub(crate) fn linkerd() -> Linkerd {
         has_routes: true,
         planes: Some(PLANES.iter().map(|part| plane(part)).collect()),
         injector: Elsewhere::There(()),
+        webhooks: vec![(INJECTOR, expires("2027-11-30T12:00:00Z"))],
         config: Elsewhere::There(config),
         anchors: Elsewhere::There(anchors("2027-11-30T12:00:00Z")),
         issuer: Elsewhere::Unknown,
@@ -78,7 +79,8 @@ pub(crate) fn anchors(expire: &str) -> Anchors {
 
 /// One certificate that expires then.
 pub(crate) fn expires(time: &str) -> Expiry {
-    Expiry { first: time.parse::<Timestamp>().unwrap(), count: 1 }
+    let end = time.parse::<Timestamp>().unwrap();
+    Expiry { first: end, last: end, count: 1 }
 }
 
 /// The namespace with the annotations of an empty spec.

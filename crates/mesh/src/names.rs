@@ -60,6 +60,9 @@ pub(crate) const PLANES: [&str; 3] = ["identity", "destination", "proxy-injector
 pub(crate) const VERSION: &str = "app.kubernetes.io/version";
 /// The webhook that adds proxies.
 pub(crate) const INJECTOR: &str = "linkerd-proxy-injector-webhook-config";
+/// The webhooks that check policies and profiles of Services before they are written.
+pub(crate) const VALIDATORS: [&str; 2] =
+    ["linkerd-policy-validator-webhook-config", "linkerd-sp-validator-webhook-config"];
 /// The ConfigMap with the settings of the installation.
 pub(crate) const CONFIG: &str = "linkerd-config";
 /// The key with them, in YAML.

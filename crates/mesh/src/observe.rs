@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use k8s_openapi::{
     api::{
-        admissionregistration::v1::MutatingWebhookConfiguration,
+        admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
         apps::v1::{Deployment, ReplicaSet, StatefulSet},
         batch::v1::Job,
         core::v1::{ConfigMap, Namespace, Node, Pod, Service},
@@ -66,6 +66,7 @@ pub(crate) fn watches() -> Watches<Mesh> {
         elsewhere: vec![
             ApiResource::erase::<ConfigMap>(&()),
             ApiResource::erase::<MutatingWebhookConfiguration>(&()),
+            ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
             ApiResource::erase::<Namespace>(&()),
         ],
         surroundings: vec![

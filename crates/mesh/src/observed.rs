@@ -66,6 +66,8 @@ pub(crate) struct Linkerd {
     pub(crate) planes: Option<Vec<Plane>>,
     /// Whether the webhook exists that adds proxies.
     pub(crate) injector: Elsewhere<()>,
+    /// The CA bundles of its webhooks that can be read, by the names of the configurations.
+    pub(crate) webhooks: Vec<(&'static str, Expiry)>,
     /// Its settings.
     pub(crate) config: Elsewhere<Config>,
     /// Its trust anchors.

@@ -40,6 +40,8 @@ pub(crate) const INJECTION_FAILED: Reason = Reason::new("InjectionFailed");
 pub(crate) const NO_NATIVE_SIDECARS: Reason = Reason::new("NoNativeSidecars");
 /// A certificate expires within 30 days.
 pub(crate) const CERTIFICATE_EXPIRING: Reason = Reason::new("CertificateExpiring");
+/// Proxies have not renewed their certificates in time.
+pub(crate) const CERTIFICATE_NOT_RENEWED: Reason = Reason::new("CertificateNotRenewed");
 /// A certificate has expired.
 pub(crate) const CERTIFICATE_EXPIRED: Reason = Reason::new("CertificateExpired");
 /// The proxy of a pod does not answer.

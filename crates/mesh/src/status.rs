@@ -22,6 +22,7 @@ pub(crate) fn status(view: &View<'_>, enforcement: &Enforcement) -> MeshStatus {
     let certificates = Certificates {
         trust_anchor: anchors.map(|expiry| Time(expiry.first)),
         issuer: issuer.map(|expiry| Time(expiry.first)),
+        webhooks: linkerd.webhooks.iter().map(|(_, expiry)| expiry.first).min().map(Time),
     };
     MeshStatus {
         version: version_of(linkerd),

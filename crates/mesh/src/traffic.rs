@@ -19,6 +19,7 @@ mod condition;
 mod edge;
 mod labels;
 mod latency;
+mod leaf;
 mod memory;
 mod metrics;
 mod report;
@@ -31,6 +32,9 @@ mod text;
 mod window;
 
 pub(crate) use condition::statement;
+#[cfg(test)]
+pub(crate) use leaf::Leaf;
+pub(crate) use leaf::Trouble;
 pub(crate) use memory::{Memory, Scraper};
 pub(crate) use report::Report;
 pub(crate) use subject::{Client, Component, Names, Target};

@@ -8,8 +8,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
-use kube::{Api, Client};
+use k8s_openapi::{
+    ByteString,
+    api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+};
+use kube::{Api, Client, api::PostParams};
 use linkerd_stand_in::{
     INJECTOR, POLICY, VALIDATOR, VERSION,
     authority::Authority,
@@ -79,6 +82,19 @@ pub(super) async fn register_validator(client: &Client, is_required: bool) -> Re
     apply(&Api::<ValidatingWebhookConfiguration>::all(client.clone()), &configuration).await
 }
 
+/// Replaces the bundle of the webhook about policies by one that is valid for so many days, and that has not signed its certificate.
+/// It must not be required.
+pub(super) async fn trust_validator(client: &Client, days: i32) -> Result<()> {
+    let api = Api::<ValidatingWebhookConfiguration>::all(client.clone());
+    let bundle = Authority::valid_for(days)?.pair.certificate.into_bytes();
+    let mut configuration = api.get(VALIDATOR).await?;
+    for webhook in configuration.webhooks.iter_mut().flatten() {
+        webhook.client_config.ca_bundle = Some(ByteString(bundle.clone()));
+    }
+    api.replace(VALIDATOR, &PostParams::default(), &configuration).await?;
+    Ok(())
+}
+
 /// Registers the webhook, which is started with the first call.
 pub(super) async fn register(client: &Client) -> Result<()> {
     let running = running().await?;
@@ -110,7 +126,8 @@ async fn start() -> Result<Running> {
 
 async fn serve(tell: oneshot::Sender<Running>) -> Result<()> {
     install_crypto();
-    let authority = Authority::valid_for(1)?;
+    // Longer than the time for which a controller warns.
+    let authority = Authority::valid_for(365)?;
     let pair = authority.server(&[Ipv4Addr::LOCALHOST.to_string()])?;
     let image = format!("registry.invalid/linkerd/proxy:{VERSION}");
     let webhook = Webhook::new(Cluster::api()?.client().await?, image);

@@ -79,7 +79,7 @@ pub async fn scaled(plane: &Plane, name: &str, replicas: i32) -> Result<()> {
 
 /// Makes the certificate of the webhook, and returns what it is trusted by.
 async fn certificate(plane: &Plane) -> Result<String> {
-    let authority = Authority::valid_for(30)?;
+    let authority = Authority::valid_for(365)?;
     let pair = authority.server(&[format!("{INJECTOR}.{NAMESPACE}.svc")])?;
     let data = json!({
         "tls.crt": ByteString(pair.certificate.into_bytes()), "tls.key": ByteString(pair.key.into_bytes()),

@@ -51,6 +51,11 @@ pub(super) async fn report(pods: &Api<Pod>, name: &str, address: IpAddr, is_read
     Ok(())
 }
 
+/// Has a pod of a namespace report that it runs at this address, and is ready.
+pub async fn runs_at(space: &Space, name: &str, address: IpAddr) -> Result<()> {
+    report(&space.api(), name, address, true).await
+}
+
 /// The metrics of a proxy, on an address of this machine's own; they end when this is dropped.
 pub struct Proxy {
     /// Where they are: the pod's address.
@@ -95,12 +100,23 @@ impl Drop for Proxy {
 
 /// Waits until a pod exists with a proxy, has it report that it is ready, and serves the metrics of its proxy.
 pub async fn proxied(space: &Space, name: &str) -> Result<Proxy> {
-    let pods = space.api::<Pod>();
-    let has_proxy = |pod: &Pod| serde_json::to_value(pod).is_ok_and(|pod| inject::has_proxy(&pod));
-    let pod = until(&pods, name, "a proxy", has_proxy).await?;
+    let pod = with_proxy(space, name).await?;
     let label = |key: &str| pod.labels().get(key).cloned().unwrap_or_default();
     let (component, role) = (label("app.kubernetes.io/component"), label("temporal-stack.dev/role"));
     let proxy = Proxy::start(&component, &role, &space.name).await?;
-    report(&pods, name, proxy.address, true).await?;
+    report(&space.api(), name, proxy.address, true).await?;
     Ok(proxy)
+}
+
+/// The same with metrics of the test's own.
+pub async fn proxied_with(space: &Space, name: &str, metrics: String) -> Result<Proxy> {
+    with_proxy(space, name).await?;
+    let proxy = Proxy::serve(move || metrics.clone()).await?;
+    report(&space.api(), name, proxy.address, true).await?;
+    Ok(proxy)
+}
+
+async fn with_proxy(space: &Space, name: &str) -> Result<Pod> {
+    let has_proxy = |pod: &Pod| serde_json::to_value(pod).is_ok_and(|pod| inject::has_proxy(&pod));
+    until(&space.api(), name, "a proxy", has_proxy).await
 }

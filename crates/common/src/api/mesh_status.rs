@@ -133,4 +133,7 @@ pub struct Certificates {
     /// When the issuer expires. Absent where the controller may not read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Time>,
+    /// When the first of the CA bundles expires by which the API server trusts Linkerd's webhooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<Time>,
 }

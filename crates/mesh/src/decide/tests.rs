@@ -1,3 +1,4 @@
+mod certificates;
 mod enforcement;
 mod messages;
 mod rollout;
@@ -286,24 +287,6 @@ fn strangers_are_named_and_never_restarted() {
     assert_eq!(says(&json!({}), &observed, INJECTED), reported("True", reason::AS_EXPECTED));
     let statements = decision(&json!({}), &observed).conditions;
     assert!(format!("{statements:?}").contains("shop-0"), "{statements:?}");
-}
-
-#[test]
-fn expiring_certificates_are_reported_early() {
-    let says = |anchor: &str, issuer: Option<&str>| {
-        let observed = with_linkerd(|linkerd| {
-            linkerd.anchors = Elsewhere::There(anchors(anchor));
-            linkerd.issuer = issuer.map_or(Elsewhere::Unknown, |time| Elsewhere::There(Some(expires(time))));
-        });
-        says(&json!({}), &observed, IDENTITY_VALID)
-    };
-    let (late, soon, over) = ("2027-11-30T00:00:00Z", "2026-12-29T00:00:00Z", "2026-11-30T11:00:00Z");
-    assert_eq!(says(late, None), reported("True", reason::AS_EXPECTED));
-    assert_eq!(says(soon, None), reported("False", reason::CERTIFICATE_EXPIRING));
-    assert_eq!(says(late, Some(soon)), reported("False", reason::CERTIFICATE_EXPIRING));
-    assert_eq!(says(late, Some(over)), reported("False", reason::CERTIFICATE_EXPIRED));
-    let unknown = with_linkerd(|linkerd| linkerd.anchors = Elsewhere::Missing);
-    assert_eq!(self::says(&json!({}), &unknown, IDENTITY_VALID), reported("Unknown", reason::NOT_PERMITTED));
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! What the cluster has of Linkerd.
 
 use k8s_openapi::api::{
-    admissionregistration::v1::MutatingWebhookConfiguration,
+    admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
     apps::v1::Deployment,
     core::v1::{ConfigMap, Secret},
 };
 use kube::Resource;
 use temporal_stack_common::{
     surroundings::{Around, Place},
-    world::{ReadError, World},
+    world::{Elsewhere, ReadError, World},
 };
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
         installation::{Anchors, Config},
         workload::Plane,
     },
-    names::{CONFIG, INJECTOR, ISSUER, POLICIES, ROUTES, SERVER_VERSIONS, TRUST_ROOTS},
+    names::{CONFIG, INJECTOR, ISSUER, POLICIES, ROUTES, SERVER_VERSIONS, TRUST_ROOTS, VALIDATORS},
     observed::Linkerd,
     policy::kinds::{AuthorizationPolicy, MeshTLSAuthentication, NetworkAuthentication, Server},
 };
@@ -42,11 +42,13 @@ pub(super) async fn observe(world: &World<'_>, namespace: &str) -> Result<Linker
     let anchors = world.read_elsewhere(namespace, TRUST_ROOTS, |map: ConfigMap| Anchors::read(&map)).await;
     let issuer = world.read_elsewhere(namespace, ISSUER, |secret: Secret| Expiry::of_issuer(&secret)).await;
     let injector = world.get_cluster_wide::<MutatingWebhookConfiguration>(INJECTOR).await;
+    let injector = injector.map_err(reading(MutatingWebhookConfiguration::kind(&()).as_ref(), INJECTOR))?;
     let routes = world.kinds_of(ROUTES).await.map_err(reading("kinds", ROUTES))?;
     Ok(Linkerd {
         has_routes: routes.iter().any(|kind| kind == "HTTPRoute"),
         planes: planes(world, namespace),
-        injector: injector.map_err(reading(MutatingWebhookConfiguration::kind(&()).as_ref(), INJECTOR))?.map(|_| ()),
+        webhooks: webhooks(world, &injector).await?,
+        injector: injector.map(|_| ()),
         config: config.map_err(reading("ConfigMap", CONFIG))?,
         anchors: anchors.map_err(reading("ConfigMap", TRUST_ROOTS))?,
         issuer: issuer.map_err(reading("Secret", ISSUER))?,
@@ -81,6 +83,24 @@ async fn kinds(world: &World<'_>) -> Result<(Vec<&'static str>, Option<&'static 
     }
     missing.push("servers.policy.linkerd.io");
     Ok((missing, None))
+}
+
+/// The CA bundles of the webhooks, the injector's first.
+async fn webhooks(
+    world: &World<'_>,
+    injector: &Elsewhere<MutatingWebhookConfiguration>,
+) -> Result<Vec<(&'static str, Expiry)>, ReadError> {
+    let hooks = injector.there().into_iter().flat_map(|found| found.webhooks.iter().flatten());
+    let expiry = Expiry::of_webhooks(hooks.map(|hook| &hook.client_config));
+    let mut webhooks: Vec<_> = expiry.map(|expiry| (INJECTOR, expiry)).into_iter().collect();
+    for name in VALIDATORS {
+        let found = world.get_cluster_wide::<ValidatingWebhookConfiguration>(name).await;
+        let found = found.map_err(reading(ValidatingWebhookConfiguration::kind(&()).as_ref(), name))?;
+        let hooks = found.there().into_iter().flat_map(|found| found.webhooks.iter().flatten());
+        let expiry = Expiry::of_webhooks(hooks.map(|hook| &hook.client_config));
+        webhooks.extend(expiry.map(|expiry| (name, expiry)));
+    }
+    Ok(webhooks)
 }
 
 /// The Deployments of the control plane. Those of other namespaces may be anybody's.

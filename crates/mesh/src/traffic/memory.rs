@@ -13,6 +13,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{
     class::Class,
     edge::edges,
+    leaf::Leaf,
     metrics::{Metrics, Published},
     report::{Report, Unread},
     scrape::{AT_ONCE, Error, Kept, PODS, ROUND, Scraped, scrape},
@@ -115,8 +116,9 @@ impl Scraper {
             }
         }
         unread.retain(|unread: &Unread| unread.rounds >= UNREAD || read == 0);
+        let leaves = state.leaves(&targets);
         let report =
-            Report { is_first, is_cut: sums.is_cut, read, targets: targets.len(), unread, ..Report::default() };
+            Report { is_first, is_cut: sums.is_cut, read, targets: targets.len(), unread, leaves, ..Report::default() };
         state.concluded(names, &sums, report)
     }
 }
@@ -139,6 +141,16 @@ impl State {
         self.kept.insert(target.uid.clone(), scraped.keep()?);
         self.failed.remove(&target.uid);
         Ok(())
+    }
+
+    /// The certificates of these pods, as they were read last.
+    fn leaves(&self, targets: &[&Target]) -> Vec<(String, Leaf)> {
+        let mut leaves: Vec<(String, Leaf)> = targets
+            .iter()
+            .filter_map(|target| Some((target.name.clone(), self.kept.get(&target.uid)?.sample.leaf)))
+            .collect();
+        leaves.sort_by(|one, other| one.0.cmp(&other.0));
+        leaves
     }
 
     fn fail(&mut self, target: &Target, error: &Error) -> Unread {

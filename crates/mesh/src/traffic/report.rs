@@ -7,6 +7,7 @@ use temporal_stack_common::{
 
 use super::{
     edge::Edge,
+    leaf::Leaf,
     subject::{Ends, Link, Party},
 };
 
@@ -31,6 +32,8 @@ pub(crate) struct Report {
     pub(crate) targets: usize,
     /// The pods whose metrics could not be read several times in a row.
     pub(crate) unread: Vec<Unread>,
+    /// The certificates of the proxies that were ever read, with the names of their pods.
+    pub(crate) leaves: Vec<(String, Leaf)>,
 }
 
 /// A pod whose metrics could not be read.
@@ -54,6 +57,7 @@ impl Default for Report {
             read: 0,
             targets: 0,
             unread: Vec::new(),
+            leaves: Vec::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     labels::{Labels, Metric, Outcome},
+    leaf::Leaf,
     subject::{Client, Component, Ends, Link, Names, Party, Rule},
     text::{self, Line},
 };
@@ -96,6 +97,8 @@ pub(super) struct Sample {
     pub(super) subjects: Vec<Subject>,
     /// Whether everything that counts was kept.
     pub(super) is_complete: bool,
+    /// The certificate of the proxy.
+    pub(super) leaf: Leaf,
 }
 
 impl Sample {
@@ -136,7 +139,11 @@ impl<'a> Collector<'a> {
 
     /// Keeps what counts of a line; `false` if it is malformed.
     pub(super) fn read(&mut self, line: &[u8]) -> bool {
-        let Some(metric) = Metric::of(text::name(line)) else { return true };
+        let name = text::name(line);
+        if self.sample.leaf.read(name, line).is_some() {
+            return true;
+        }
+        let Some(metric) = Metric::of(name) else { return true };
         let (series, value) = match text::parse(line) {
             Line::Value(series, value) => (series, value),
             Line::Nothing => return true,

@@ -1,8 +1,12 @@
 //! The messages that a condition can have, in one snapshot: reviewing them is reading them as an operator would.
 
+use std::sync::Arc;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use temporal_stack_common::testkit::{distinct, texts};
 
 use super::{steps::Steps, *};
+use crate::traffic::{Leaf, Report};
 
 /// Situations, each with the spec that asks for something else.
 fn situations() -> Vec<(Value, Observed)> {
@@ -17,6 +21,15 @@ fn situations() -> Vec<(Value, Observed)> {
     add(json!({}), with_linkerd(|linkerd| linkerd.anchors = Elsewhere::Missing));
     add(json!({}), with_linkerd(|linkerd| linkerd.anchors = Elsewhere::There(anchors("2026-12-10T00:00:00Z"))));
     add(json!({}), with_linkerd(|linkerd| linkerd.issuer = Elsewhere::There(Some(expires("2026-11-01T00:00:00Z")))));
+    add(json!({}), with_linkerd(|linkerd| linkerd.webhooks[0].1 = expires("2026-12-10T00:00:00Z")));
+    add(json!({}), with_linkerd(|linkerd| linkerd.webhooks[0].1 = expires("2026-11-01T00:00:00Z")));
+    for issued in ["2026-11-29T14:00:00Z", "2026-11-28T14:00:00Z"] {
+        let issued: Timestamp = issued.parse().unwrap();
+        let leaf = Leaf::new(Some(issued), issued + SignedDuration::from_hours(24));
+        let leaves = vec![("temporal-postgresdatabase-0".to_owned(), leaf)];
+        let report = Report { leaves, is_first: false, read: 1, targets: 1, ..Report::default() };
+        add(json!({}), Observed { traffic: Some(Arc::new(report)), ..observed() });
+    }
     for version in ["stable-2.11.5", "stable-2.22.0", "acme-nightly"] {
         let of = |linkerd: &mut Linkerd| {
             linkerd.config = Elsewhere::Unknown;

@@ -8,7 +8,7 @@ use super::{
     proxy::{Proxy, alone},
     *,
 };
-use crate::traffic::{Memory, Report, Scraper, Target, scrape};
+use crate::traffic::{Memory, Report, Scraper, Target, Trouble, scrape};
 
 const MESH: (&str, &str) = ("mesh", "linkerd");
 
@@ -117,4 +117,24 @@ async fn metrics_of_an_edge_are_gone_with_the_edge_and_with_the_mesh() {
     assert_eq!(shown(), 1);
     drop(memory);
     assert_eq!(shown(), 0);
+}
+
+#[tokio::test]
+async fn certificates_of_proxies_are_those_that_were_read_last() {
+    let _alone = alone().await;
+    let (scraper, memory) = (Scraper::default(), Memory::default());
+    let issued = "control_identity_cert_refresh_timestamp_seconds 1795909718.1";
+    let expires = "control_identity_cert_expiration_timestamp_seconds 1795996138.0";
+    let proxy = Proxy::start(format!("{issued}\n{expires}\n{}", calls(1))).await;
+    let mut pods = [proxy.pod("a", &temporal())];
+    let report = round(&scraper, &memory, &pods).await;
+    let troubled = |report: &Report, now: &str| report.leaves[0].1.trouble(now.parse().unwrap());
+    assert_eq!(report.leaves[0].0, "pod-a");
+    assert_eq!(troubled(&report, "2026-11-29T12:00:00Z"), None);
+    assert_eq!(troubled(&report, "2026-11-29T22:00:00Z"), Some(Trouble::Late));
+    // A proxy that cannot be read for a while keeps it.
+    pods[0].address.set_port(1);
+    let report = round(&scraper, &memory, &pods).await;
+    assert_eq!((report.read, report.leaves.len()), (0, 1));
+    assert_eq!(round(&scraper, &memory, &[]).await.leaves, []);
 }
