@@ -181,6 +181,7 @@ fn command(space: &Space, identity: &Identity, program: &str) -> Result<Command>
         .env_clear()
         .env("KUBECONFIG", identity.kubeconfig())
         .envs(identity.images().iter().copied())
+        .envs(identity.namespace())
         .current_dir(&space.folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -34,6 +34,7 @@ pub struct Identity {
     images: &'static [(&'static str, &'static str)],
     kubeconfig: PathBuf,
     home: String,
+    is_at_home: bool,
 }
 
 impl Identity {
@@ -88,6 +89,17 @@ impl Identity {
         self
     }
 
+    /// The same for a controller that takes its own namespace for that of all controllers, as installed ones do.
+    #[must_use]
+    pub fn at_home(self) -> Self {
+        Self { is_at_home: true, ..self }
+    }
+
+    /// The variable with the namespace of all controllers, if it is not the default.
+    pub(super) fn namespace(&self) -> Option<(&'static str, &str)> {
+        self.is_at_home.then_some(("POD_NAMESPACE", self.home.as_str()))
+    }
+
     /// The kubeconfig.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
@@ -109,7 +121,7 @@ impl Identity {
         let token = answer.status.context("no token was issued")?.token;
         let kubeconfig = home.folder.join(format!("{}.kubeconfig", K::PROGRAM));
         std::fs::write(&kubeconfig, home.cluster.kubeconfig_with_token(&token, &home.name)?)?;
-        Ok(Self { program: K::PROGRAM, images: K::IMAGES, kubeconfig, home: home.name.clone() })
+        Ok(Self { program: K::PROGRAM, images: K::IMAGES, kubeconfig, home: home.name.clone(), is_at_home: false })
     }
 }
 

@@ -6,6 +6,7 @@ mod crash;
 mod drift;
 mod enforce;
 mod foreign;
+mod policies;
 mod quiet;
 mod versions;
 
