@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{LinkerdMesh, access, act::Action, desire, observed::Observed, status, traffic, verify::Probe};
 
-/// How soon to look again while traffic is read: no watch shows it.
+/// How soon to look again while traffic is read, or addresses are admitted for a while only: no watch shows it.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Decides about an object.
@@ -38,7 +38,7 @@ pub(crate) fn decide(object: &Mesh, observed: &Observed) -> Decision<LinkerdMesh
     let status = status::status(&view, &enforcement);
     let intent = validate::validate(&view).and_then(|()| match obstacle(&view) {
         Ok(()) => Ok(intent(&view, enforcement)),
-        Err(stalled) if is_denying(observed) => Ok(policies_alone(enforcement, stalled)),
+        Err(stalled) if is_denying(observed) => Ok(policies_alone(&view, enforcement, stalled)),
         Err(stalled) => Err(stalled),
     });
     Decision::new(status, conditions, intent)
@@ -56,9 +56,19 @@ fn is_denying(observed: &Observed) -> bool {
 }
 
 /// Policies that deny are kept current whatever else is wrong: otherwise they would refuse the next pod of a controller.
-fn policies_alone(enforcement: Enforcement, Stalled { reason, message }: Stalled) -> Intent<LinkerdMesh> {
+fn policies_alone(
+    view: &View<'_>,
+    enforcement: Enforcement,
+    Stalled { reason, message }: Stalled,
+) -> Intent<LinkerdMesh> {
     let waiting = Some(Waiting::new(reason, message));
-    Intent { manifests: desire::desire(enforcement), waiting, ..Intent::default() }
+    let manifests = desire::desire(enforcement);
+    Intent { manifests, waiting, look_again: look_again(view), ..Intent::default() }
+}
+
+fn look_again(view: &View<'_>) -> Option<Duration> {
+    let is_leaving = || view.controllers().iter().any(|controller| !controller.leaving.is_empty());
+    (view.observed.traffic.is_some() || is_leaving()).then_some(LOOK_AGAIN)
 }
 
 fn intent(view: &View<'_>, enforcement: Enforcement) -> Intent<LinkerdMesh> {
@@ -73,7 +83,7 @@ fn intent(view: &View<'_>, enforcement: Enforcement) -> Intent<LinkerdMesh> {
         manifests: desire::desire(enforcement),
         actions,
         restart: restart::gate(),
-        look_again: view.observed.traffic.as_ref().map(|_| LOOK_AGAIN),
+        look_again: look_again(view),
         inspection: Some(probe.clone()),
         probe: Some(probe),
         ..Intent::default()

@@ -82,6 +82,10 @@ pub(crate) const ROUTES: &str = "gateway.networking.k8s.io/v1";
 /// The versions of `Server`, the newest first.
 pub(crate) const SERVER_VERSIONS: [&str; 3] = ["v1beta3", "v1beta2", "v1beta1"];
 
+/// Annotation of the `NetworkAuthentication` of a controller: its addresses, each with the time until which it is admitted if its pod
+/// has gone.
+pub(crate) const ADDRESSES: &str = "temporal-stack.dev/addresses";
+
 /// The label of the controllers' pods.
 pub(crate) const PART_OF_STACK: &str = "app.kubernetes.io/part-of=temporal-stack";
 /// Label of namespaces: the strictest Pod Security that pods must meet.

@@ -37,7 +37,7 @@ pub struct Observed {
     pub(crate) components: Vec<Component>,
     /// Pods of nobody's component that run without a proxy, by name: the first of them.
     pub(crate) strangers: Vec<String>,
-    /// The controllers of the stack; `None` if their pods may not be listed.
+    /// The controllers of the stack that have pods; `None` if these may not be listed.
     pub(crate) controllers: Option<Vec<Controller>>,
     /// The addresses from which nodes connect to pods; `None` if nodes may not be listed.
     pub(crate) nodes: Option<BTreeSet<IpAddr>>,

@@ -36,7 +36,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use temporal_stack_common::{manifest::Manifest, port::Protocol};
@@ -46,9 +46,12 @@ use self::kinds::{
     MeshTLSAuthenticationSpec, NetworkAuthentication, NetworkAuthenticationSpec, Reference, Server, ServerSpec,
     labelled,
 };
-use crate::stack::{
-    Component, Listener, Network, Stack, Who,
-    edges::{Edge, Edges},
+use crate::{
+    names::ADDRESSES,
+    stack::{
+        Component, Controller, Listener, Network, Stack, Who, addresses,
+        edges::{Edge, Edges, controller_name},
+    },
 };
 
 /// Whether policies deny.
@@ -64,7 +67,8 @@ pub(crate) enum Mode {
 pub(crate) fn derive(stack: &Stack, edges: &Edges, mode: Mode) -> Vec<Manifest> {
     let mut policies = Policies::default();
     for (client, who) in &edges.clients {
-        policies.authenticate(&stack.namespace, client, who);
+        let controller = stack.controllers.iter().find(|controller| controller_name(controller.kind) == *client);
+        policies.authenticate(&stack.namespace, (client, who), controller);
     }
     for edge in &edges.wanted {
         if let Some(who) = edges.clients.get(&edge.client) {
@@ -111,7 +115,7 @@ struct Policies {
 }
 
 impl Policies {
-    fn authenticate(&mut self, namespace: &str, client: &str, who: &Who) {
+    fn authenticate(&mut self, namespace: &str, (client, who): (&str, &Who), controller: Option<&Controller>) {
         let meta = || metadata(name::authentication(client));
         let accounts = who.accounts.iter().map(|account| IdentityReference {
             kind: "ServiceAccount".to_owned(),
@@ -129,7 +133,9 @@ impl Policies {
             self.authentications.push(Manifest::new(&MeshTLSAuthentication { metadata: meta(), spec }));
         }
         if !who.networks.is_empty() {
-            self.authentications.push(network(meta(), &who.networks));
+            let recorded = controller.map(|controller| (ADDRESSES.to_owned(), addresses::recorded(controller)));
+            let annotations = recorded.map(|recorded| BTreeMap::from([recorded]));
+            self.authentications.push(network(ObjectMeta { annotations, ..meta() }, &who.networks));
         }
     }
 

@@ -7,6 +7,7 @@
 //!                              └──▶ edges::wanted: client ──▶ listener
 //! ```
 
+pub(crate) mod addresses;
 pub(crate) mod component;
 pub(crate) mod edges;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::{
     net::IpAddr,
 };
 
+use k8s_openapi::jiff::Timestamp;
 pub(crate) use network::Network;
 use temporal_stack_common::{
     api::{ComponentKind, ComponentReference, DefaultInboundPolicy},
@@ -81,14 +83,23 @@ pub(crate) struct Allowed {
 }
 
 /// A controller of the stack, whose pods usually are in no mesh.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Controller {
     /// Its component.
     pub(crate) kind: ComponentKind,
-    /// The addresses of its pods without a proxy: from the moment that a pod has one, until it has been gone for a while.
+    /// The addresses of its pods without a proxy, from the moment that a pod has one.
     pub(crate) addresses: BTreeSet<IpAddr>,
+    /// The addresses of such pods that have gone, and until when they are admitted.
+    pub(crate) leaving: BTreeMap<IpAddr, Timestamp>,
     /// The `ServiceAccounts` of its pods with a proxy.
     pub(crate) accounts: BTreeSet<Account>,
+}
+
+impl Controller {
+    /// The addresses that are admitted.
+    pub(crate) fn networks(&self) -> BTreeSet<Network> {
+        self.addresses.iter().chain(self.leaving.keys()).copied().map(Network::host).collect()
+    }
 }
 
 /// A pod whose owners lead to a component. Terminating pods are among them, because they connect until they end; pods that have

@@ -1,6 +1,7 @@
 //! The mesh with the kinds of Linkerd and a control plane that reports what the test says; there are no nodes.
 
 mod absent;
+mod addresses;
 mod certificates;
 mod crash;
 mod drift;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use temporal_stack_common::{
-    api::{self, ComponentReference, Mesh, ServiceAccountReference},
+    api::{self, ComponentKind, ComponentReference, Mesh, ServiceAccountReference},
     names::Names,
 };
 
@@ -13,7 +13,8 @@ use crate::{
     },
     names::{CLOSED, DEFAULT_POLICY, DISABLED, ENABLED, INJECT, SETTINGS, TRUST_ROOT},
     observed::{Component, Observed},
-    stack::{self, Account, Stack, Who},
+    policy::name,
+    stack::{self, Account, Controller, Stack, Who, addresses, edges::controller_name},
 };
 
 /// An object, and the components of its namespace.
@@ -92,10 +93,27 @@ impl<'a> View<'a> {
             namespace: self.names.namespace.clone(),
             components: observed.components.iter().filter_map(|component| component.shape.clone()).collect(),
             pods: observed.components.iter().flat_map(pods).collect(),
-            controllers: observed.controllers.clone().unwrap_or_default(),
+            controllers: self.controllers(),
             nodes: observed.nodes.clone().unwrap_or_default(),
             allowed: self.object.spec.allow.iter().map(|allowed| self.allowed(allowed)).collect(),
         }
+    }
+
+    /// The controllers, also those whose pods have gone a moment ago.
+    pub(crate) fn controllers(&self) -> Vec<Controller> {
+        let Some(present) = &self.observed.controllers else { return Vec::new() };
+        let controller = |kind| {
+            let none = || Controller { kind, ..Controller::default() };
+            let controller = present.iter().find(|one| one.kind == kind).cloned().unwrap_or_else(none);
+            let name = name::authentication(&controller_name(kind));
+            let mut own = self.observed.policies.own.iter();
+            let record = own.find(|own| own.kind == "NetworkAuthentication" && own.name() == name);
+            let record = record.and_then(|own| own.recorded()).unwrap_or_default();
+            let leaving = addresses::leaving(record, &controller, self.observed.now);
+            Controller { leaving, ..controller }
+        };
+        let all = ComponentKind::ALL.into_iter().map(controller);
+        all.filter(|controller| !controller.networks().is_empty() || !controller.accounts.is_empty()).collect()
     }
 
     fn allowed(&self, allowed: &api::Allowed) -> stack::Allowed {

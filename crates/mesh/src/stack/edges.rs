@@ -114,11 +114,7 @@ impl Edges {
             let Some(controller) = stack.controllers.iter().find(|controller| controller.kind == *kind) else {
                 continue;
             };
-            let who = Who {
-                accounts: controller.accounts.clone(),
-                networks: controller.addresses.iter().copied().map(Network::host).collect(),
-                ..Who::default()
-            };
+            let who = Who { accounts: controller.accounts.clone(), networks: controller.networks(), ..Who::default() };
             for port in managed(*kind, component.id.kind) {
                 if let Some(listener) = component.listener(port.name) {
                     self.add(&controller_name(*kind), who.clone(), component, listener);

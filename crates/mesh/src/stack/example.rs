@@ -99,6 +99,7 @@ pub(crate) fn stack(components: Vec<Component>) -> Stack {
     let controller = |(index, kind): (usize, ComponentKind)| Controller {
         kind,
         addresses: BTreeSet::from([address(u8::try_from(10 + index).unwrap())]),
+        leaving: BTreeMap::new(),
         accounts: BTreeSet::new(),
     };
     Stack {

@@ -39,10 +39,10 @@ const KINDS: [(&str, &str); 4] = [
 ];
 
 /// `Kind/name` of each policy, with the object.
-type Found = BTreeMap<String, DynamicObject>;
+pub(super) type Found = BTreeMap<String, DynamicObject>;
 
 /// The policies of the namespace.
-async fn found(space: &Space) -> Result<Found> {
+pub(super) async fn found(space: &Space) -> Result<Found> {
     let mut all = Found::new();
     for (version, kind) in KINDS {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("policy.linkerd.io", version, kind));
@@ -126,6 +126,16 @@ fn expected(parts: &[&str]) -> Vec<String> {
     lines
 }
 
+/// A pod of a controller, which has no address yet.
+pub(super) async fn play(home: &Space, program: &str, name: &str) -> Result<()> {
+    let labels = json!({"app.kubernetes.io/name": program, "app.kubernetes.io/part-of": "temporal-stack"});
+    let container = json!({"name": program, "image": "registry.invalid/controller:0"});
+    let metadata = json!({"name": name, "labels": labels});
+    let pod: Pod = serde_json::from_value(json!({"metadata": metadata, "spec": {"containers": [container]}}))?;
+    home.api::<Pod>().create(&PostParams::default(), &pod).await?;
+    Ok(())
+}
+
 /// A pod of each controller, with the address that the expected sets have.
 async fn controllers(home: &Space) -> Result<()> {
     let programs = [
@@ -138,18 +148,22 @@ async fn controllers(home: &Space) -> Result<()> {
     // The API server refuses pods until their account exists.
     e2e::until(&home.api::<ServiceAccount>(), "default", "been made", |_| true).await?;
     for (address, program) in (11..).zip(programs) {
-        let labels = json!({"app.kubernetes.io/name": program, "app.kubernetes.io/part-of": "temporal-stack"});
-        let container = json!({"name": program, "image": "registry.invalid/controller:0"});
-        let spec = json!({"containers": [container]});
-        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": program, "labels": labels}, "spec": spec}))?;
-        home.api::<Pod>().create(&PostParams::default(), &pod).await?;
+        play(home, program, program).await?;
         linkerd::runs_at(home, program, Ipv4Addr::new(192, 0, 2, address).into()).await?;
     }
     Ok(())
 }
 
+/// The mesh controller, beside played pods of the others.
+pub(super) struct Played<'a> {
+    /// The namespace of all controllers.
+    pub(super) home: &'a Space,
+    pub(super) identity: &'a Identity,
+    pub(super) controller: Controller,
+}
+
 /// Runs a test with a controller whose namespace has a pod of each controller.
-async fn with_controllers(test: impl AsyncFnOnce(&Meshes<'_>) -> Result<()>) {
+pub(super) async fn with_controllers(test: impl AsyncFnOnce(&Meshes<'_>, Played<'_>) -> Result<()>) {
     let cluster = api_server().await.expect("an API server");
     let _linkerd: Shared = linkerd::shared(&cluster).await.expect("Linkerd");
     with_namespace(&cluster, async |home| {
@@ -158,7 +172,7 @@ async fn with_controllers(test: impl AsyncFnOnce(&Meshes<'_>) -> Result<()>) {
         with_namespace(&cluster, async |space| {
             let controller = Controller::start_as(space, &identity).await?;
             controller.leads().await?;
-            test(&space.one()).await
+            test(&space.one(), Played { home, identity: &identity, controller }).await
         })
         .await;
         Ok(())
@@ -179,7 +193,7 @@ fn temporal() -> Value {
 
 #[tokio::test]
 async fn whole_stack_has_exactly_these_policies() {
-    with_controllers(async |mesh| {
+    with_controllers(async |mesh, _played| {
         let empty = json!({});
         create::<PostgresDatabase>(mesh, &empty).await?;
         create::<MessageQueue>(mesh, &empty).await?;
@@ -202,7 +216,7 @@ async fn whole_stack_has_exactly_these_policies() {
 
 #[tokio::test]
 async fn component_that_comes_and_goes_changes_its_policies_alone() {
-    with_controllers(async |mesh| {
+    with_controllers(async |mesh, _played| {
         create::<PostgresDatabase>(mesh, &json!({})).await?;
         create::<Temporal>(mesh, &temporal()).await?;
         mesh.create(&json!({"policy": "Audit"})).await?;

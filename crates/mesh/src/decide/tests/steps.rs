@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
+use k8s_openapi::jiff::SignedDuration;
 use temporal_stack_common::{
     api::{Mesh, MeshStatus},
     condition::{STALLED, Statement, dated},
@@ -91,7 +92,10 @@ impl Steps {
         match (self.found(manifest), &manifest.mode) {
             (found, Mode::Absent) => found.is_some(),
             (None, _) => true,
-            (Some(found), _) => found.object["spec"] != manifest.object["spec"],
+            (Some(found), _) => {
+                let content = |object: &Value| (object["spec"].clone(), object["metadata"]["annotations"].clone());
+                content(&found.object) != content(&manifest.object)
+            }
         }
     }
 
@@ -146,7 +150,7 @@ fn stack(address: &str) -> Observed {
     let controller = Controller {
         kind: ComponentKind::PostgresDatabase,
         addresses: BTreeSet::from([address.parse::<IpAddr>().unwrap()]),
-        accounts: BTreeSet::new(),
+        ..Controller::default()
     };
     Observed { controllers: Some(vec![controller]), ..observed() }
 }
@@ -240,6 +244,42 @@ fn new_address_of_a_controller_opens_nothing() {
         assert_eq!(steps.denying(), all);
     }
     assert_eq!(steps.denied(), BTreeSet::new());
+}
+
+#[test]
+fn address_of_a_gone_controller_is_admitted_for_a_minute() {
+    let admitted = |steps: &Steps| {
+        let mut own = steps.observed.policies.own.iter();
+        let found = own.find(|own| own.kind == "NetworkAuthentication").unwrap();
+        found.object["spec"]["networks"].clone()
+    };
+    let mut steps = Steps::settled(stack("10.0.0.9"), &enforce());
+    steps.observed.controllers = stack("10.0.0.10").controllers;
+    steps.settle();
+    let both = json!([{"cidr": "10.0.0.9/32"}, {"cidr": "10.0.0.10/32"}]);
+    assert_eq!(admitted(&steps), both);
+    let looks = decide(&steps.object(), &steps.observed).intent.unwrap().look_again;
+    assert_eq!(looks, Some(LOOK_AGAIN), "nothing else ends it");
+    // Nothing is remembered outside of the policies, so this may be another process.
+    steps.observed.now += SignedDuration::from_secs(59);
+    assert!(!steps.pass(), "a pass in between has written");
+    assert_eq!(admitted(&steps), both);
+    steps.observed.now += SignedDuration::from_secs(1);
+    steps.settle();
+    assert_eq!(admitted(&steps), json!([{"cidr": "10.0.0.10/32"}]));
+    assert_eq!(decide(&steps.object(), &steps.observed).intent.unwrap().look_again, None);
+}
+
+#[test]
+fn last_pod_of_a_controller_takes_its_policy_along_after_a_minute() {
+    let mut steps = Steps::settled(stack("10.0.0.9"), &enforce());
+    let has = |steps: &Steps| steps.observed.policies.own.iter().any(|own| own.kind == "NetworkAuthentication");
+    steps.observed.controllers = Some(Vec::new());
+    steps.settle();
+    assert!(has(&steps));
+    steps.observed.now += SignedDuration::from_secs(60);
+    steps.settle();
+    assert!(!has(&steps));
 }
 
 #[test]
