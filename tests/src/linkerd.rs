@@ -106,6 +106,11 @@ pub async fn alone(cluster: &Cluster) -> Result<Alone> {
     Ok(Alone { _turn: turn, plane })
 }
 
+/// Linkerd on an API server of the test's own, where nothing is installed, and whose Deployments nobody carries out.
+pub fn bare(client: &Client) -> Plane {
+    Plane { client: client.clone() }
+}
+
 /// What a test does to Linkerd.
 pub struct Plane {
     client: Client,
@@ -142,8 +147,28 @@ impl Plane {
         Ok(())
     }
 
+    /// Installs everything where nobody carries out Deployments: they report what the test writes.
+    pub async fn install_bare(&self, setup: &Setup) -> Result<()> {
+        self.install_kinds(setup.kinds).await?;
+        self.install_objects(setup).await?;
+        let status = json!({"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
+        for (name, _) in COMPONENTS {
+            let patch = Patch::Merge(json!({ "status": status }));
+            self.api::<Deployment>().patch_status(name, &PatchParams::default(), &patch).await?;
+        }
+        Ok(())
+    }
+
     /// Installs the control plane without the kinds, and waits until it is healthy.
     pub async fn install_plane(&self, setup: &Setup) -> Result<()> {
+        self.install_objects(setup).await?;
+        for (name, _) in COMPONENTS {
+            self.reports(name, true).await?;
+        }
+        Ok(())
+    }
+
+    async fn install_objects(&self, setup: &Setup) -> Result<()> {
         apply(&Api::<Namespace>::all(self.client.clone()), &setup::namespace()).await?;
         self.identity(setup).await?;
         self.configure(setup).await?;
@@ -154,11 +179,7 @@ impl Plane {
             apply(&self.api::<Deployment>(), &object).await?;
         }
         injector::register(&self.client).await?;
-        injector::register_validator(&self.client, false).await?;
-        for (name, _) in COMPONENTS {
-            self.reports(name, true).await?;
-        }
-        Ok(())
+        injector::register_validator(&self.client, false).await
     }
 
     /// Writes the values of the installation.

@@ -28,6 +28,11 @@ pub async fn api_server() -> Result<Cluster> {
 async fn prepare(cluster: &Cluster) -> Result<()> {
     let client = cluster.client().await?;
     install_kinds(&client).await?;
+    install_storage_classes(&client).await
+}
+
+/// Installs the classes of volumes.
+pub async fn install_storage_classes(client: &Client) -> Result<()> {
     for (name, grows) in [(GROWS, true), (FIXED, false)] {
         let class = json!({
             "metadata": {"name": name},

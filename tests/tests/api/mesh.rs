@@ -2,6 +2,7 @@
 
 mod absent;
 mod addresses;
+mod alone;
 mod certificates;
 mod crash;
 mod drift;
