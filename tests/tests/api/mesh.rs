@@ -8,6 +8,7 @@ mod crash;
 mod drift;
 mod enforce;
 mod foreign;
+mod hundred;
 mod policies;
 mod quiet;
 mod versions;

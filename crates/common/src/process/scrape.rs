@@ -44,6 +44,11 @@ impl Scrape {
         self.value("process_resident_memory_bytes")
     }
 
+    /// The value of a counter, by its name with its labels as they are written; zero if there is none.
+    pub fn count(&self, series: &str) -> u64 {
+        self.value(&format!("{series} ")).unwrap_or_default()
+    }
+
     /// The value of a series, by its name with its labels.
     fn value(&self, series: &str) -> Option<u64> {
         self.0.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
