@@ -110,16 +110,7 @@ const MESH: Elsewhere = &[
         "written when somebody has edited it, which the tests do with Servers",
     ),
     ("patch meshtlsauthentications.policy.linkerd.io", "the same"),
-    ("patch networkauthentications.policy.linkerd.io", "the same"),
     ("patch httproutes.gateway.networking.k8s.io", "the same"),
-    (
-        "delete networkauthentications.policy.linkerd.io",
-        "deleted when the last client with an address goes, which takes controllers that run",
-    ),
-    (
-        "create networkauthentications.policy.linkerd.io",
-        "created for clients with an address, which takes controllers that run",
-    ),
     ("delete httproutes.gateway.networking.k8s.io", "deleted when routes are turned off"),
     LEASE,
 ];
