@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use temporal_stack_common::{component::Stalled, world::Elsewhere};
+use temporal_stack_common::{api::DefaultInboundPolicy, component::Stalled, world::Elsewhere};
 
 use super::{
     installation::can_audit,
@@ -81,11 +81,14 @@ pub(super) fn foreign(view: &View<'_>, is_meant: impl Fn(&str) -> bool) -> Vec<S
     wanted(view).into_iter().filter_map(differs).collect()
 }
 
-/// A default that refuses controllers is only set where there are Servers, which the same pass has applied before.
+/// A default that refuses controllers is only set where there are Servers, which the same pass has applied before. An injector that
+/// does not know `audit`, which came with the same release, refuses pods.
 fn wanted(view: &View<'_>) -> Vec<(&'static str, &'static str)> {
-    let has_servers = can_audit(&view.observed.linkerd);
+    let is_recent = can_audit(&view.observed.linkerd);
+    let needs_recent =
+        |default: &DefaultInboundPolicy| CLOSED.contains(default) || *default == DefaultInboundPolicy::Audit;
     let default = view.object.spec.default_inbound_policy;
-    let default = default.filter(|default| has_servers || !CLOSED.contains(default));
+    let default = default.filter(|default| is_recent || !needs_recent(default));
     annotations(view.object.spec.components.is_none(), default)
 }
 

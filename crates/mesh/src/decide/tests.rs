@@ -174,10 +174,12 @@ fn fresh_namespace_gets_all_annotations_in_one_write() {
 }
 
 #[test]
-fn default_that_refuses_controllers_needs_servers() {
+fn default_of_a_later_release_is_not_set() {
     let without = with_linkerd(|linkerd| linkerd.server_version = Some("v1beta1"));
     let spec = |default: &str| json!({"defaultInboundPolicy": default, "policy": "Audit"});
     assert_eq!(changes(&spec("deny"), &without), []);
+    assert_eq!(changes(&spec("audit"), &without), [], "its injector would refuse every pod");
+    assert_eq!(changes(&spec("audit"), &observed()).len(), 1);
     assert_eq!(changes(&spec("cluster-unauthenticated"), &without).len(), 1);
 }
 
