@@ -24,7 +24,7 @@ pub(crate) use read::{Access, Authorization, Policies, Server};
 
 use crate::stack::{Account, Network, Pod};
 
-use read::{Authentication, Identities};
+use read::{Authentication, Identities, Port};
 
 /// The parts of a Linkerd installation on which evaluation depends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +153,10 @@ pub(crate) fn servers<'a>(policies: &'a Policies, target: &Target<'_>, port: u16
     let is_selected = |server: &&Server| {
         server.namespace == target.namespace
             && server.selector.matches(&target.pod.labels)
-            && (server.port.parse::<u16>() == Ok(port) || names.contains(server.port.as_str()))
+            && match &server.port {
+                Port::Number(number) => *number == u64::from(port),
+                Port::Name(name) => names.contains(name.as_str()),
+            }
     };
     let mut servers: Vec<&Server> = policies.servers.iter().filter(is_selected).collect();
     servers.sort_by_key(|server| (server.created.is_none(), server.created.as_deref(), server.name.as_str()));

@@ -46,9 +46,15 @@ pub(crate) struct Server {
     /// When it was created, as the API server writes it; `None`: it does not exist yet.
     pub(crate) created: Option<String>,
     pub(crate) selector: Selector,
-    /// The number of a port, or its name.
-    pub(crate) port: String,
+    pub(crate) port: Port,
     pub(crate) access: Access,
+}
+
+/// The port of a `Server`. Text is a name whatever it looks like, and no container's port is called `5432`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Number(u64),
+    Name(String),
 }
 
 /// A selector of pods.
@@ -180,7 +186,10 @@ impl Policies {
                 name,
                 created: meta["creationTimestamp"].as_str().map(str::to_owned),
                 selector: Selector::read(&spec["podSelector"]),
-                port: text(&spec["port"]),
+                port: match &spec["port"] {
+                    Value::Number(number) => Port::Number(number.as_u64().unwrap_or_default()),
+                    other => Port::Name(text(other)),
+                },
                 access: Access::read(spec["accessPolicy"].as_str().unwrap_or("deny")),
             }),
             "AuthorizationPolicy" => self.authorizations.extend(authorization(namespace, name, spec)),

@@ -116,8 +116,13 @@ fn oldest_server_counts_and_then_the_first_by_name() {
 
 #[test]
 fn server_for_a_name_that_no_container_has_selects_nothing() {
+    // The number of a port as text is a name, too.
+    for name in ["nothing", "5001"] {
+        let objects = [server("other", None, name, None)];
+        assert_eq!(verdict(&objects, &meshed("a", "b")), Ok(()), "{name}");
+    }
+    assert!(verdict(&[server("other", None, 5001, None)], &meshed("a", "b")).is_err());
     let objects = [server("other", None, "nothing", None)];
-    assert_eq!(verdict(&objects, &meshed("a", "b")), Ok(()));
     let mut pod = pod();
     pod.default = Some(DefaultInboundPolicy::Deny);
     let denied = verdict_at(&objects, &meshed("a", "b"), 5001, None, &pod);
