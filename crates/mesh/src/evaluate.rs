@@ -166,8 +166,11 @@ pub(crate) fn servers<'a>(policies: &'a Policies, target: &Target<'_>, port: u16
 /// Whether the fallback of a `Server` or a pod accepts a client.
 fn accepts(access: Access, installation: &Installation, client: &Client) -> bool {
     let is_authenticated = client.identity.is_some();
-    let is_of_cluster =
-        || client.address.is_some_and(|address| installation.networks.iter().any(|network| network.contains(address)));
+    // Proxies count meshed clients without their address; these are pods.
+    let is_of_cluster = || match client.address {
+        Some(address) => installation.networks.iter().any(|network| network.contains(address)),
+        None => is_authenticated,
+    };
     match access {
         Access::Deny => false,
         Access::Audit | Access::AllUnauthenticated => true,

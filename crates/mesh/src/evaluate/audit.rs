@@ -225,6 +225,7 @@ impl<'a> Calculation<'a> {
         if self.denied(component, seen.port, &client).is_none() {
             return Outcome::Allowed;
         }
+        let may_be_of_cluster = seen.client == Peer::Unmeshed && self.admits_pods(component, seen.port);
         let denial = Denial {
             client: seen.client.clone(),
             component: seen.component.clone(),
@@ -233,9 +234,17 @@ impl<'a> Calculation<'a> {
         match &seen.policy {
             // It has compared the address, which is not counted.
             Some(policy) if self.policies.admits_by_address(&self.stack.namespace, policy) => Outcome::Allowed,
+            _ if may_be_of_cluster => Outcome::Unclear(denial),
             None if self.may_be_admitted(seen, port) => Outcome::Unclear(denial),
             _ => Outcome::Denied(denial),
         }
+    }
+
+    /// Whether the port is open to all addresses of the cluster, as it is by the default of many installations.
+    fn admits_pods(&self, component: &'a Component, port: u16) -> bool {
+        let anywhere = |network: &Network| Client { identity: None, address: Some(network.first()) };
+        let mut clients = self.installation.networks.iter().map(anywhere);
+        clients.any(|client| self.denied(component, port, &client).is_none())
     }
 
     /// Whether a client of unknown address may be one that is admitted by its address. Meshed ones are only by `spec.allow`.

@@ -294,6 +294,25 @@ fn counted_connections_are_evaluated_as_enforced() {
 }
 
 #[test]
+fn client_of_unknown_address_may_be_one_of_the_cluster() {
+    let stack = whole();
+    let (policies, ours) = enforced(&stack);
+    let identity = Peer::Identity(meshed("default", NAMESPACE).identity.unwrap());
+    for (default, clients) in [
+        (DefaultInboundPolicy::ClusterUnauthenticated, [(identity.clone(), 0, 0), (Peer::Unmeshed, 0, 1)]),
+        (DefaultInboundPolicy::ClusterAuthenticated, [(identity.clone(), 0, 0), (Peer::Unmeshed, 1, 0)]),
+        (DefaultInboundPolicy::Deny, [(identity, 1, 0), (Peer::Unmeshed, 1, 0)]),
+    ] {
+        for (client, denied, unclear) in clients {
+            // No Server is about this port.
+            let seen = [seen(12345, client, None)];
+            let audit = audit(&stack, &wanted(&stack), (&policies, &ours), &installation(default), &seen);
+            assert_eq!((audit.denied.len(), audit.unclear.len()), (denied, unclear), "{default:?} {seen:?}");
+        }
+    }
+}
+
+#[test]
 fn older_server_of_somebody_else_is_named_and_cuts() {
     let stack = whole();
     let foreign = |created: Option<&str>| {
