@@ -210,6 +210,20 @@ impl Stack {
         std::iter::once(part.account.clone()).chain(running).map(account).collect()
     }
 
+    /// The ports with a policy whose connections do not lead to the proxy, so that the policy has no effect.
+    pub(crate) fn unguarded(&self) -> BTreeSet<(&ComponentReference, &'static str)> {
+        let mut unguarded = BTreeSet::new();
+        for component in &self.components {
+            for listener in &component.listeners {
+                let mut pods = self.pods_of(&component.id).filter(|pod| pod.is_proxied && listener.has(pod));
+                if pods.any(|pod| pod.unproxied.contains(&listener.port.number)) {
+                    unguarded.insert((&component.id, listener.port.name));
+                }
+            }
+        }
+        unguarded
+    }
+
     /// Whether pods of a component differ in how they connect to each other: only some have a proxy, the identity of the spec, or the
     /// same ports without it. Those that are alike would then refuse the others, and a rollout that waits for their connections
     /// would never end.

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     evaluate::audit::{Audit as Calculated, Cut, Denial, Foreign, Peer},
-    names::POLICY_ENFORCED,
+    names::{POLICY_ENFORCED, SKIPPED_PORTS},
     policy::{self, Mode, name, routes},
     reason,
     stack::{Stack, edges, reference},
@@ -132,7 +132,7 @@ fn asked(view: &View<'_>, stack: &Stack) -> Enforcement {
     };
     let obstacle = obstacle.or(unready.filter(|_| is_enforce)).or(pending);
     let audit = shown(view, &calculated);
-    let statement = statement(obstacle.as_ref(), progress, &audit, &notes(&edges, &calculated), &calculated);
+    let statement = statement(obstacle.as_ref(), progress, &audit, &notes(stack, &edges, &calculated), &calculated);
     let audited = audited(view, stack);
     let manifests = if enforces { partly(view, enforced, audited, &lacking) } else { audited };
     Enforcement {
@@ -143,14 +143,20 @@ fn asked(view: &View<'_>, stack: &Stack) -> Enforcement {
     }
 }
 
-/// What else the user should know: entries of the spec without effect, and younger Servers of others.
-fn notes(edges: &edges::Edges, calculated: &Calculated) -> String {
+/// What else the user should know: entries of the spec without effect, younger Servers of others, and ports that no policy guards.
+fn notes(stack: &Stack, edges: &edges::Edges, calculated: &Calculated) -> String {
     let refused = edges.refused.iter().map(|(index, wrong)| format!(". spec.allow[{index}]: {wrong}"));
     let younger = calculated.foreign.iter().filter(|foreign| !foreign.wins).take(NAMED);
     let younger = younger.map(|Foreign { server, component, port, .. }| {
         format!(". Server/{server} has no effect on port {port} of {}: ours is older; delete it", reference(component))
     });
-    refused.chain(younger).collect()
+    let open = stack.unguarded().into_iter().take(NAMED).map(|(component, port)| {
+        format!(
+            ". Port {port} of {} is open, because its connections bypass the proxy ({SKIPPED_PORTS}, or proxyInit.ignoreInboundPorts of Linkerd)",
+            reference(component)
+        )
+    });
+    refused.chain(younger).chain(open).collect()
 }
 
 /// How far enforcement has come.

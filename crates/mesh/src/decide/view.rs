@@ -1,5 +1,7 @@
 //! The view that all decisions start from: the components with their pods, and the state of each proxy.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use temporal_stack_common::{
     api::{self, ComponentKind, ComponentReference, Mesh, ServiceAccountReference},
@@ -89,10 +91,12 @@ impl<'a> View<'a> {
     /// The stack with its clients.
     pub(crate) fn stack(&self) -> Stack {
         let observed = self.observed;
+        let config = observed.linkerd.config.there();
+        let skipped = config.map(|config| config.proxy_init.ignore_inbound_ports.clone()).unwrap_or_default();
         Stack {
             namespace: self.names.namespace.clone(),
             components: observed.components.iter().filter_map(|component| component.shape.clone()).collect(),
-            pods: observed.components.iter().flat_map(pods).collect(),
+            pods: observed.components.iter().flat_map(|component| pods(component, &skipped)).collect(),
             controllers: self.controllers(),
             nodes: observed.nodes.clone().unwrap_or_default(),
             allowed: self.object.spec.allow.iter().map(|allowed| self.allowed(allowed)).collect(),
@@ -146,16 +150,18 @@ impl<'a> View<'a> {
     }
 }
 
-/// The pods of a component, as clients and servers.
-fn pods(component: &Component) -> impl Iterator<Item = stack::Pod> + use<'_> {
-    component.pods.iter().map(|pod| stack::Pod {
+/// The pods of a component, as clients and servers. Of the ports without a proxy those count on which the component listens.
+fn pods<'a>(component: &'a Component, skipped: &'a str) -> impl Iterator<Item = stack::Pod> + use<'a> {
+    let listeners = component.shape.iter().flat_map(|shape| &shape.listeners).map(|listener| listener.port.number);
+    let ports: BTreeSet<u16> = listeners.collect();
+    component.pods.iter().map(move |pod| stack::Pod {
         name: pod.name.clone(),
         component: component.reference.clone(),
         labels: pod.labels.clone(),
         account: pod.account.clone(),
         addresses: pod.addresses.iter().filter_map(|address| address.parse().ok()).collect(),
         is_proxied: pod.proxy != Proxy::None,
-        unproxied: pod.skipped_ports(),
+        unproxied: ports.iter().copied().filter(|port| pod.skips(*port, skipped)).collect(),
         default: pod.annotation(DEFAULT_POLICY).and_then(|policy| serde_json::from_value(json!(policy)).ok()),
     })
 }

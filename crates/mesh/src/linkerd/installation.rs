@@ -20,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) cluster_networks: String,
     /// The settings of proxies.
     pub(crate) proxy: ProxyConfig,
+    /// What leads connections to proxies.
+    pub(crate) proxy_init: ProxyInit,
     /// Whether a plugin of the network redirects connections, so that pods need no privileges for it.
     pub(crate) cni_enabled: bool,
 }
@@ -32,6 +34,14 @@ pub(crate) struct ProxyConfig {
     pub(crate) default_inbound_policy: Option<DefaultInboundPolicy>,
 }
 
+/// The settings of what leads connections to proxies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ProxyInit {
+    /// The ports that do not lead to proxies, unless a pod has others.
+    pub(crate) ignore_inbound_ports: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -39,6 +49,7 @@ impl Default for Config {
             identity_trust_domain: "cluster.local".to_owned(),
             cluster_networks: String::new(),
             proxy: ProxyConfig::default(),
+            proxy_init: ProxyInit::default(),
             cni_enabled: false,
         }
     }
@@ -96,11 +107,11 @@ mod tests {
 
     #[test]
     fn settings_are_read_among_others() {
-        let values =
-            "cniEnabled: true\nidentityTrustDomain: example.org\nlinkerdVersion: stable-2.20.0\nproxy:\n  cores: 1\n";
+        let values = "cniEnabled: true\nidentityTrustDomain: example.org\nlinkerdVersion: stable-2.20.0\nproxy:\n  cores: 1\nproxyInit:\n  ignoreInboundPorts: 4567,4568\n";
         let config = Config::read(&map(CONFIG_KEY, values));
         assert_eq!(config.linkerd_version.as_deref(), Some("stable-2.20.0"));
         assert_eq!((config.identity_trust_domain.as_str(), config.cni_enabled), ("example.org", true));
+        assert_eq!(config.proxy_init.ignore_inbound_ports, "4567,4568");
         assert_eq!(Config::read(&map(CONFIG_KEY, ": not yaml")), Config::default());
     }
 

@@ -1,6 +1,6 @@
 //! Pods of the stack.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use kube::{ResourceExt, api::DynamicObject};
 use serde::{Deserialize, Serialize};
@@ -97,10 +97,15 @@ impl Pod {
         self.annotations.get(key).map(String::as_str)
     }
 
-    /// The ports that do not lead to its proxy.
-    pub(crate) fn skipped_ports(&self) -> BTreeSet<u16> {
-        let ports = self.annotation(SKIPPED_PORTS).unwrap_or_default().split(',');
-        ports.filter_map(|port| port.trim().parse().ok()).collect()
+    /// Whether a port does not lead to its proxy: by its own annotation, or else by the default of the installation. Both have numbers
+    /// and ranges of them.
+    pub(crate) fn skips(&self, port: u16, default: &str) -> bool {
+        let ports = self.annotation(SKIPPED_PORTS).unwrap_or(default).split(',');
+        ports.map(str::trim).any(|ports| {
+            let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+            let number = |text: &str| text.trim().parse::<u16>().ok();
+            number(first).zip(number(last)).is_some_and(|(first, last)| (first..=last).contains(&port))
+        })
     }
 }
 
@@ -163,6 +168,27 @@ mod tests {
         assert_eq!(pod.annotation(SETTINGS[0]), Some("5s"));
         assert_eq!((pod.annotations.len(), pod.labels.len()), (2, 1));
         assert_eq!((pod.owner.as_deref(), pod.addresses.len()), (Some("owner"), 2));
+    }
+
+    #[test]
+    fn ports_are_skipped_by_number_and_by_range() {
+        let with = |ports: &str| Pod {
+            annotations: BTreeMap::from([(SKIPPED_PORTS.to_owned(), ports.to_owned())]),
+            ..Pod::default()
+        };
+        for (ports, is_skipped) in [
+            ("4001", true),
+            ("25, 4001 ,9096", true),
+            ("4000-4010", true),
+            ("25,4001-4001", true),
+            ("4002-4010", false),
+            ("4010-4000", false),
+            ("-4001,4001-,x", false),
+            ("", false),
+        ] {
+            assert_eq!(with(ports).skips(4001, "4001"), is_skipped, "{ports:?}");
+        }
+        assert!(Pod::default().skips(4567, "4567,4568") && !Pod::default().skips(4001, "4567,4568"));
     }
 
     #[test]

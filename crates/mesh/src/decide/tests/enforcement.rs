@@ -3,7 +3,13 @@
 use temporal_stack_common::manifest::Manifest;
 
 use super::{steps::Steps, *};
-use crate::{linkerd::policies::Policy, names::POLICY_ENFORCED};
+use crate::{
+    linkerd::{
+        installation::{Config, ProxyInit},
+        policies::Policy,
+    },
+    names::{POLICY_ENFORCED, SKIPPED_PORTS},
+};
 
 fn manifests(spec: &Value, observed: &Observed) -> Vec<Manifest> {
     intent_of(spec, observed).manifests
@@ -94,6 +100,23 @@ fn older_server_of_others_prevents_enforcement() {
         assert_eq!(access(&policy(asked), &observed), ["audit"], "{asked}");
     }
     assert_eq!(waiting(&policy("Enforce"), &observed), Some(reason::FOREIGN_SERVER));
+}
+
+#[test]
+fn port_that_bypasses_the_proxy_is_reported_as_open() {
+    let text = |observed: &Observed| format!("{:?}", decision(&policy("Enforce"), observed).conditions);
+    let settled = Steps::settled(observed(), &policy("Enforce")).observed;
+    assert!(!text(&settled).contains("is open"), "{}", text(&settled));
+    let mut skipping = settled.clone();
+    let ports = (SKIPPED_PORTS.to_owned(), "25,5000-6000".to_owned());
+    skipping.components[0].pods[0].annotations.extend([ports]);
+    assert!(text(&skipping).contains("Port postgresql of PostgresDatabase/temporal is open"), "{}", text(&skipping));
+    let mut installed = settled;
+    installed.linkerd.config = installed
+        .linkerd
+        .config
+        .map(|config| Config { proxy_init: ProxyInit { ignore_inbound_ports: "5432".to_owned() }, ..config });
+    assert!(text(&installed).contains("Port postgresql of PostgresDatabase/temporal is open"), "{}", text(&installed));
 }
 
 #[test]
