@@ -5,7 +5,7 @@
 //! | `MeshTLSAuthentication` | client with identities: a part of a component, a meshed controller, an entry of `spec.allow` |
 //! | `NetworkAuthentication` | client with addresses: an unmeshed controller, the nodes, an entry of `spec.allow` |
 //! | `AuthorizationPolicy` | connection that is needed, once by identity and once by address |
-//! | `Server` | port of a component, whether anybody may use it or not |
+//! | `Server` | port of a component, whether anybody may use it or not; where ports without one are closed, also the metrics of its proxies |
 //!
 //! # Order
 //!
@@ -39,7 +39,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use temporal_stack_common::{manifest::Manifest, port::Protocol};
+use temporal_stack_common::{
+    manifest::Manifest,
+    port::{MESH_METRICS, Protocol},
+};
 
 use self::kinds::{
     AuthorizationPolicy, AuthorizationPolicySpec, Cidr, GROUP, HTTPRoute, IdentityReference, MeshTLSAuthentication,
@@ -80,6 +83,9 @@ pub(crate) fn derive(stack: &Stack, edges: &Edges, mode: Mode) -> Vec<Manifest> 
         for listener in &component.listeners {
             let mode = if listener.is_between && is_rolling { Mode::Audit } else { mode };
             policies.serve(component, listener, mode);
+        }
+        if stack.is_closed {
+            policies.measure(component);
         }
     }
     policies.authentications.into_iter().chain(policies.authorizations).chain(policies.servers).collect()
@@ -164,6 +170,19 @@ impl Policies {
             proxy_protocol: proxy_protocol(listener.protocol).to_owned(),
             access_policy: access.to_owned(),
         };
+        self.servers.push(Manifest::new(&Server { metadata: metadata(name), spec }));
+    }
+
+    /// The port of proxies themselves is one of those that a default closes, but for their probes. It stays as it is without such a
+    /// default: `NetworkPolicies` restrict it.
+    fn measure(&mut self, component: &Component) {
+        let spec = ServerSpec {
+            pod_selector: labelled(&component.labels()),
+            port: MESH_METRICS.name.to_owned(),
+            proxy_protocol: proxy_protocol(Some(MESH_METRICS.protocol)).to_owned(),
+            access_policy: "all-unauthenticated".to_owned(),
+        };
+        let name = name::server(&component.id, MESH_METRICS.name);
         self.servers.push(Manifest::new(&Server { metadata: metadata(name), spec }));
     }
 }

@@ -190,6 +190,8 @@ pub(crate) struct Stack {
     pub(crate) nodes: BTreeSet<IpAddr>,
     /// Whom the user permits.
     pub(crate) allowed: Vec<Allowed>,
+    /// Whether proxies refuse clients without one on ports that have no policy: now, or when they start the next time.
+    pub(crate) is_closed: bool,
 }
 
 impl Stack {

@@ -100,7 +100,16 @@ impl<'a> View<'a> {
             controllers: self.controllers(),
             nodes: observed.nodes.clone().unwrap_or_default(),
             allowed: self.object.spec.allow.iter().map(|allowed| self.allowed(allowed)).collect(),
+            is_closed: self.is_closed(),
         }
+    }
+
+    /// Whether proxies refuse clients without one where no policy is, by the spec, by the installation, or as they run.
+    fn is_closed(&self) -> bool {
+        let config = self.observed.linkerd.config.there();
+        let installed = config.and_then(|config| config.proxy.default_inbound_policy);
+        let is_asked = self.object.spec.default_inbound_policy.or(installed).is_some_and(|one| CLOSED.contains(&one));
+        is_asked || !closed(&self.observed.components).is_empty()
     }
 
     /// The controllers, also those whose pods have gone a moment ago.

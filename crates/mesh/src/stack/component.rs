@@ -106,7 +106,7 @@ impl Component {
     }
 
     /// The labels of all its pods, without that of the product: an engine has several.
-    fn labels(&self) -> BTreeMap<String, String> {
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         let labels = [
             (label::MANAGED_BY, label::STACK),
             (label::COMPONENT, self.id.kind.component()),

@@ -109,6 +109,7 @@ pub(crate) fn stack(components: Vec<Component>) -> Stack {
         controllers: ComponentKind::ALL.into_iter().enumerate().map(controller).collect(),
         nodes: BTreeSet::from([address(1), "192.168.0.7".parse().unwrap()]),
         allowed: Vec::new(),
+        is_closed: false,
     }
 }
 

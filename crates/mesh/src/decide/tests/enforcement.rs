@@ -1,11 +1,11 @@
 //! Which policies are applied, and what is said of them.
 
-use temporal_stack_common::manifest::Manifest;
+use temporal_stack_common::{api::DefaultInboundPolicy, manifest::Manifest};
 
 use super::{steps::Steps, *};
 use crate::{
     linkerd::{
-        installation::{Config, ProxyInit},
+        installation::{Config, ProxyConfig, ProxyInit},
         policies::Policy,
     },
     names::{POLICY_ENFORCED, SKIPPED_PORTS},
@@ -117,6 +117,32 @@ fn port_that_bypasses_the_proxy_is_reported_as_open() {
         .config
         .map(|config| Config { proxy_init: ProxyInit { ignore_inbound_ports: "5432".to_owned() }, ..config });
     assert!(text(&installed).contains("Port postgresql of PostgresDatabase/temporal is open"), "{}", text(&installed));
+}
+
+#[test]
+fn closed_default_leaves_the_metrics_of_proxies_readable() {
+    let of_proxies = |spec: &Value, observed: &Observed| {
+        let manifests = manifests(spec, observed);
+        let own = manifests.iter().filter(|manifest| manifest.object["spec"]["port"] == "linkerd-admin");
+        own.map(|manifest| manifest.object["spec"]["accessPolicy"].clone()).collect::<Vec<_>>()
+    };
+    let (none, open): ([Value; 0], _) = ([], [json!("all-unauthenticated"), json!("all-unauthenticated")]);
+    let closed = |policy: &str| json!({"policy": policy, "defaultInboundPolicy": "deny"});
+    assert_eq!(of_proxies(&policy("Audit"), &observed()), none);
+    let cluster = json!({"policy": "Audit", "defaultInboundPolicy": "cluster-unauthenticated"});
+    assert_eq!(of_proxies(&cluster, &observed()), none);
+    assert_eq!(of_proxies(&closed("Audit"), &observed()), open);
+    let settled = Steps::settled(observed(), &closed("Enforce")).observed;
+    assert_eq!(of_proxies(&closed("Enforce"), &settled), open);
+    // By the installation, and while pods run that were started with such a default.
+    let installed = with_linkerd(|linkerd| {
+        let proxy = ProxyConfig { default_inbound_policy: Some(DefaultInboundPolicy::AllAuthenticated) };
+        linkerd.config = linkerd.config.clone().map(|config| Config { proxy, ..config });
+    });
+    assert_eq!(of_proxies(&policy("Audit"), &installed), open);
+    let mut running = observed();
+    running.components[0].pods[0].annotations.insert(DEFAULT_POLICY.to_owned(), "deny".to_owned());
+    assert_eq!(of_proxies(&policy("Audit"), &running), open);
 }
 
 #[test]
