@@ -156,7 +156,12 @@ fn notes(stack: &Stack, edges: &edges::Edges, calculated: &Calculated) -> String
             reference(component)
         )
     });
-    refused.chain(younger).chain(open).collect()
+    let routed = calculated.routed.iter().take(NAMED).map(|server| {
+        format!(
+            ". Server/{server} is the parent of an HTTPRoute, so probes and calls that the route does not match get 404; delete the route"
+        )
+    });
+    refused.chain(younger).chain(open).chain(routed).collect()
 }
 
 /// How far enforcement has come.

@@ -86,6 +86,9 @@ pub(crate) struct Audit {
     pub(crate) cut: BTreeSet<Cut>,
     /// Servers of others.
     pub(crate) foreign: BTreeSet<Foreign>,
+    /// Our Servers that are the parent of somebody's route. Its rules replace those that Linkerd has by itself: probes and calls that
+    /// none of them matches get 404, whether policies deny or not.
+    pub(crate) routed: BTreeSet<String>,
 }
 
 impl Audit {
@@ -113,7 +116,8 @@ pub(crate) fn audit(
     seen: &[Seen],
 ) -> Audit {
     let calculation = Calculation { stack, edges, policies, installation };
-    let mut audit = Audit::default();
+    let routed = ours.iter().filter(|server| policies.has_routes(&stack.namespace, server)).cloned().collect();
+    let mut audit = Audit { routed, ..Audit::default() };
     for edge in &edges.wanted {
         audit.cut.extend(calculation.cuts(edge));
     }

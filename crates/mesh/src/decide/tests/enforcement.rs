@@ -146,6 +146,21 @@ fn closed_default_leaves_the_metrics_of_proxies_readable() {
 }
 
 #[test]
+fn route_below_a_server_is_named() {
+    let mut observed = Steps::settled(observed(), &policy("Enforce")).observed;
+    let parent = |name: &str| {
+        let parent = json!({"group": "policy.linkerd.io", "kind": "Server", "name": name});
+        let object = json!({"metadata": {"name": "r", "namespace": "default"}, "spec": {"parentRefs": [parent]}});
+        Policy { kind: "HTTPRoute".to_owned(), object, owner: None }
+    };
+    let text = |observed: &Observed| format!("{:?}", decision(&policy("Enforce"), observed).conditions);
+    observed.policies.foreign = vec![parent("theirs")];
+    assert!(!text(&observed).contains("HTTPRoute"), "{}", text(&observed));
+    observed.policies.foreign = vec![parent("temporal-temporal-probe")];
+    assert!(text(&observed).contains("Server/temporal-temporal-probe is the parent"), "{}", text(&observed));
+}
+
+#[test]
 fn old_linkerd_gets_no_policy() {
     let observed = with_linkerd(|linkerd| linkerd.server_version = Some("v1beta1"));
     assert!(manifests(&policy("Audit"), &observed).is_empty());
