@@ -146,8 +146,8 @@ fn installation(view: &View<'_>) -> Installation {
     let networks = config.cluster_networks.split(',').filter_map(|network| network.trim().parse().ok()).collect();
     Installation {
         namespace: linkerd.namespace.clone(),
-        trust_domain: config.identity_trust_domain,
+        trust_domain: config.trust_domain().to_owned(),
         networks,
-        default: config.proxy.default_inbound_policy.unwrap_or(DefaultInboundPolicy::AllUnauthenticated),
+        default: config.default_policy().unwrap_or(DefaultInboundPolicy::AllUnauthenticated),
     }
 }

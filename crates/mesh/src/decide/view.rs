@@ -10,6 +10,7 @@ use temporal_stack_common::{
 
 use crate::{
     linkerd::{
+        installation::Config,
         namespace::Namespace,
         pod::{Pod, Proxy},
     },
@@ -107,7 +108,7 @@ impl<'a> View<'a> {
     /// Whether proxies refuse clients without one where no policy is, by the spec, by the installation, or as they run.
     fn is_closed(&self) -> bool {
         let config = self.observed.linkerd.config.there();
-        let installed = config.and_then(|config| config.proxy.default_inbound_policy);
+        let installed = config.and_then(Config::default_policy);
         let is_asked = self.object.spec.default_inbound_policy.or(installed).is_some_and(|one| CLOSED.contains(&one));
         is_asked || !closed(&self.observed.components).is_empty()
     }

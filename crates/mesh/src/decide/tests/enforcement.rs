@@ -1,6 +1,6 @@
 //! Which policies are applied, and what is said of them.
 
-use temporal_stack_common::{api::DefaultInboundPolicy, manifest::Manifest};
+use temporal_stack_common::manifest::Manifest;
 
 use super::{steps::Steps, *};
 use crate::{
@@ -136,7 +136,7 @@ fn closed_default_leaves_the_metrics_of_proxies_readable() {
     assert_eq!(of_proxies(&closed("Enforce"), &settled), open);
     // By the installation, and while pods run that were started with such a default.
     let installed = with_linkerd(|linkerd| {
-        let proxy = ProxyConfig { default_inbound_policy: Some(DefaultInboundPolicy::AllAuthenticated) };
+        let proxy = ProxyConfig { default_inbound_policy: "all-authenticated".to_owned() };
         linkerd.config = linkerd.config.clone().map(|config| Config { proxy, ..config });
     });
     assert_eq!(of_proxies(&policy("Audit"), &installed), open);
