@@ -184,6 +184,20 @@ fn default_of_a_later_release_is_not_set() {
 }
 
 #[test]
+fn closed_default_of_the_installation_needs_a_policy() {
+    let closed = with_linkerd(|linkerd| {
+        linkerd.config = linkerd.config.clone().map(|mut config| {
+            "deny".clone_into(&mut config.proxy.default_inbound_policy);
+            config
+        });
+    });
+    assert_eq!(stalled(&closed), Some(reason::INVALID_SPEC));
+    for spec in [json!({"policy": "Audit"}), json!({"defaultInboundPolicy": "all-unauthenticated"})] {
+        assert!(decision(&spec, &closed).intent.is_ok(), "{spec}");
+    }
+}
+
+#[test]
 fn setting_that_is_no_longer_asked_for_is_removed() {
     let mut namespace = namespace();
     namespace.annotations.insert(DEFAULT_POLICY.to_owned(), "deny".to_owned());

@@ -7,7 +7,7 @@ use temporal_stack_common::{
 };
 
 use super::view::{View, title};
-use crate::{names::CLOSED, reason, stack::Network};
+use crate::{linkerd::installation::Config, names::CLOSED, reason, stack::Network};
 
 /// Refuses an object that does not count, or whose spec cannot work; an object may have bypassed the schema.
 pub(super) fn validate(view: &View<'_>) -> Result<(), Stalled> {
@@ -18,7 +18,21 @@ pub(super) fn validate(view: &View<'_>) -> Result<(), Stalled> {
         );
         return Err(Stalled::new(reason::NOT_OLDEST, message));
     }
-    Stalled::if_invalid(wrong_with_name(&view.names.object).or_else(|| wrong_with_spec(&view.object.spec)))
+    let wrong = wrong_with_name(&view.names.object).or_else(|| wrong_with_spec(&view.object.spec));
+    Stalled::if_invalid(wrong.or_else(|| wrong_with_installation(view)))
+}
+
+/// A default of the installation refuses the controllers just as one of the spec.
+fn wrong_with_installation(view: &View<'_>) -> Option<String> {
+    let spec = &view.object.spec;
+    let installed = view.observed.linkerd.config.there().and_then(Config::default_policy);
+    let closed = installed.filter(|default| {
+        spec.policy == Policy::Off && spec.default_inbound_policy.is_none() && CLOSED.contains(default)
+    })?;
+    Some(format!(
+        "spec.policy is Off while Linkerd's proxy.defaultInboundPolicy is {}: pods would refuse the controllers; set spec.policy to Audit or Enforce, or spec.defaultInboundPolicy to all-unauthenticated",
+        closed.as_str()
+    ))
 }
 
 fn wrong_with_spec(spec: &MeshSpec) -> Option<String> {
