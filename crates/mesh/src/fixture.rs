@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::ApiResource;
 use serde_json::{Value, json};
 use temporal_stack_common::{
@@ -80,7 +80,7 @@ pub(crate) fn anchors(expire: &str) -> Anchors {
 /// One certificate that expires then.
 pub(crate) fn expires(time: &str) -> Expiry {
     let end = time.parse::<Timestamp>().unwrap();
-    Expiry { first: end, last: end, count: 1 }
+    Expiry { first: end, last: end, due: end - SignedDuration::from_hours(30 * 24), count: 1 }
 }
 
 /// The namespace with the annotations of an empty spec.

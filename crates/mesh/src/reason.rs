@@ -38,7 +38,7 @@ pub(crate) const ROLLING: Reason = Reason::new("Rolling");
 pub(crate) const INJECTION_FAILED: Reason = Reason::new("InjectionFailed");
 /// Proxies run as containers, not as native sidecars.
 pub(crate) const NO_NATIVE_SIDECARS: Reason = Reason::new("NoNativeSidecars");
-/// A certificate expires within 30 days.
+/// A certificate expires within 30 days, or in the last quarter of its time.
 pub(crate) const CERTIFICATE_EXPIRING: Reason = Reason::new("CertificateExpiring");
 /// Proxies have not renewed their certificates in time.
 pub(crate) const CERTIFICATE_NOT_RENEWED: Reason = Reason::new("CertificateNotRenewed");

@@ -1,6 +1,6 @@
 //! The certificates of Linkerd and of proxies, and when they must be rotated.
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use temporal_stack_common::{
     condition::{Reason, Statement},
     message::{listed, logs},
@@ -14,8 +14,6 @@ use crate::{
     traffic::Trouble,
 };
 
-/// How long before its end a certificate is reported.
-const EARLY: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Where the steps are.
 const STEPS: &str = "follow `Before certificates expire` in docs/kinds/mesh.md";
 /// How many pods a message names.
@@ -80,7 +78,7 @@ fn expired(all: &[Certificates], now: Timestamp) -> Option<(Reason, String)> {
 
 /// Certificates of which one expires soon, or has expired beside valid ones.
 fn expiring(all: &[Certificates], now: Timestamp) -> Option<(Reason, String)> {
-    let Certificates { what, expiry, .. } = all.iter().find(|one| one.expiry.first.duration_since(now) < EARLY)?;
+    let Certificates { what, expiry, .. } = all.iter().find(|one| one.expiry.due < now)?;
     let expires = if expiry.first <= now { "expired" } else { "expires" };
     Some((reason::CERTIFICATE_EXPIRING, format!("{what} {expires} on {}; {STEPS}", day(expiry.first))))
 }

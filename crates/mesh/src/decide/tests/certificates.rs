@@ -39,7 +39,7 @@ fn expiring_certificates_are_reported_early() {
 #[test]
 fn expired_anchor_beside_a_valid_one_is_no_outage() {
     let end = |text: &str| text.parse::<Timestamp>().unwrap();
-    let both = Expiry { first: end(OVER), last: end(LATE), count: 2 };
+    let both = Expiry { last: end(LATE), count: 2, ..expires(OVER) };
     let observed = with_linkerd(|linkerd| {
         linkerd.anchors = Elsewhere::There(crate::linkerd::installation::Anchors {
             expiry: Some(both),
