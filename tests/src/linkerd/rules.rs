@@ -8,7 +8,8 @@
 //!   makes it count for nothing, and an empty list fits everybody.
 //! * What comes from the pod itself is allowed. So are the kubelet's requests for the paths of HTTP probes, which do not show in a
 //!   connection: the nodes' addresses may use ports that have one.
-//! * Ports that the proxy does not see are open: those that are skipped, and its own.
+//! * Ports that the proxy does not see are open: those that are skipped. So are its own, as none of the tests has a default that closes
+//!   them.
 
 use std::{collections::BTreeMap, net::IpAddr};
 

@@ -118,10 +118,11 @@ async fn hundred_pods_are_read_within_bounds() {
         for _ in 0..passes {
             look(mesh, controller).await?;
         }
+        let after = controller.requests()?.of_passes();
+        ensure!(after == before, "{passes} passes made requests; before:\n{before}after:\n{after}");
         round(controller).await?;
-        let (after, (more, read)) = (controller.requests()?.of_passes(), scraped(controller)?);
+        let (more, read) = scraped(controller)?;
         println!("{} reads with {} bytes in {passes} passes and a round", more - scrapes, read - bytes);
-        ensure!(after == before, "passes made requests; before:\n{before}after:\n{after}");
         held(controller, "after some rounds")?;
         let status = mesh.get().await?.status.unwrap_or_default();
         ensure!(status.injected.as_deref() == Some("100/100"), "{:?}", status.injected);
