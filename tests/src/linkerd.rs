@@ -21,13 +21,15 @@ use k8s_openapi::{
     api::{
         admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
         apps::v1::Deployment,
+        authorization::v1::SubjectAccessReview,
         core::v1::{ConfigMap, Namespace, Pod, Secret, Service},
+        rbac::v1::{Role, RoleBinding},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, Resource, ResourceExt as _,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use linkerd_stand_in::{COMPONENTS, INJECTOR, NAMESPACE, VALIDATOR, crds};
 use serde::{Serialize, de::DeserializeOwned};
@@ -51,6 +53,9 @@ use crate::{Cluster, controller::apply, until, until_gone};
 pub const CONFIG: &str = "linkerd-config";
 /// The Secret of the issuer.
 pub const ISSUER: &str = "linkerd-identity-issuer";
+
+/// What lets the mesh controller read it.
+const ISSUER_RIGHTS: &str = include_str!("../../deploy/controllers/mesh/issuer.yaml");
 
 /// What is installed, as far as it is known: nothing is after a test has changed it.
 static INSTALLED: RwLock<Option<Setup>> = RwLock::const_new(None);
@@ -192,6 +197,35 @@ impl Plane {
         let (anchors, issuer) = setup::identity(setup)?;
         apply(&self.api::<ConfigMap>(), &anchors).await?;
         apply(&self.api::<Secret>(), &issuer).await
+    }
+
+    /// Makes another issuer, which the trust anchor has not signed.
+    pub async fn issuer(&self, setup: &Setup) -> Result<()> {
+        let (_, issuer) = setup::identity(setup)?;
+        apply(&self.api::<Secret>(), &issuer).await
+    }
+
+    /// Permits a ServiceAccount to read the issuer, as `deploy/controllers/mesh/issuer.yaml` permits the controller.
+    pub async fn permit_issuer(&self, account: &str, namespace: &str) -> Result<()> {
+        let mut objects = Vec::new();
+        for text in ISSUER_RIGHTS.split("\n---\n") {
+            objects.push(serde_saphyr::from_str::<serde_json::Value>(text)?);
+        }
+        let [role, mut binding]: [serde_json::Value; 2] =
+            objects.try_into().ok().context("the manifest has other objects")?;
+        binding["subjects"][0]["namespace"] = json!(namespace);
+        apply(&self.api::<Role>(), &role).await?;
+        apply(&self.api::<RoleBinding>(), &binding).await?;
+        let attributes = json!({"namespace": NAMESPACE, "verb": "get", "resource": "secrets", "name": ISSUER});
+        let user = format!("system:serviceaccount:{namespace}:{account}");
+        let review = json!({"spec": {"user": user, "resourceAttributes": attributes}});
+        let review: SubjectAccessReview = serde_json::from_value(review)?;
+        let reviews = Api::<SubjectAccessReview>::all(self.client.clone());
+        crate::turns("the issuer may be read", async || {
+            let answer = reviews.create(&PostParams::default(), &review).await?;
+            Ok(answer.status.is_some_and(|status| status.allowed))
+        })
+        .await
     }
 
     /// Has the pod of a Deployment report that it is ready, or that it is not, and waits until the Deployment says so.

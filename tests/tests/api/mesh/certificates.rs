@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use e2e::{
     Subject as _,
     linkerd::{self, Setup},
@@ -14,7 +14,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::json;
-use temporal_stack_common::api::PostgresDatabase;
+use temporal_stack_common::api::{Mesh, PostgresDatabase};
 
 use super::{read_again, with_own_linkerd};
 
@@ -37,6 +37,29 @@ async fn bundle_of_a_webhook_is_warned_about_for_thirty_days() {
         linkerd.validator_trusted_for(365).await?;
         read_again(mesh).await?;
         mesh.condition(IDENTITY, "True", "AsExpected").await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn issuer_that_expires_first_is_reported_where_it_may_be_read() {
+    with_own_linkerd(async |mesh, linkerd, _| {
+        linkerd.install(&Setup::recorded()).await?;
+        linkerd.issuer(&Setup::recorded().valid_for(-1)).await?;
+        mesh.create(&json!({})).await?;
+        mesh.condition_about(IDENTITY, "True", "AsExpected", &["the issuer is not known"]).await?;
+        linkerd.permit_issuer(Mesh::PROGRAM, &mesh.name).await?;
+        for (days, status, reason) in
+            [(-1, "False", "CertificateExpired"), (29, "False", "CertificateExpiring"), (31, "True", "AsExpected")]
+        {
+            linkerd.issuer(&Setup::recorded().valid_for(days)).await?;
+            read_again(mesh).await?;
+            mesh.condition_about(IDENTITY, status, reason, &["the issuer"]).await?;
+        }
+        let status = mesh.get().await?.status.unwrap_or_default();
+        let certificates = status.certificates.unwrap_or_default();
+        ensure!(certificates.issuer.is_some() && certificates.trust_anchor.is_some(), "{certificates:?}");
+        Ok(())
     })
     .await;
 }
