@@ -1,5 +1,6 @@
 //! Products that are none: some answer as the real ones do, as far as a controller asks, and some as an enemy would.
 
+pub mod cloud_native_pg;
 mod harm;
 mod ipfs;
 mod postgres;
@@ -8,6 +9,7 @@ pub mod rook;
 pub mod s3;
 mod visitors;
 
+pub use cloud_native_pg::CloudNativePg;
 pub use harm::{Harm, Server};
 pub use ipfs::Ipfs;
 pub use postgres::Postgres;

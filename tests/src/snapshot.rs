@@ -141,8 +141,8 @@ mod tests {
             permissions::<ObjectStorage>(),
             permissions::<Temporal>(),
         ];
-        // Claims of Rook exist only where its kinds are installed.
-        let others = ["events", "leases", "objectbucketclaims"];
+        // Claims of Rook and clusters of CloudNativePG exist only where their kinds are installed.
+        let others = ["events", "leases", "objectbucketclaims", "clusters"];
         let of_others = |permission: &Permission| others.contains(&permission.resource.as_str());
         let created: BTreeSet<(String, String)> = granted
             .into_iter()

@@ -21,7 +21,8 @@ pub struct Session {
 }
 
 impl Session {
-    async fn open(config: &Config) -> Result<Self> {
+    /// Opens one.
+    pub async fn open(config: &Config) -> Result<Self> {
         let (client, connection) = config.connect(NoTls).await?;
         // It takes leave of the server when the client is dropped; what ends it before is told to whoever uses it next.
         tokio::spawn(async move { drop(connection.await) });
@@ -54,7 +55,12 @@ pub fn config(binding: &Binding, address: IpAddr) -> Result<Config> {
 impl Space {
     /// The address of the Service that the binding names.
     pub async fn address(&self) -> Result<IpAddr> {
-        let service = self.api::<Service>().get(&format!("{NAME}-postgresdatabase")).await?;
+        self.address_of(&format!("{NAME}-postgresdatabase")).await
+    }
+
+    /// The address of a Service.
+    async fn address_of(&self, service: &str) -> Result<IpAddr> {
+        let service = self.api::<Service>().get(service).await?;
         let address = service.spec.and_then(|spec| spec.cluster_ip).context("the Service has no address")?;
         Ok(address.parse()?)
     }
@@ -76,6 +82,16 @@ impl Space {
     /// Opens a session with a binding.
     pub async fn connect(&self, binding: &Binding) -> Result<Session> {
         Session::open(&config(binding, self.address().await?)?).await
+    }
+
+    /// The address of the Service that the host of a binding names.
+    pub async fn address_by(&self, binding: &Binding) -> Result<IpAddr> {
+        self.address_of(binding.host.split('.').next().unwrap_or_default()).await
+    }
+
+    /// Opens a session with a binding by the Service that its host names.
+    pub async fn connect_by_host(&self, binding: &Binding) -> Result<Session> {
+        Session::open(&config(binding, self.address_by(binding).await?)?).await
     }
 
     /// Waits until the binding leads to a server that takes its login, and opens a session.

@@ -38,6 +38,7 @@ pub const ALL: &[Recipe] = &[
     Recipe::go("ipfs-cluster", "github.com/ipfs-cluster/ipfs-cluster", &["ipfs-cluster-ctl", "ipfs-cluster-service"]),
     Recipe::go("minio", "github.com/minio/minio", &["minio"]),
     Recipe::go("versity", "github.com/versity/versitygw", &["versitygw"]),
+    Recipe::go("cloud-native-pg", "github.com/cloudnative-pg/cloudnative-pg", &["manager"]),
     Recipe::controller("database-controller", "temporal-stack-database"),
     Recipe::controller("queue-controller", "temporal-stack-queue"),
     Recipe::controller("ipfs-controller", "temporal-stack-ipfs"),

@@ -23,6 +23,8 @@ pub mod settings;
 pub mod status;
 pub mod up;
 
+use crate::stack::cloud_native_pg;
+
 pub use containerd::import;
 pub use control_plane_only::Controllers;
 pub use down::down;
@@ -46,6 +48,9 @@ pub struct Up {
     /// Only etcd, the API server and its controllers, without a node: for tests of the API.
     #[arg(long)]
     control_plane: bool,
+    /// Also install CloudNativePG, for databases with the provider `cloudNativePg`.
+    #[arg(long, conflicts_with = "control_plane")]
+    cloud_native_pg: bool,
     /// Do not ask before installing packages or changing the network.
     #[arg(long, short)]
     yes: bool,
@@ -68,9 +73,12 @@ pub struct Down {
 /// Runs the subcommand.
 pub fn run(command: &Command) -> Result<()> {
     match command {
-        Command::Up(Up { control_plane, yes }) => {
+        Command::Up(Up { control_plane, cloud_native_pg, yes }) => {
             let kubeconfig =
                 if *control_plane { control_plane_only::up(*yes, Controllers::Running)? } else { up(*yes)? };
+            if *cloud_native_pg {
+                cloud_native_pg::add(&kubeconfig)?;
+            }
             println!("export KUBECONFIG={}", kubeconfig.display());
             Ok(())
         }

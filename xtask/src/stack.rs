@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod cause;
+pub mod cloud_native_pg;
 pub mod component;
 pub mod demo;
 pub mod directions;
@@ -32,7 +33,11 @@ pub use down::{Down, down};
 pub use status::{Status, status};
 pub use up::{Up, up};
 
+use anyhow::Result;
+
 use crate::controllers;
+use crate::kubectl::Kubectl;
+use crate::step::Step;
 
 /// The selector of volumes, Secrets and ConfigMaps that outlive their custom resources.
 const DATA: &str = "--selector=app.kubernetes.io/managed-by=temporal-stack,temporal-stack.dev/data=true";
@@ -40,8 +45,24 @@ const DATA: &str = "--selector=app.kubernetes.io/managed-by=temporal-stack,tempo
 /// The kinds of data beside volume claims, as `kubectl get` takes them.
 const KEPT_BESIDE_VOLUMES: &str = "secrets,configmaps";
 
-/// All kinds of data.
+/// The kinds of data that every cluster has.
 const ALL_DATA: &str = "persistentvolumeclaims,secrets,configmaps";
+
+/// Kinds of others whose objects the stack keeps as data, where they are installed.
+const DATA_OF_OTHERS: [&str; 2] = ["clusters.postgresql.cnpg.io", "objectbucketclaims.objectbucket.io"];
+
+/// All kinds of data that the cluster has, as `kubectl get` takes them.
+fn data_kinds(step: &Step, kubectl: &Kubectl) -> Result<String> {
+    let list = ["api-resources", "--namespaced", "--verbs=list", "--output=name"];
+    Ok(with_kinds_of_others(&kubectl.command(step).args(list).read()?))
+}
+
+/// The same, from the names of the kinds that are served.
+fn with_kinds_of_others(served: &str) -> String {
+    let is_served = |kind: &&str| served.lines().any(|line| line.trim() == *kind);
+    let others = DATA_OF_OTHERS.into_iter().filter(is_served);
+    [ALL_DATA].into_iter().chain(others).collect::<Vec<_>>().join(",")
+}
 
 /// The plural names of all kinds, with their group.
 fn kinds() -> Vec<String> {
@@ -52,4 +73,16 @@ fn kinds() -> Vec<String> {
             format!("{}.{}", crd.spec.names.plural, crd.spec.group)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_others_count_where_they_are_served() {
+        assert_eq!(with_kinds_of_others("pods\nclusters.example.com\n"), ALL_DATA);
+        let served = "configmaps\nclusters.postgresql.cnpg.io\nobjectbucketclaims.objectbucket.io\n";
+        assert_eq!(with_kinds_of_others(served), format!("{ALL_DATA},{}", DATA_OF_OTHERS.join(",")));
+    }
 }

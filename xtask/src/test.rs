@@ -188,6 +188,7 @@ impl<'a> Run<'a> {
         self.xtask(&["down", "--delete-data"])?;
         let images: Vec<&str> = self.arguments.images.iter().flat_map(|image| ["--image", image]).collect();
         self.xtask(&[&["up", "--demo", "--all-images"], &images[..]].concat())?;
+        self.xtask(&["node", "up", "--cloud-native-pg"])?;
         let environment = [
             (NODE_KUBECONFIG, self.node_dir.join("node/admin.kubeconfig").into()),
             (XTASK, self.program.clone().into()),

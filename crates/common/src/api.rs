@@ -6,6 +6,8 @@
 pub mod check;
 // The derives of schemas repeat their structs in private modules.
 #[allow(unreachable_pub)]
+mod cloud_native_pg;
+#[allow(unreachable_pub)]
 mod fragment;
 #[allow(unreachable_pub)]
 mod ipfs_cluster;
@@ -24,6 +26,9 @@ mod postgres_database;
 #[allow(unreachable_pub)]
 mod temporal;
 
+pub use cloud_native_pg::{
+    CloudNativePgProvider, DataDurability, ImageCatalogKind, ImageCatalogReference, Synchronous, SynchronousMethod,
+};
 pub use fragment::{
     Access, BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, Resources, Rollout, SecretKey, Storage,
 };
@@ -43,7 +48,8 @@ pub use object_storage::{
 };
 pub use pods::PodSettings;
 pub use postgres_database::{
-    PostgresDatabase, PostgresDatabaseProvider, PostgresDatabaseSpec, PostgresDatabaseStatus, PostgresProvider,
+    ClusterReference, PostgresDatabase, PostgresDatabaseProvider, PostgresDatabaseSpec, PostgresDatabaseStatus,
+    PostgresProvider,
 };
 pub use temporal::{
     Admin, Bridge, Krab, Reference, Temporal, TemporalApi, TemporalIngress, TemporalSpec, TemporalStatus, TemporalTls,

@@ -45,7 +45,7 @@ pub trait Component: Send + Sync + 'static {
     /// Its containers for messages, with the field that sets their resources.
     const PROGRAMS: &'static [Program] = &[];
 
-    /// Whether something remains outside of the object's children when it is deleted, which [`leave`](Self::leave) removes.
+    /// Whether something may remain outside of the object's children when it is deleted, which [`leave`](Self::leave) removes.
     const REMAINS: bool = false;
 
     /// What the controller watches, and how it uses each kind. Permissions follow from it.
@@ -73,6 +73,11 @@ pub trait Component: Send + Sync + 'static {
     ///
     /// It must leave nothing behind that grows with the number of calls.
     fn verify(&self, probe: &Self::Probe, memos: &Memos) -> impl Future<Output = Verdict> + Send;
+
+    /// Whether something remains of this object, so that it gets a finalizer.
+    fn remains(_object: &Self::Kind) -> bool {
+        Self::REMAINS
+    }
 
     /// Removes what remains of an object that is being deleted. After a few failures the object goes without it.
     fn leave(&self, _object: &Self::Kind, _world: &World<'_>) -> impl Future<Output = Result<(), Self::Error>> + Send {

@@ -80,6 +80,8 @@ pub mod reason {
     pub(crate) const INTERNAL_ERROR: Reason = Reason::new("InternalError");
     /// A pass took too long and was cancelled; it is retried with backoff.
     pub(crate) const DEADLINE_EXCEEDED: Reason = Reason::new("DeadlineExceeded");
+    /// The operator of another project gives no answer: it is not running, or its webhook cannot be reached.
+    pub const OPERATOR_NOT_READY: Reason = Reason::new("OperatorNotReady");
     /// The API server, an admission webhook or a quota refuses a child; the message quotes the answer.
     pub const CHILD_REFUSED: Reason = Reason::new("ChildRefused");
     /// The spec asks for something impossible.

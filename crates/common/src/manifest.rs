@@ -76,6 +76,15 @@ pub enum Lifetime {
     Data(DeletionPolicy),
 }
 
+/// An operator of another project, whose webhook admits an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Operator {
+    /// What messages call it.
+    pub name: &'static str,
+    /// The command that shows its pods.
+    pub pods: &'static str,
+}
+
 /// One desired object, and how it is created. `Debug` shows no content, which may be a password.
 #[derive(Clone)]
 pub struct Manifest {
@@ -92,6 +101,8 @@ pub struct Manifest {
     pub immutable: &'static [&'static str],
     /// The workloads, as `Kind/name`, whose pods read it when they start.
     pub read_by: Vec<String>,
+    /// The operator whose webhook admits it: while that gives no answer, the object is waited for.
+    pub operator: Option<Operator>,
 }
 
 impl fmt::Debug for Manifest {
@@ -118,6 +129,7 @@ impl Manifest {
             lifetime: Lifetime::WithOwner,
             immutable: &[],
             read_by: Vec::new(),
+            operator: None,
         }
     }
 
@@ -134,6 +146,7 @@ impl Manifest {
             lifetime: Lifetime::WithOwner,
             immutable: &[],
             read_by: Vec::new(),
+            operator: None,
         }
     }
 
@@ -151,6 +164,7 @@ impl Manifest {
             lifetime: Lifetime::WithOwner,
             immutable: &[],
             read_by: Vec::new(),
+            operator: None,
         }
     }
 
@@ -187,6 +201,13 @@ impl Manifest {
     #[must_use]
     pub fn read_by(mut self, workloads: impl IntoIterator<Item = String>) -> Self {
         self.read_by = workloads.into_iter().collect();
+        self
+    }
+
+    /// Admitted by the webhook of this operator, which may be absent or restarting: that is no refusal.
+    #[must_use]
+    pub fn operated_by(mut self, operator: Operator) -> Self {
+        self.operator = Some(operator);
         self
     }
 

@@ -24,6 +24,7 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+mod admission;
 mod elsewhere;
 mod events;
 #[cfg(test)]
@@ -32,6 +33,8 @@ mod reads;
 mod served;
 mod volumes;
 
+pub use admission::Admission;
+pub(crate) use admission::is_silent_webhook;
 pub use elsewhere::Elsewhere;
 pub(crate) use events::ClaimEvents;
 pub(crate) use reads::{ClusterReads, Reads};
@@ -41,6 +44,7 @@ use self::reads::{NOTHING, parsed, text};
 use crate::{
     cache::Children,
     default_source::DefaultSource,
+    hand::Hand,
     memo::Memos,
     metadata::Timeless,
     neighbour::{Neighbour, Neighbours},
@@ -188,6 +192,11 @@ impl World<'_> {
     /// [`Watches::surroundings`](crate::watches::Watches).
     pub fn around<K: Resource<DynamicType = ()>>(&self, place: Place) -> Around {
         self.surroundings.find::<K>(place, self.namespace)
+    }
+
+    /// A hand of this component: for what it leaves in objects of others when its own object goes.
+    pub fn hand(&self, component: &'static str) -> Hand {
+        Hand::new(self.client.clone(), component)
     }
 
     /// The namespace of the object.

@@ -10,13 +10,13 @@ use temporal_stack_common::{
 };
 use tokio_postgres::{Config, config::Host};
 
-use crate::names::{ADMINISTRATOR, DATABASE, MAINTENANCE, PORT};
+use crate::names::{DATABASE, MAINTENANCE, PORT};
 
-/// The access of the controller's own administrator.
-pub(crate) fn administrator(endpoint: &Endpoint, password: &str) -> Access {
+/// The access of the administrator, of this name.
+pub(crate) fn administrator(endpoint: &Endpoint, username: &str, password: &str) -> Access {
     Access {
         endpoint: endpoint.clone(),
-        username: ADMINISTRATOR.to_owned(),
+        username: username.to_owned(),
         password: password.to_owned(),
         scope: MAINTENANCE.to_owned(),
     }

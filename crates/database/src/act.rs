@@ -2,10 +2,19 @@
 
 use std::fmt;
 
-use temporal_stack_common::{login::Access, world::ReadError};
+use kube::{Resource, ResourceExt, api::ApiResource};
+use serde_json::json;
+use temporal_stack_common::{
+    api::{DeletionPolicy, PostgresDatabase},
+    hand::{Target, Touched},
+    login::Access,
+    names::Names,
+    world::{ReadError, World},
+};
 
 use crate::{
-    names::owner_role,
+    cloud_native_pg::Cluster,
+    names::{COMPONENT, HIBERNATED, HIBERNATION, HIBERNATION_ON, owner_role},
     postgres::{self, Failure},
 };
 
@@ -18,6 +27,22 @@ pub enum Error {
     /// The database server did not carry out an action.
     #[error("the database server refused")]
     Server(#[from] Failure),
+    /// The cluster of CloudNativePG could not be hibernated.
+    #[error("could not hibernate Cluster/{name}")]
+    Hibernate {
+        /// The cluster.
+        name: String,
+        /// The answer of the API server.
+        source: kube::Error,
+    },
+    /// The API server refuses to hibernate the cluster of CloudNativePG.
+    #[error("could not hibernate Cluster/{name}: {words}")]
+    HibernateRefused {
+        /// The cluster.
+        name: String,
+        /// Its words.
+        words: String,
+    },
 }
 
 /// One write to the server.
@@ -76,7 +101,7 @@ impl fmt::Display for Action {
 
 /// Carries out the action.
 pub(crate) async fn act(Action { access, database, change }: &Action) -> Result<(), Failure> {
-    let session = postgres::connect(access).await?;
+    let session = postgres::administer(access).await?;
     match change {
         Change::CreateOwner => session.create_owner(database).await,
         Change::CreateDatabase => session.create_database(database).await,
@@ -86,3 +111,37 @@ pub(crate) async fn act(Action { access, database, change }: &Action) -> Result<
         }
     }
 }
+
+/// Whether the servers of an object run on when it is deleted: those of a retained cluster.
+pub(crate) fn remains(object: &PostgresDatabase) -> bool {
+    object.spec.provider.cloud_native_pg.is_some() && object.spec.deletion_policy == DeletionPolicy::Retain
+}
+
+/// Has CloudNativePG stop the servers of a retained cluster, as those of other databases stop with their object. The annotation with
+/// the UID shows the next object of the name that this was not the user's wish.
+pub(crate) async fn leave(object: &PostgresDatabase, world: &World<'_>) -> Result<(), Error> {
+    let name = Names::new(object).base;
+    let cluster: Option<Cluster> = world.children.find(&name);
+    let Some(cluster) = cluster.filter(|cluster| remains(object) && cluster.metadata.deletion_timestamp.is_none())
+    else {
+        return Ok(());
+    };
+    if cluster.annotations().get(HIBERNATION).is_some_and(|value| value == HIBERNATION_ON) {
+        return Ok(());
+    }
+    let target = Target {
+        resource: ApiResource::erase::<Cluster>(&()),
+        namespace: object.namespace(),
+        name: name.clone(),
+        uid: cluster.uid().unwrap_or_default(),
+    };
+    let annotations = json!({HIBERNATION: HIBERNATION_ON, HIBERNATED: object.meta().uid});
+    match world.hand(COMPONENT).annotate(&target, &annotations).await {
+        Ok(Touched::Done | Touched::Gone | Touched::Conflict(_)) => Ok(()),
+        Ok(Touched::Refused(words)) => Err(Error::HibernateRefused { name, words }),
+        Err(source) => Err(Error::Hibernate { name, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 mod access;
 mod act;
+mod cloud_native_pg;
 mod decide;
 mod desire;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod names;
 mod observe;
 mod observed;
 mod postgres;
+mod program;
 mod reason;
 mod settings;
 mod status;
@@ -19,7 +21,6 @@ use temporal_stack_common::{
     api::PostgresDatabase,
     component::{Component, Decision, Memos, Verdict},
     network::Home,
-    process::{self, Executable},
     readiness::Program,
     watches::Watches,
     world::World,
@@ -28,6 +29,7 @@ use temporal_stack_common::{
 pub use act::{Action, Error};
 pub use observed::Observed;
 pub use postgres::Failure;
+pub use program::main;
 pub use verify::Probe;
 
 /// The settings of an installation, which operators give by environment.
@@ -54,15 +56,6 @@ impl Database {
     }
 }
 
-/// The program: runs the controller until it receives a signal.
-pub fn main(executable: Executable) -> std::process::ExitCode {
-    process::main(
-        executable,
-        "Runs the databases of PostgresDatabase objects and verifies them with SQL",
-        Database::new,
-    )
-}
-
 impl Component for Database {
     type Kind = PostgresDatabase;
     type Observed = Observed;
@@ -71,6 +64,7 @@ impl Component for Database {
     type Error = Error;
     const NAME: &'static str = names::COMPONENT;
     const PROGRAMS: &'static [Program] = names::PROGRAMS;
+    const REMAINS: bool = true;
     fn watches() -> Watches<PostgresDatabase> {
         observe::watches()
     }
@@ -85,5 +79,11 @@ impl Component for Database {
     }
     async fn verify(&self, probe: &Probe, _: &Memos) -> Verdict {
         verify::verify(probe).await
+    }
+    fn remains(object: &PostgresDatabase) -> bool {
+        act::remains(object)
+    }
+    async fn leave(&self, object: &PostgresDatabase, world: &World<'_>) -> Result<(), Error> {
+        act::leave(object, world).await
     }
 }

@@ -1,18 +1,20 @@
 //! How the observed state of a pass is gathered. Reads only.
 
+mod cloud_native_pg;
+
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
 };
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 use temporal_stack_common::{
     address::Endpoint,
     api::PostgresDatabase,
-    given,
+    binding, given,
     login::{self, Bound, Login},
     names::Names,
-    provider::{External, Provider},
+    provider::External,
     readiness, volume,
     watches::{Child, Configuration, Relation, Sources, Watches},
     workload,
@@ -21,8 +23,9 @@ use temporal_stack_common::{
 
 use crate::{
     access,
-    names::{CONFIG, DATABASE, PORT, administrator, config_map, owner_role},
-    observed::{Embedded, Known, Observed, Server},
+    cloud_native_pg::Cluster,
+    names::{ADMINISTRATOR, CONFIG, DATABASE, PORT, administrator, cluster_administrator, config_map, owner_role},
+    observed::{Administered, Embedded, Known, Observed, Provider, Runner, Server, Traces},
     postgres::{self, Failure},
     settings::{self, InUse},
 };
@@ -36,6 +39,7 @@ pub(crate) fn watches() -> Watches<PostgresDatabase> {
             Child::owned::<ServiceAccount>(),
             Child::owned::<NetworkPolicy>(),
             Child::owned::<StatefulSet>(),
+            Child::new::<Cluster>(Relation::Kept),
             Child::new::<PersistentVolumeClaim>(Relation::Adjusted { deleted: false }),
             Child::new::<Pod>(Relation::Restarted { labelled: false }),
         ],
@@ -50,7 +54,9 @@ pub(crate) fn watches() -> Watches<PostgresDatabase> {
 /// Gathers the observed state.
 pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Result<Observed, ReadError> {
     let names = Names::new(object);
-    let config = world.config_map(config_map(object)).await?.map(|map| settings::read(&given::texts_of_map(map)));
+    let is_delegated = object.spec.provider.cloud_native_pg.is_some();
+    let map = world.config_map(config_map(object)).await?;
+    let config = map.map(|map| settings::read(&given::texts_of_map(map), is_delegated));
     let bound = Bound::read(world.children, &names.binding, DATABASE);
     let provider = if let Some(external) = &object.spec.provider.external {
         Provider::External(External::observe(external, world).await?)
@@ -58,41 +64,56 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
         let logins = login::read_all(world.children, object.meta(), &names.base, bound.as_ref());
         let in_use = InUse::new(bound.as_ref(), &logins);
         let database = settings::database_of(object, config.as_ref(), in_use);
-        Provider::Embedded(Box::new(embedded(object, &names, logins, &database, world).await?))
+        Provider::Administered(Box::new(administered(object, &names, logins, &database, world).await?))
     };
-    Ok(Observed { config, default_source: world.default_source.clone(), bound, provider })
+    let (default_source, traces) = (world.default_source.clone(), traces(&names, world));
+    Ok(Observed { config, default_source, bound, traces, provider })
 }
 
-async fn embedded(
+fn traces(names: &Names, world: &World<'_>) -> Traces {
+    let claim: Option<PersistentVolumeClaim> = world.children.find(&names.volume(0));
+    let cluster: Option<Cluster> = world.children.find(&names.base);
+    let binding: Option<Secret> = world.children.find(&names.binding);
+    Traces {
+        claim: claim.map(|claim| claim.name_any()),
+        cluster: cluster.map(|cluster| cluster.name_any()),
+        bound: binding.and_then(|binding| binding::text(&binding, "provider").map(str::to_owned)),
+    }
+}
+
+async fn administered(
     object: &PostgresDatabase,
     names: &Names,
     logins: Vec<Login>,
     database: &str,
     world: &World<'_>,
-) -> Result<Embedded, ReadError> {
+) -> Result<Administered, ReadError> {
     let password = match &object.spec.password {
         Some(reference) => world.secret(&reference.secret_name).await?,
         None => None,
     };
+    let is_delegated = object.spec.provider.cloud_native_pg.is_some();
+    let secret = if is_delegated { cluster_administrator(names) } else { administrator(names) };
+    let administrator = login::administrator_password(world.children, &secret);
+    let before = Administered { password, administrator, logins, ..Administered::default() };
+    if is_delegated {
+        return cloud_native_pg::observe(names, before, database, world).await;
+    }
     let storage = object.spec.provider.postgres.clone().unwrap_or_default().storage;
     let claims = [world.children.find(&names.volume(0))];
     let offer = volume::observe(&storage, &claims, world).await?;
     let [volume] = claims;
-    let administrator = login::administrator_password(world.children, &administrator(names));
-    let server = match &administrator {
-        Some(password) => ask(&world.children.pods_of(&names.base, 1), password, database, &logins).await,
+    let server = match &before.administrator {
+        Some(password) => ask(&world.children.pods_of(&names.base, 1), password, database, &before.logins).await,
         None => Server::Absent,
     };
     let service = workload::service_ip(world.children, &names.base);
-    Ok(Embedded {
-        password,
-        volume,
-        offer,
-        administrator,
-        logins,
-        restart: workload::restart_asked(object, world.children, &names.base),
+    let restart = workload::restart_asked(object, world.children, &names.base);
+    Ok(Administered {
         service: service.map(|host| Endpoint { host, port: PORT }),
         server,
+        runner: Runner::Embedded(Box::new(Embedded { volume, offer, restart })),
+        ..before
     })
 }
 
@@ -100,11 +121,18 @@ async fn embedded(
 async fn ask(pods: &[Pod], password: &str, database: &str, logins: &[Login]) -> Server {
     let ready = pods.iter().find(|pod| readiness::is_ready(pod));
     let Some(host) = ready.and_then(|pod| pod.status.as_ref()?.pod_ip.clone()) else { return Server::Absent };
-    read_server(Endpoint { host, port: PORT }, password, database, logins).await.into()
+    let endpoint = Endpoint { host, port: PORT };
+    read_server(endpoint, (ADMINISTRATOR, password), database, logins).await.into()
 }
 
-async fn read_server(endpoint: Endpoint, password: &str, database: &str, logins: &[Login]) -> Result<Known, Failure> {
-    let session = postgres::connect(&access::administrator(&endpoint, password)).await?;
+/// Reads the state of a server as its administrator, of this name and password.
+async fn read_server(
+    endpoint: Endpoint,
+    (username, password): (&str, &str),
+    database: &str,
+    logins: &[Login],
+) -> Result<Known, Failure> {
+    let session = postgres::administer(&access::administrator(&endpoint, username, password)).await?;
     let owner = owner_role(database);
     let mut wanted: Vec<&str> = logins.iter().map(|login| login.username.as_str()).collect();
     wanted.push(&owner);

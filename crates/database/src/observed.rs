@@ -6,11 +6,14 @@ use temporal_stack_common::{
     config::Reading,
     default_source::DefaultSource,
     login::{Bound, Login},
-    provider::{Answer, External, Provider},
+    provider::{Answer, External},
     volume::Offer,
 };
 
-use crate::postgres::{Failure, Role};
+use crate::{
+    cloud_native_pg,
+    postgres::{Failure, Role},
+};
 
 /// The observed state of a pass.
 pub struct Observed {
@@ -20,29 +23,86 @@ pub struct Observed {
     pub(crate) default_source: DefaultSource,
     /// The content of the binding.
     pub(crate) bound: Option<Bound>,
+    /// What shows which provider has data.
+    pub(crate) traces: Traces,
     /// The part that belongs to the provider.
-    pub(crate) provider: Provider<Embedded, External>,
+    pub(crate) provider: Provider<Administered, External>,
+}
+
+/// Where the server runs.
+pub(crate) enum Provider<S, X> {
+    /// Where the controller administers it: it runs the server itself, or CloudNativePG does.
+    Administered(Box<S>),
+    /// Elsewhere.
+    External(X),
+}
+
+impl<S, X> Provider<S, X> {
+    /// The server that the controller administers.
+    pub(crate) fn administered(&self) -> Option<&S> {
+        match self {
+            Self::Administered(server) => Some(server),
+            Self::External(_) => None,
+        }
+    }
+
+    /// Whether the server runs elsewhere, so that only the user can correct it.
+    pub(crate) fn is_external(&self) -> bool {
+        self.administered().is_none()
+    }
+}
+
+/// What a provider leaves behind, whichever the spec names now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traces {
+    /// The volume claim of a server that the controller ran.
+    pub(crate) claim: Option<String>,
+    /// The `Cluster` of CloudNativePG.
+    pub(crate) cluster: Option<String>,
+    /// The provider that the binding names.
+    pub(crate) bound: Option<String>,
+}
+
+/// A server that the controller administers.
+#[derive(Default)]
+pub(crate) struct Administered {
+    /// The Secret that `spec.password` names, if it exists.
+    pub(crate) password: Option<Secret>,
+    /// The password of the administrator, once it is drawn.
+    pub(crate) administrator: Option<String>,
+    /// The existing logins, oldest first.
+    pub(crate) logins: Vec<Login>,
+    /// The address of the Service for clients: it works while a name server does not.
+    pub(crate) service: Option<Endpoint>,
+    /// The server itself.
+    pub(crate) server: Server,
+    /// Who runs it.
+    pub(crate) runner: Runner,
+}
+
+/// Who runs a server.
+pub(crate) enum Runner {
+    /// The controller.
+    Embedded(Box<Embedded>),
+    /// CloudNativePG.
+    CloudNativePg(Box<cloud_native_pg::Observed>),
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Self::Embedded(Box::default())
+    }
 }
 
 /// A server that the controller runs.
 #[derive(Default)]
 pub(crate) struct Embedded {
-    /// The Secret that `spec.password` names, if it exists.
-    pub(crate) password: Option<Secret>,
     /// The claim of the volume, if it exists.
     pub(crate) volume: Option<PersistentVolumeClaim>,
     /// The `StorageClass`es and volumes of the cluster.
     pub(crate) offer: Offer,
-    /// The password of the administrator, once it is drawn.
-    pub(crate) administrator: Option<String>,
-    /// The existing logins, oldest first.
-    pub(crate) logins: Vec<Login>,
     /// The newest restart request.
     pub(crate) restart: Option<String>,
-    /// The address of the Service for clients: it works while a name server does not.
-    pub(crate) service: Option<Endpoint>,
-    /// The server itself.
-    pub(crate) server: Server,
 }
 
 /// The answer of the server.
@@ -50,7 +110,7 @@ pub(crate) type Server = Answer<Known, Failure>;
 
 /// A server that answered the administrator.
 pub(crate) struct Known {
-    /// The address of its pod.
+    /// Its address.
     pub(crate) endpoint: Endpoint,
     /// Its version.
     pub(crate) version: String,

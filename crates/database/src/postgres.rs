@@ -17,7 +17,7 @@ use temporal_stack_common::{failure::printable, login::Access, mesh, sql};
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, Config, error::SqlState};
 
-use crate::names::{ADMINISTRATOR, owner_role};
+use crate::names::owner_role;
 
 pub(crate) use self::verifier::Verifier;
 
@@ -88,9 +88,21 @@ pub(crate) struct Session {
     _open: oneshot::Sender<()>,
 }
 
-/// Opens a session.
+/// Opens a session of the administrator.
+pub(crate) async fn administer(access: &Access) -> Result<Session, Failure> {
+    let limit = LONGEST_STATEMENT.as_secs();
+    let mut config = config(access);
+    config.options(format!("-c search_path=pg_catalog -c statement_timeout={limit}s"));
+    open(access, config).await
+}
+
+/// Opens a session of an application.
 pub(crate) async fn connect(access: &Access) -> Result<Session, Failure> {
-    let opened = sql::open(&access.endpoint, config(access), PATIENCE).await;
+    open(access, config(access)).await
+}
+
+async fn open(access: &Access, config: Config) -> Result<Session, Failure> {
+    let opened = sql::open(&access.endpoint, config, PATIENCE).await;
     let (client, connection) = opened.map_err(|failure| refusal(access, failure))?;
     let (open, dropped) = oneshot::channel();
     tokio::spawn(run(connection, dropped));
@@ -101,10 +113,6 @@ fn config(access: &Access) -> Config {
     let Access { username, password, scope: database, .. } = access;
     let mut config = Config::new();
     config.user(username).password(password).dbname(database).application_name("temporal-stack");
-    if *username == ADMINISTRATOR {
-        let limit = LONGEST_STATEMENT.as_secs();
-        config.options(format!("-c search_path=pg_catalog -c statement_timeout={limit}s"));
-    }
     config
 }
 

@@ -16,7 +16,7 @@ use temporal_stack_common::{
 };
 
 use crate::{
-    names::{ADMINISTRATOR, administrator},
+    names::{ADMINISTRATOR, administrator, is_reserved_by_cluster},
     reason,
 };
 
@@ -29,6 +29,12 @@ const PRELOADED: &str = "shared_preload_libraries";
 /// The keys of the ConfigMap.
 const TABLE: &[Key] =
     &[Key { name: DATABASE, rule: database }, Key { name: USER, rule: user }, Key { name: PASSWORD, rule: password }];
+/// The same for a server that CloudNativePG runs.
+const DELEGATED: &[Key] = &[
+    Key { name: DATABASE, rule: database },
+    Key { name: USER, rule: user_of_cluster },
+    Key { name: PASSWORD, rule: password },
+];
 
 /// The settings of the database and its login. `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,11 +97,12 @@ impl Settings {
         password: Option<Outcome<String>>,
     ) -> Self {
         let of_config = |key| config.reading.and_then(|reading| reading.get(key)).map(str::to_owned);
+        let is_free = |user: &String| object.spec.provider.cloud_native_pg.is_none() || !is_reserved_by_cluster(user);
         let (given, honoured, stalled) = take_password(password, honoured(config));
         let database = database_of(object, config.reading, in_use);
         let password = given.or_else(|| of_config(PASSWORD));
         // A password from the user needs a login.
-        let user = object.spec.username.clone().or_else(|| of_config(USER));
+        let user = object.spec.username.clone().or_else(|| of_config(USER).filter(is_free));
         let user =
             user.or_else(|| in_use.user.map(str::to_owned)).or_else(|| password.is_some().then(|| database.clone()));
         Self { database, user, password, honoured, stalled }
@@ -129,9 +136,9 @@ pub(crate) fn parameter(key: &str) -> String {
     key.trim().to_ascii_lowercase().replace('-', "_")
 }
 
-/// Reads the data of the ConfigMap.
-pub(crate) fn read(data: &BTreeMap<String, String>) -> Reading {
-    config::read(data, TABLE)
+/// Reads the data of the ConfigMap, for a server that CloudNativePG runs or another one.
+pub(crate) fn read(data: &BTreeMap<String, String>, is_delegated: bool) -> Reading {
+    config::read(data, if is_delegated { DELEGATED } else { TABLE })
 }
 
 /// The database that is wanted.
@@ -230,6 +237,16 @@ fn user(value: &str) -> Ruling {
         ),
         None => Ruling::Honoured,
     }
+}
+
+/// Its own roles CloudNativePG gives to no application: without another name, logins are generated.
+fn user_of_cluster(value: &str) -> Ruling {
+    if is_reserved_by_cluster(value) {
+        let remark =
+            "is a role of CloudNativePG itself and is not used; the login gets another name, which is in the binding";
+        return Ruling::Remarked(remark.to_owned());
+    }
+    user(value)
 }
 
 fn password(value: &str) -> Ruling {

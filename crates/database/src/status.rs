@@ -2,26 +2,32 @@
 
 use serde_json::json;
 use temporal_stack_common::{
-    api::{BindingReference, PostgresDatabaseStatus},
+    api::{BindingReference, ClusterReference, PostgresDatabaseStatus},
     condition::Statement,
     login::Login,
     published::{self, Credential},
 };
 
-use crate::{decide::view::View, observed::Server};
+use crate::{
+    decide::{
+        cloud_native_pg::View as ClusterView,
+        view::{ServerView, View},
+    },
+    observed::Server,
+};
 
 /// The fields.
 pub(crate) fn status(view: &View<'_>) -> PostgresDatabaseStatus {
     let bound = view.bound;
     let before = view.object.status.as_ref();
-    let (server_version, rotation) = match view.provider.embedded() {
+    let (server_version, rotation) = match view.provider.administered() {
         None => (None, None),
-        Some(embedded) => {
-            let version = match embedded.server {
+        Some(server) => {
+            let version = match server.server {
                 Server::Known(known) => Some(known.version.clone()),
                 Server::Absent | Server::Silent(_) => before.and_then(|status| status.server_version.clone()),
             };
-            (version, embedded.rotation.active().and_then(|login| login.rotation.clone()))
+            (version, server.rotation.active().and_then(|login| login.rotation.clone()))
         }
     };
     PostgresDatabaseStatus {
@@ -30,16 +36,26 @@ pub(crate) fn status(view: &View<'_>) -> PostgresDatabaseStatus {
         username: bound.map(|bound| bound.username.clone()),
         server_version,
         rotation,
+        cluster: cluster(view),
         ..PostgresDatabaseStatus::default()
+    }
+}
+
+/// The cluster of CloudNativePG that has the data, also while the spec names another provider, which is refused.
+fn cluster(view: &View<'_>) -> Option<ClusterReference> {
+    match view.provider.administered().and_then(ServerView::cluster) {
+        Some(cluster) => cluster.reference(view.bound),
+        None => view.object.status.as_ref()?.cluster.clone().filter(|_| view.traces.cluster.is_some()),
     }
 }
 
 /// The conditions.
 pub(crate) fn conditions(view: &View<'_>) -> Vec<Statement> {
     let mut conditions = vec![view.settings.honoured.clone()];
-    if let Some(embedded) = view.provider.embedded() {
-        conditions.push(published::statement(password(view, embedded.rotation.newest())));
-        conditions.extend(embedded.rotation.statement());
+    if let Some(server) = view.provider.administered() {
+        conditions.push(published::statement(password(view, server.rotation.newest())));
+        conditions.extend(server.rotation.statement());
+        conditions.extend(server.cluster().into_iter().flat_map(ClusterView::statements));
     }
     conditions
 }

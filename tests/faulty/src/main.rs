@@ -140,7 +140,9 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let Fault { end, at, seen } = &self.fault;
-        let is_write = *request.method() != Method::GET;
+        // A dry run writes nothing.
+        let is_dry_run = request.uri().query().is_some_and(|query| query.contains("dryRun="));
+        let is_write = *request.method() != Method::GET && !is_dry_run;
         let ends = is_write && seen.fetch_add(1, Ordering::SeqCst) + 1 == *at;
         if ends {
             eprintln!("{{\"message\": \"ending {end:?} {} {}\"}}", request.method(), request.uri().path());

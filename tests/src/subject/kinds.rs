@@ -13,7 +13,7 @@ impl Subject for PostgresDatabase {
     const IMAGES: &'static [(&'static str, &'static str)] =
         &[("RELATED_IMAGE_POSTGRES", "registry.invalid/postgres:17")];
     const PROVIDER: &'static str = "postgres";
-    const ONE_OF: &'static str = "name one of postgres and external, not both";
+    const ONE_OF: &'static str = "name one of postgres, cloudNativePg and external, not several";
     const DATA: &'static [&'static str] = &["administrator", "login-1"];
     const THEIRS: &'static [&'static str] = &["host", "username", "password", "database"];
 

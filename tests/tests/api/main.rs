@@ -8,6 +8,7 @@ mod causes;
 mod claims;
 mod configuration;
 mod crash;
+mod database;
 mod drift;
 mod example;
 mod held;

@@ -1,6 +1,7 @@
 //! The database controller on a cluster that runs pods: each test in a namespace of its own, side by side.
 
 mod application;
+pub(crate) mod cloud_native_pg;
 mod configuration;
 mod deletion;
 mod down;

@@ -160,7 +160,8 @@ mod tests {
             let of_cluster = ["patch pv ", "label namespace ", "apply -f -"];
             let is_of_cluster = of_cluster.iter().any(|begin| command.starts_with(begin));
             let needs_container = ["exec ", "logs "].iter().any(|verb| command.starts_with(verb));
-            (*is_whole && !is_of_cluster && !command.contains("-n ")) || (needs_container && !command.contains(" -c "))
+            let has_namespace = ["-n ", "-A "].iter().any(|option| command.contains(option));
+            (*is_whole && !is_of_cluster && !has_namespace) || (needs_container && !command.contains(" -c "))
         };
         commands.filter(is_incomplete).map(|(command, _)| command).collect()
     }
@@ -170,6 +171,7 @@ mod tests {
         for good in [
             "see kubectl -n {} describe pod x",
             "kubectl patch pv {volume} --patch '{}'; then kubectl exec -n {} x -c y -- z > {}.sql",
+            "kubectl get pods -A -l app=x",
             "exec {} -c rabbitmq -- rabbitmqctl status",
             "kubectl create secret x -n {} -o yaml | kubectl apply -f - && kubectl annotate x -n {}",
             "{}: no kubectl",

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::DATA;
 use super::access::{BINDING, Service};
 use super::facts::{Facts, HttpServer};
 use super::objects::ADMIN;
-use super::{ALL_DATA, DATA};
 use crate::deploy::STAND_IN;
 
 impl Facts {
@@ -29,12 +29,12 @@ impl Facts {
         add(self.addresses());
         add(format!("Check that the API answers:\n{}", indented(&self.call())));
         add(format!("Print the password of the first account, {}:\n{}", self.admin, indented(&[self.password()])));
-        let (kubectl, namespace) = (&self.kubectl, &self.namespace);
+        let (kubectl, kinds, namespace) = (&self.kubectl, &self.data_kinds, &self.namespace);
         add(format!(
             "Back up these Secrets and ConfigMaps together with the volumes, which cannot be used without them:\n{}",
             indented(&self.kept)
         ));
-        let list = format!("{kubectl} get {ALL_DATA} --namespace {namespace} \\\n        {DATA}");
+        let list = format!("{kubectl} get {kinds} --namespace {namespace} \\\n        {DATA}");
         add(format!("List all data:\n{}", indented(&[list])));
         text
     }
@@ -109,6 +109,7 @@ mod tests {
             has_ca: true,
             gateway: Some(server("http://temporal-gateway.default.svc:8080", "10.96.0.8:8080")),
             admin: "admin".to_owned(),
+            data_kinds: super::super::ALL_DATA.to_owned(),
             kept: ["Secret/temporal-krab", "Secret/temporal-cookie", "ConfigMap/temporal-members"]
                 .map(str::to_owned)
                 .to_vec(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{ALL_DATA, DATA, kinds};
+use super::{DATA, data_kinds, kinds};
 use crate::controllers::{self, NAMESPACE};
 use crate::deploy::Where;
 use crate::kubectl::Kubectl;
@@ -80,7 +80,7 @@ impl Doomed {
             let get = ["get", "--output=name", "--ignore-not-found", "--namespace", namespace];
             Ok(kubectl.command(step).args(get).args(objects).read()?.lines().map(str::to_owned).collect())
         };
-        let data = [ALL_DATA.to_owned(), DATA.to_owned()];
+        let data = [data_kinds(step, kubectl)?, DATA.to_owned()];
         let deployments: Vec<String> =
             controllers::ALL.iter().map(|controller| format!("deployment/{}", controller.program)).collect();
         let is_needed = namespaces(step, kubectl)?.iter().any(|other| other != namespace);

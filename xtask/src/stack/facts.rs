@@ -31,6 +31,8 @@ pub struct Facts {
     pub admin: String,
     /// The Secrets and ConfigMaps that are data, each as `Secret/NAME`.
     pub kept: Vec<String>,
+    /// The kinds of data, as `kubectl get` takes them.
+    pub data_kinds: String,
 }
 
 /// An HTTP server in the cluster.
@@ -73,6 +75,7 @@ impl Facts {
             gateway,
             admin: entry(&access.secret(step, ADMIN)?, "username")?,
             kept,
+            data_kinds: super::data_kinds(step, kubectl)?,
         })
     }
 }

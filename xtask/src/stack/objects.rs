@@ -25,12 +25,25 @@ pub fn configuration(step: &mut Step, kubectl: &Kubectl, namespace: &str) -> Res
     if namespace != "default" {
         step.note(format!("apply your configuration to namespace {namespace}"));
     }
-    create_all(step, kubectl, namespace, "deploy/stack/configuration")
+    create_all(step, kubectl, namespace, "deploy/stack/configuration", Ok)
 }
 
-/// Creates the custom resources.
-pub fn custom_resources(step: &mut Step, kubectl: &Kubectl, namespace: &str) -> Result<()> {
-    create_all(step, kubectl, namespace, "deploy/stack")
+/// Creates the custom resources, with this provider of the database instead of that in the file.
+pub fn custom_resources(step: &mut Step, kubectl: &Kubectl, namespace: &str, database: Option<&Value>) -> Result<()> {
+    let changed = |text: String| match database {
+        Some(provider) => with_database(&text, provider),
+        None => Ok(text),
+    };
+    create_all(step, kubectl, namespace, "deploy/stack", changed)
+}
+
+/// An object with this provider, if it is the database.
+fn with_database(text: &str, provider: &Value) -> Result<String> {
+    let mut object: Value = serde_saphyr::from_str(text).context("a manifest is not YAML")?;
+    if object["kind"] == "PostgresDatabase" {
+        object["spec"]["provider"] = provider.clone();
+    }
+    Ok(object.to_string())
 }
 
 /// The custom resources that [`custom_resources`] creates.
@@ -86,10 +99,17 @@ pub fn first_account(step: &mut Step, kubectl: &Kubectl, namespace: &str) -> Res
     Ok(())
 }
 
-fn create_all(step: &mut Step, kubectl: &Kubectl, namespace: &str, folder: &str) -> Result<()> {
+/// Creates the objects of a folder, with a change of their text.
+fn create_all(
+    step: &mut Step,
+    kubectl: &Kubectl,
+    namespace: &str,
+    folder: &str,
+    change: impl Fn(String) -> Result<String>,
+) -> Result<()> {
     let mut changed = false;
     for file in files(folder)? {
-        changed |= create(step, kubectl, namespace, &read(&file, namespace)?)?;
+        changed |= create(step, kubectl, namespace, &change(read(&file, namespace)?)?)?;
     }
     if !changed {
         step.nothing_to_do();
@@ -151,6 +171,17 @@ mod tests {
             let is_named = |object: &Value| object["kind"] == *id.kind && object["metadata"]["name"] == *id.name;
             assert!(objects.iter().any(is_named), "{id}");
         }
+    }
+
+    #[test]
+    fn only_the_database_gets_another_provider() {
+        let provider = json!({"cloudNativePg": {"instances": 3}});
+        let changed = |file: &str| {
+            let text = read(&place::workspace().join("deploy/stack").join(file), "default").unwrap();
+            serde_json::from_str::<Value>(&with_database(&text, &provider).unwrap()).unwrap()
+        };
+        assert_eq!(changed("database.yaml")["spec"]["provider"], provider);
+        assert_ne!(changed("queue.yaml")["spec"]["provider"], provider);
     }
 
     #[test]

@@ -5,12 +5,15 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use temporal_stack_common::api::annotation::RESTART;
 
+use super::cloud_native_pg::PROVIDER;
 use crate::deploy::Replacement;
 use crate::kubectl::Kubectl;
 use crate::step::Step;
 
 /// The name of the stack's custom resources.
 const NAME: &str = "temporal";
+/// The variable with the default image of database servers.
+const POSTGRES: &str = "RELATED_IMAGE_POSTGRES";
 
 /// The place of an image: the kind, and the field of its spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +25,7 @@ struct ImageField {
 /// The place, by the variable with the default image.
 fn field_of(variable: &str) -> Option<ImageField> {
     let (kind, path): (_, &[_]) = match variable {
-        "RELATED_IMAGE_POSTGRES" => ("PostgresDatabase", &["provider", "postgres", "image"]),
+        POSTGRES => ("PostgresDatabase", &["provider", "postgres", "image"]),
         "RELATED_IMAGE_RABBITMQ" => ("MessageQueue", &["provider", "rabbitmq", "image"]),
         "RELATED_IMAGE_KUBO" => ("IpfsCluster", &["provider", "kubo", "image"]),
         "RELATED_IMAGE_IPFS_CLUSTER" => ("IpfsCluster", &["provider", "kubo", "clusterImage"]),
@@ -37,6 +40,12 @@ fn field_of(variable: &str) -> Option<ImageField> {
 }
 
 impl ImageField {
+    /// The field of the provider that the object has.
+    fn within(self, object: &Value) -> Self {
+        let of_cluster = object["kind"] == "PostgresDatabase" && !object["spec"]["provider"][PROVIDER].is_null();
+        if of_cluster { Self { path: &["provider", PROVIDER, "image"], ..self } } else { self }
+    }
+
     /// The patch that sets an image, or requests a restart, once for each image.
     fn patch(self, reference: &str) -> Value {
         if self.path.is_empty() {
@@ -69,7 +78,7 @@ pub fn set(step: &mut Step, kubectl: &Kubectl, namespace: &str, images: &[Replac
         if field.is_external(&object) {
             bail!("{}/{NAME} external: it runs no image that {reference} could replace; omit that --image", field.kind);
         }
-        let patch = field.patch(reference).to_string();
+        let patch = field.within(&object).patch(reference).to_string();
         let kind = format!("{}.temporal-stack.dev", field.kind.to_lowercase());
         let patch = ["patch", &kind, NAME, "--namespace", namespace, "--type=merge", "--patch", &patch];
         kubectl.command(step).args(patch).run()?;
@@ -85,7 +94,7 @@ fn object(step: &Step, kubectl: &Kubectl, namespace: &str, field: ImageField) ->
 
 /// Fails unless pods of the stack run the given images.
 pub fn check(step: &Step, kubectl: &Kubectl, namespace: &str, images: &[Replacement]) -> Result<()> {
-    let selector = "--selector=app.kubernetes.io/managed-by=temporal-stack";
+    let selector = "--selector=app.kubernetes.io/managed-by in (temporal-stack, cloudnative-pg)";
     let get = ["get", "pods", selector, "--namespace", namespace, "--output=json"];
     let pods: Value = serde_json::from_str(&kubectl.command(step).args(get).read()?)?;
     judge(&pods, images)
@@ -128,7 +137,9 @@ fn is_ready(pod: &Value) -> bool {
 fn is_of_a_workload(pod: &Value) -> bool {
     let is_workload = |owner: &Value| {
         let kind = owner["kind"].as_str().unwrap_or_default();
-        owner["controller"] == true && owner["apiVersion"] == "apps/v1" && ["ReplicaSet", "StatefulSet"].contains(&kind)
+        let group = owner["apiVersion"].as_str().unwrap_or_default().split('/').next().unwrap_or_default();
+        let workloads = [("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("postgresql.cnpg.io", "Cluster")];
+        owner["controller"] == true && workloads.contains(&(group, kind))
     };
     items(&pod["metadata"]["ownerReferences"]).any(is_workload)
 }
@@ -181,6 +192,15 @@ mod tests {
         assert!(!database.is_external(&json!({"spec": {}})));
     }
 
+    #[test]
+    fn image_of_a_cluster_is_set_in_its_provider() {
+        let cluster = json!({"kind": "PostgresDatabase", "spec": {"provider": {"cloudNativePg": {}}}});
+        let field = field_of(POSTGRES).unwrap();
+        assert_eq!(field.within(&cluster).path, ["provider", "cloudNativePg", "image"]);
+        let server = json!({"kind": "PostgresDatabase", "spec": {"provider": {"postgres": {}}}});
+        assert_eq!(field.within(&server), field);
+    }
+
     /// A ready pod of a set, with these images in its containers and in its init containers.
     fn pod(containers: &[&str], init: &[&str]) -> Value {
         let list = |images: &[&str]| images.iter().map(|image| json!({ "image": image })).collect::<Value>();
@@ -203,6 +223,14 @@ mod tests {
         }
         let error = judged(&pods, "other").unwrap_err().to_string();
         assert_eq!(error, "image not running: no ready pod has other; pods have: bridge, new, old, wait");
+    }
+
+    #[test]
+    fn server_of_cloud_native_pg_works() {
+        let mut server = pod(&["new"], &[]);
+        server["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "controller": true}]);
+        judged(&[server], "new").unwrap();
     }
 
     #[test]

@@ -6,12 +6,15 @@ use anyhow::Result;
 
 use super::access::Access;
 use super::facts::Facts;
-use super::{demo, objects, ready, rollout};
+use super::{cloud_native_pg, demo, objects, ready, rollout};
 use crate::controllers;
 use crate::deploy::{self, How, Replacement, Where};
 use crate::kubectl::Kubectl;
 use crate::step::Steps;
 use crate::{images, node};
+
+/// The default provider of the database.
+const POSTGRES: &str = "postgres";
 
 /// The arguments of `cargo xtask up`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +39,10 @@ pub struct Up {
     /// cluster must have Linkerd.
     #[arg(long)]
     mesh: bool,
+    /// Who runs the database: `postgres`, a server of the controller, or `cloudNativePg`, three servers of CloudNativePG, which is
+    /// installed on the local node. It is part of a new database only.
+    #[arg(long, value_name = "PROVIDER", default_value = POSTGRES, value_parser = [POSTGRES, cloud_native_pg::PROVIDER])]
+    database: String,
     /// Upload a file through the API at the end, wait until it is pinned on every peer, and read it back.
     #[arg(long)]
     demo: bool,
@@ -72,7 +79,13 @@ pub fn up(arguments: &Up) -> Result<()> {
     if arguments.mesh {
         steps.run("create the mesh", |step| objects::mesh(step, &kubectl, namespace))?;
     }
-    steps.run("create custom resources", |step| objects::custom_resources(step, &kubectl, namespace))?;
+    let database = (arguments.database == cloud_native_pg::PROVIDER).then(|| cloud_native_pg::provider(local));
+    if local && database.is_some() {
+        cloud_native_pg::install(&mut steps, &kubectl)?;
+    }
+    steps.run("create custom resources", |step| {
+        objects::custom_resources(step, &kubectl, namespace, database.as_ref())
+    })?;
     if !in_stack.is_empty() {
         steps.run("set images", |step| rollout::set(step, &kubectl, namespace, &in_stack))?;
     }

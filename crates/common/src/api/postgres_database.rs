@@ -5,8 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, BindingReference, ConfigSource, DeletionPolicy, ExternalSecret, PodSettings, Resources, Rollout, SecretKey,
-    Storage,
+    Access, BindingReference, CloudNativePgProvider, ConfigSource, DeletionPolicy, ExternalSecret, PodSettings,
+    Resources, Rollout, SecretKey, Storage,
 };
 use crate::impl_status;
 
@@ -24,6 +24,7 @@ use crate::impl_status;
     doc = "A PostgreSQL database with a login for one application. It is Ready when the controller has run SQL as the application.",
     validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
+    validation = ("!has(self.spec.provider) || !has(self.spec.provider.cloudNativePg) || self.metadata.name.size() <= 33", "metadata.name: at most 33 characters with the provider cloudNativePg, because CloudNativePG allows a Cluster 50"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Database", type_ = "string", json_path = ".status.database"),
@@ -31,8 +32,13 @@ use crate::impl_status;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("!has(self.provider) || !has(self.provider.cloudNativePg) || !has(self.pods) || !has(self.pods.runtimeClassName)", "pods.runtimeClassName: CloudNativePG has no such setting; remove it, or use another provider"),
+    validation = ("!has(self.provider) || !has(self.provider.cloudNativePg) || !has(self.pods) || !has(self.pods.serviceAccountName)", "pods.serviceAccountName: CloudNativePG creates an account with the permissions that its servers need; remove it, or use another provider")
+)]
 pub struct PostgresDatabaseSpec {
-    /// Where the database runs: exactly one of the providers. Absent: `postgres`, a server that this controller runs.
+    /// Where the database runs: exactly one of the providers. Absent: `postgres`, a server that this controller runs. From and to
+    /// `cloudNativePg` it cannot change while there are data.
     #[serde(default)]
     pub provider: PostgresDatabaseProvider,
     /// Name of the database. Absent: `POSTGRES_DB` of the ConfigMap, else the database in use, else the name of this object. A
@@ -68,11 +74,14 @@ pub struct PostgresDatabaseSpec {
 /// Where the database runs: exactly one of these, or none for the default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("!(has(self.postgres) && has(self.external))", "provider: name one of postgres and external, not both"))]
+#[x_kube(validation = ("[has(self.postgres), has(self.cloudNativePg), has(self.external)].filter(named, named).size() <= 1", "provider: name one of postgres, cloudNativePg and external, not several"))]
 pub struct PostgresDatabaseProvider {
     /// A server with one primary that this controller runs: the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresProvider>,
+    /// A primary with replicas that CloudNativePG runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_native_pg: Option<CloudNativePgProvider>,
     /// A database that runs elsewhere. The Secret has the keys `host`, `port` (5432 if absent), `username`, `password` and
     /// `database`, or `uri` (`postgresql://user:password@host:5432/database`); other common spellings are accepted too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,7 +116,8 @@ pub struct PostgresDatabaseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling` and `Stalled` as kstatus defines them; `ConfigHonoured` reports which settings of the user were
-    /// changed or refused. Each message names the remedy.
+    /// changed or refused; with CloudNativePG, `Delegated`, `FailoverReady` and others report the state of its cluster. Each message
+    /// names the remedy.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -130,6 +140,23 @@ pub struct PostgresDatabaseStatus {
     /// The value of the annotation `temporal-stack.dev/rotate` for which the binding's login was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<String>,
+    /// The `Cluster` of CloudNativePG that has the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterReference>,
+}
+
+/// A `Cluster` of CloudNativePG.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterReference {
+    /// Its name, in the same namespace.
+    pub name: String,
+    /// Its UID: another one means that it was deleted and recreated, without the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Its newest generation that CloudNativePG was seen to have taken up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
 }
 
 impl_status!(PostgresDatabaseStatus);

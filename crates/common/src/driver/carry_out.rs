@@ -18,8 +18,9 @@ use crate::{
     component::{Component, Intent},
     condition::reason,
     failure::{LONGEST, bounded, printable},
-    manifest::hash,
+    manifest::{Manifest, Operator, hash},
     readiness::refusal,
+    world::is_silent_webhook,
 };
 
 /// How many passes in a row may repeat the work of an earlier one before they slow down.
@@ -59,7 +60,7 @@ impl<C: Component> Pass<'_, C> {
             });
             return Ok(None);
         }
-        let Applied { changed, refused } = match self.apply(plan).await? {
+        let Applied { changed, refused } = match self.apply(planned).await? {
             Ok(applied) => applied,
             Err(outcome) => return Ok(Some(outcome.into())),
         };
@@ -73,9 +74,11 @@ impl<C: Component> Pass<'_, C> {
         Ok(Some(self.after_change(changed || !actions.is_empty(), repeated)))
     }
 
-    /// Makes the writes, in order. Writes that depend on a refused one are skipped; an object of another owner ends the pass.
-    async fn apply(&self, plan: &Plan) -> Result<std::result::Result<Applied, PassOutcome>, C> {
+    /// Makes the writes, in order. Writes that depend on a refused one are skipped; an object of another owner ends the pass, and so
+    /// does an operator that gives no answer.
+    async fn apply(&self, planned: &Planned<C>) -> Result<std::result::Result<Applied, PassOutcome>, C> {
         let (object, namespace) = (self.object, &self.instance.namespace);
+        let Planned { intent, plan, .. } = planned;
         let mut applied = Applied { changed: false, refused: Vec::new() };
         for step in &plan.writes {
             let (kind, what) = (step.kind(), step.to_string());
@@ -88,6 +91,10 @@ impl<C: Component> Pass<'_, C> {
                 Err(kube::Error::Api(answer)) if is_refusal(&answer) => {
                     let words = bounded(&answer.message, LONGEST);
                     tracing::warn!(object = %object.name_any(), %namespace, "{what}: {words}");
+                    if let Some(operator) = operator_of(&intent.manifests, step).filter(|_| is_silent_webhook(&answer))
+                    {
+                        return Ok(Err(operator_not_ready(operator, &words)));
+                    }
                     applied.refused.push(self.refused(step, &answer.message));
                     continue;
                 }
@@ -194,8 +201,19 @@ impl<C: Component> Pass<'_, C> {
 
 /// Whether the API server refuses the write itself, so that a retry fails until the cause is removed.
 fn is_refusal(answer: &Status) -> bool {
-    let is_silent_webhook = answer.code == 500 && answer.message.contains("failed calling webhook");
-    (matches!(answer.code, 400 | 403 | 422) || is_silent_webhook) && !is_leaving_status(answer)
+    (matches!(answer.code, 400 | 403 | 422) || is_silent_webhook(answer)) && !is_leaving_status(answer)
+}
+
+/// The operator that admits the object of a write.
+fn operator_of(manifests: &[Manifest], step: &Write) -> Option<Operator> {
+    let is_it = |manifest: &&Manifest| manifest.resource.kind == step.kind() && manifest.name() == step.name();
+    manifests.iter().find(is_it)?.operator
+}
+
+/// An operator whose webhook gives no answer is starting, or needs its administrator: the object waits for it.
+fn operator_not_ready(Operator { name, pods }: Operator, words: &str) -> PassOutcome {
+    let message = format!("{name} not ready: its webhook does not answer ({words}); check its pods: {pods}");
+    PassOutcome::Reconciling(reason::OPERATOR_NOT_READY, message)
 }
 
 /// Whether a write must not be made after that refusal: pods need the Secrets and ConfigMaps that they read, and must not be

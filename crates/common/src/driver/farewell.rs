@@ -19,14 +19,15 @@ use crate::{api::GROUP, component::Component, metadata::Timeless};
 const PATIENCE: u32 = 5;
 
 impl<C: Component> Pass<'_, C> {
-    /// Sets the finalizer, before anything is done that would remain. `Some`: the pass ends, and the event of the change triggers
-    /// the next one.
+    /// Sets the finalizer, before anything is done that would remain, and removes it when nothing would any more. `Some`: the pass
+    /// ends, and the event of the change triggers the next one.
     pub(super) async fn hold_on(&self) -> Result<Option<NextPass>, C> {
-        if !C::REMAINS || self.object.finalizers().contains(&finalizer::<C>()) {
+        if !C::REMAINS || C::remains(self.object) == self.object.finalizers().contains(&finalizer::<C>()) {
             return Ok(None);
         }
         let mut finalizers = self.object.finalizers().to_vec();
-        finalizers.push(finalizer::<C>());
+        finalizers.retain(|other| *other != finalizer::<C>());
+        finalizers.extend(C::remains(self.object).then(finalizer::<C>));
         self.set_finalizers(&finalizers).await?;
         Ok(Some(NextPass::After(super::BUSY)))
     }

@@ -85,7 +85,11 @@ impl Reach {
 
     /// Whether a pod can connect to a TCP port of a workload's pods.
     pub fn allows(&self, from: &Endpoint, workload: &str, port: u16) -> bool {
-        let to = self.pod(workload);
+        self.allows_to(from, &self.pod(workload), port)
+    }
+
+    /// Whether a pod can connect to a TCP port of another one, which another controller creates.
+    pub fn allows_to(&self, from: &Endpoint, to: &Endpoint, port: u16) -> bool {
         let selected = |policy: &&NetworkPolicy| {
             let selector = policy.spec.as_ref().and_then(|spec| spec.pod_selector.as_ref());
             matches(selector, &to.labels)

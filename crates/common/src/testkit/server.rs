@@ -127,7 +127,13 @@ impl FakeApi {
         if asked.verb == Verb::Watch {
             return self.watch(asked.selector(), asked.value("resourceVersion").unwrap_or("0").parse().unwrap());
         }
-        match self.change(|state| state.serve(&asked)) {
+        let served = if asked.value("dryRun").is_some() {
+            // By a copy, which nobody watches.
+            State { store: self.state().store.clone(), ..State::default() }.serve(&asked)
+        } else {
+            self.change(|state| state.serve(&asked))
+        };
+        match served {
             Ok(answer) => Response::new(Answered::from(answer.to_string())),
             Err(refused) => refusal(&refused),
         }

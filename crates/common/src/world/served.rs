@@ -29,6 +29,20 @@ impl World<'_> {
         parsed(&found.await?)
     }
 
+    /// The versions of a group that the API server serves, such as `v1`; none if it does not serve the group. The answer is shared by
+    /// all objects.
+    pub async fn versions_of(&self, group: &str) -> kube::Result<Vec<String>> {
+        let what = format!("versions of {group}");
+        let found = self.cluster.remembered(&what, async {
+            let groups = self.client.list_api_groups().await?.groups;
+            let of_group = groups.into_iter().filter(|found| found.name == group);
+            let versions: Vec<String> =
+                of_group.flat_map(|found| found.versions).map(|served| served.version).collect();
+            text(&versions)
+        });
+        parsed(&found.await?)
+    }
+
     /// An object of the whole cluster; its kind must be among [`Watches::elsewhere`](crate::watches::Watches). The name must be one
     /// that only administrators write. The answer is shared by all objects.
     pub async fn get_cluster_wide<K>(&self, name: &str) -> kube::Result<Elsewhere<K>>

@@ -7,7 +7,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api,
+    Api, ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ use crate::{
 };
 
 const FINALIZER: &str = "temporal-stack.dev/lamps";
+/// Annotation of an object that leaves nothing behind.
+const CLEAN: &str = "temporal-stack.dev/clean";
 
 /// What the component has seen and done.
 #[derive(Debug, Default)]
@@ -92,6 +94,9 @@ impl Component for Guests {
     async fn verify(&self, (): &(), _: &Memos) -> Verdict {
         Verdict::Verified("it is here".to_owned())
     }
+    fn remains(lamp: &Lamp) -> bool {
+        !lamp.annotations().contains_key(CLEAN)
+    }
     async fn leave(&self, _: &Lamp, _: &World<'_>) -> Result<(), Stuck> {
         let mut state = self.0.lock().unwrap();
         state.left += 1;
@@ -124,6 +129,23 @@ async fn make(api: &FakeApi) {
 
 async fn until_gone(api: &FakeApi) {
     api.until("its end", |api| api.get("lamps", "a", "x").is_none().then_some(())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn object_that_leaves_nothing_is_held_no_more() {
+    let guests = Guests::default();
+    let (api, _control) = start(&guests);
+    make(&api).await;
+    let clean = Patch::Merge(json!({"metadata": {"annotations": {CLEAN: "true"}}}));
+    lamps(&api).patch("x", &PatchParams::default(), &clean).await.unwrap();
+    let is_free = |api: &FakeApi| {
+        let finalizers = api.get("lamps", "a", "x")?["metadata"]["finalizers"].clone();
+        finalizers.as_array().is_none_or(Vec::is_empty).then_some(())
+    };
+    api.until("no finalizer", is_free).await;
+    lamps(&api).delete("x", &DeleteParams::default()).await.unwrap();
+    until_gone(&api).await;
+    assert_eq!(guests.0.lock().unwrap().left, 0);
 }
 
 #[tokio::test(start_paused = true)]

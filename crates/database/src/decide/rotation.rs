@@ -6,14 +6,14 @@ use temporal_stack_common::login::{Bound, Login, LoginState, Rotation, Wanted};
 
 use crate::{
     act::Change,
-    observed::{Embedded, Known},
+    observed::{Administered, Known},
 };
 
 /// The logins with their state on the server, and which one comes next. `prefix` is that of their Secrets' names.
 pub(super) fn rotation<'a>(
     prefix: &str,
     wanted: &Wanted<'_>,
-    observed: &'a Embedded,
+    observed: &'a Administered,
     bound: Option<&'a Bound>,
 ) -> Rotation<'a> {
     let login_state = observed.server.known().map(|known| |login: &Login| login_state(known, login));

@@ -1,12 +1,19 @@
 //! Validation: the rules of the CRD's schema, and those that it cannot express.
 
-use temporal_stack_common::{api::PostgresProvider, component::Stalled, provider::wrong_with_common};
+use temporal_stack_common::{
+    api::{CloudNativePgProvider, PostgresProvider},
+    component::Stalled,
+    provider::wrong_with_common,
+};
 
-use super::view::View;
+use super::{provider, view::View};
 use crate::{
-    names::RESOURCES,
+    names::{LONGEST_CLUSTER, PROVIDER, RESOURCES, is_reserved_by_cluster},
     settings::{self, parameter},
 };
+
+/// The most servers of a cluster.
+const MOST_INSTANCES: i32 = 9;
 
 /// Parameters that the controller sets.
 const OWN_PARAMETERS: [&str; 10] = [
@@ -22,15 +29,20 @@ const OWN_PARAMETERS: [&str; 10] = [
     "unix_socket_permissions",
 ];
 
-/// Refuses a spec that cannot work; an object may have bypassed the schema.
+/// Refuses a spec that cannot work, or that leaves data behind; an object may have bypassed the schema.
 pub(super) fn validate(view: &View<'_>) -> Result<(), Stalled> {
-    Stalled::if_invalid(wrong_with_spec(view))
+    Stalled::if_invalid(wrong_with_spec(view))?;
+    provider::unchanged(view)
 }
 
 fn wrong_with_spec(view: &View<'_>) -> Option<String> {
     let (spec, settings) = (&view.object.spec, &view.settings);
     let provider = &spec.provider;
-    let providers = [("postgres", provider.postgres.is_some()), ("external", provider.external.is_some())];
+    let providers = [
+        ("postgres", provider.postgres.is_some()),
+        (PROVIDER, provider.cloud_native_pg.is_some()),
+        ("external", provider.external.is_some()),
+    ];
     if let Some(wrong) = wrong_with_common(&view.names.object, &providers, &spec.access, &spec.pods) {
         return Some(wrong);
     }
@@ -44,6 +56,9 @@ fn wrong_with_spec(view: &View<'_>) -> Option<String> {
     {
         return Some(format!("spec.username {user:?} {wrong}; give another name"));
     }
+    if let Some(delegated) = &provider.cloud_native_pg {
+        return wrong_with_cluster(view, delegated);
+    }
     if let Some(wrong) = provider.postgres.as_ref().and_then(huge_pages) {
         return Some(wrong);
     }
@@ -53,6 +68,40 @@ fn wrong_with_spec(view: &View<'_>) -> Option<String> {
     (!own.is_empty()).then(|| {
         format!("spec.provider.postgres.parameters: the controller sets {}; remove these parameters", own.join(", "))
     })
+}
+
+fn wrong_with_cluster(view: &View<'_>, provider: &CloudNativePgProvider) -> Option<String> {
+    let (spec, field) = (&view.object.spec, format!("spec.provider.{PROVIDER}"));
+    let instances = provider.instances;
+    if !(1..=MOST_INSTANCES).contains(&instances) {
+        return Some(format!("{field}.instances is {instances}; set it to a number from 1 to {MOST_INSTANCES}"));
+    }
+    if let Some(number) = provider.synchronous.map(|synchronous| synchronous.number)
+        && !(1..instances).contains(&number)
+    {
+        return Some(format!(
+            "{field}.synchronous.number is {number} with {instances} instances; set it to at least 1, and below the number of instances"
+        ));
+    }
+    if provider.image.is_some() && provider.image_catalog_ref.is_some() {
+        return Some(format!("{field} has both image and imageCatalogRef; keep one of them"));
+    }
+    if view.names.base.len() > LONGEST_CLUSTER {
+        return Some(format!(
+            "metadata.name makes a Cluster of the name {}, which is longer than {LONGEST_CLUSTER} characters; recreate the object with a shorter name",
+            view.names.base
+        ));
+    }
+    if let Some(user) = view.settings.user.as_ref().filter(|user| is_reserved_by_cluster(user)) {
+        return Some(format!("spec.username {user:?} is a role of CloudNativePG itself; give another name"));
+    }
+    let pods = &spec.pods;
+    let unsupported = [
+        ("runtimeClassName", pods.runtime_class_name.is_some(), "has no such setting"),
+        ("serviceAccountName", pods.service_account_name.is_some(), "creates an account for its servers"),
+    ];
+    let (setting, _, why) = unsupported.into_iter().find(|(_, is_set, _)| *is_set)?;
+    Some(format!("spec.pods.{setting}: CloudNativePG {why}; remove it, or use another provider"))
 }
 
 /// A server that requires huge pages and gets none does not start, after the running one was stopped for it.

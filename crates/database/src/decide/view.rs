@@ -8,15 +8,15 @@ use temporal_stack_common::{
     given,
     login::{self, Access, Bound, Rotation},
     names::Names,
-    provider::{External, Provider},
+    provider::External,
     volume,
 };
 
-use super::rotation;
+use super::{cloud_native_pg, rotation};
 use crate::{
     access,
-    names::{STORAGE, config_map},
-    observed::{self, Observed, Server},
+    names::{ADMINISTRATOR, STORAGE, SUPERUSER, config_map},
+    observed::{self, Administered, Observed, Provider, Server, Traces},
     settings::{Config, InUse, Settings, unused},
 };
 
@@ -27,22 +27,38 @@ pub(crate) struct View<'a> {
     pub(crate) settings: Settings,
     /// The content of the binding.
     pub(crate) bound: Option<&'a Bound>,
+    /// What shows which provider has data.
+    pub(crate) traces: &'a Traces,
     /// The server, or how an application uses a database elsewhere.
-    pub(crate) provider: Provider<EmbeddedView<'a>, Result<Access, Stalled>>,
+    pub(crate) provider: Provider<ServerView<'a>, Result<Access, Stalled>>,
 }
 
-/// A server that the controller runs.
-pub(crate) struct EmbeddedView<'a> {
-    pub(crate) provider: PostgresProvider,
+/// A server that the controller administers.
+pub(crate) struct ServerView<'a> {
     pub(crate) server: &'a Server,
     pub(crate) service: Option<&'a Endpoint>,
-    pub(crate) restart: Option<&'a String>,
     /// The logins, and which one comes next.
     pub(crate) rotation: Rotation<'a>,
     /// The database that the binding must lead to: the one that is wanted once it exists.
     pub(crate) database: Option<String>,
     /// The administrator's password.
     pub(super) administrator: Option<&'a str>,
+    /// Who runs it.
+    pub(crate) runner: Runner<'a>,
+}
+
+/// Who runs a server.
+pub(crate) enum Runner<'a> {
+    /// The controller.
+    Embedded(Box<EmbeddedView<'a>>),
+    /// CloudNativePG.
+    CloudNativePg(Box<cloud_native_pg::View<'a>>),
+}
+
+/// A server that the controller runs.
+pub(crate) struct EmbeddedView<'a> {
+    pub(crate) provider: PostgresProvider,
+    pub(crate) restart: Option<&'a String>,
     /// Why the volume is not possible.
     pub(super) volume: Option<Stalled>,
 }
@@ -50,7 +66,7 @@ pub(crate) struct EmbeddedView<'a> {
 impl<'a> View<'a> {
     pub(crate) fn new(object: &'a PostgresDatabase, observed: &'a Observed) -> Self {
         let names = Names::new(object);
-        let bound = observed.bound.as_ref();
+        let (bound, traces) = (observed.bound.as_ref(), &observed.traces);
         let config = Config {
             name: config_map(object),
             reading: observed.config.as_ref(),
@@ -63,48 +79,53 @@ impl<'a> View<'a> {
                 let config = Config { reading: None, default_source: &DefaultSource::Ours, ..config };
                 let settings = Settings::new(object, config, InUse::default(), None);
                 let settings = Settings { honoured, ..settings };
-                Self { object, names, settings, bound, provider: Provider::External(access) }
+                Self { object, names, settings, bound, traces, provider: Provider::External(access) }
             }
-            Provider::Embedded(embedded) => {
-                let in_use = InUse::new(bound, &embedded.logins);
-                let password = password_of_spec(object, embedded);
+            Provider::Administered(server) => {
+                let in_use = InUse::new(bound, &server.logins);
+                let password = password_of_spec(object, server);
                 let settings = Settings::new(object, config, in_use, password).with_extensions(object, &names);
-                let embedded = EmbeddedView::new(object, &names, embedded, &settings, bound);
-                Self { object, names, settings, bound, provider: Provider::Embedded(Box::new(embedded)) }
+                let view = ServerView::new(object, &names, server, &settings, bound);
+                Self { object, names, settings, bound, traces, provider: Provider::Administered(Box::new(view)) }
             }
         }
     }
 
     /// How an application uses the database.
     pub(super) fn application(&self) -> Option<Access> {
-        self.provider.access(|embedded| embedded.application(embedded.service?.clone()))
+        match &self.provider {
+            Provider::Administered(server) => server.application(server.service?.clone()),
+            Provider::External(access) => access.as_ref().ok().cloned(),
+        }
     }
 }
 
-impl<'a> EmbeddedView<'a> {
+impl<'a> ServerView<'a> {
     fn new(
         object: &'a PostgresDatabase,
         names: &Names,
-        observed: &'a observed::Embedded,
+        observed: &'a Administered,
         settings: &Settings,
         bound: Option<&'a Bound>,
     ) -> Self {
-        let provider = object.spec.provider.postgres.clone().unwrap_or_default();
         let request = login::rotation_request(&object.metadata);
-        let claims = [observed.volume.clone()];
         let database = match observed.server.known() {
             Some(known) if known.database_owner.is_some() => Some(settings.database.clone()),
             _ => bound.map(|bound| bound.scope.clone()),
         };
+        let runner = match &observed.runner {
+            observed::Runner::Embedded(embedded) => Runner::Embedded(Box::new(EmbeddedView::new(object, embedded))),
+            observed::Runner::CloudNativePg(found) => {
+                Runner::CloudNativePg(Box::new(cloud_native_pg::View::new(object, names, found)))
+            }
+        };
         Self {
-            volume: volume::obstacle_to_any(STORAGE, &provider.storage, &claims, &observed.offer),
-            provider,
             server: &observed.server,
             service: observed.service.as_ref(),
-            restart: observed.restart.as_ref(),
             rotation: rotation::rotation(&names.base, &settings.wanted(request), observed, bound),
             database,
             administrator: observed.administrator.as_deref(),
+            runner,
         }
     }
 
@@ -112,12 +133,40 @@ impl<'a> EmbeddedView<'a> {
     pub(crate) fn application(&self, endpoint: Endpoint) -> Option<Access> {
         self.rotation.access(endpoint, self.database.as_ref())
     }
+
+    /// The cluster, if CloudNativePG runs the server.
+    pub(crate) fn cluster(&self) -> Option<&cloud_native_pg::View<'a>> {
+        match &self.runner {
+            Runner::CloudNativePg(cluster) => Some(cluster),
+            Runner::Embedded(_) => None,
+        }
+    }
+
+    /// The name of the administrator.
+    pub(super) fn administrator_name(&self) -> &'static str {
+        match self.runner {
+            Runner::Embedded(_) => ADMINISTRATOR,
+            Runner::CloudNativePg(_) => SUPERUSER,
+        }
+    }
+}
+
+impl<'a> EmbeddedView<'a> {
+    fn new(object: &'a PostgresDatabase, observed: &'a observed::Embedded) -> Self {
+        let provider = object.spec.provider.postgres.clone().unwrap_or_default();
+        let claims = [observed.volume.clone()];
+        Self {
+            volume: volume::obstacle_to_any(STORAGE, &provider.storage, &claims, &observed.offer),
+            provider,
+            restart: observed.restart.as_ref(),
+        }
+    }
 }
 
 /// The password in the Secret that the spec names.
-fn password_of_spec(object: &PostgresDatabase, embedded: &observed::Embedded) -> Option<given::Outcome<String>> {
+fn password_of_spec(object: &PostgresDatabase, server: &Administered) -> Option<given::Outcome<String>> {
     let reference = object.spec.password.as_ref()?;
     let (name, key) = (&reference.secret_name, &reference.key);
-    let (secret, keys) = (embedded.password.as_ref(), format!("the key {key}"));
+    let (secret, keys) = (server.password.as_ref(), format!("the key {key}"));
     Some(given::read("spec.password.secretName", name, secret, &keys, |given| given.exactly(key)))
 }

@@ -15,7 +15,7 @@ use temporal_stack_common::{
 
 use crate::{
     Database,
-    fixture::{answers, defaults, external, login, manifests, object, observed, with_logins},
+    fixture::{answers, applied, defaults, delegated, external, login, manifests, object, observed, with_logins},
     observed::Server,
 };
 
@@ -64,6 +64,51 @@ fn rotation_reaches_the_server_before_the_binding() {
 }
 
 #[test]
+fn cluster_of_cloud_native_pg_draws_its_secrets_first() {
+    let object = object(&json!({"provider": {"cloudNativePg": {}}}));
+    insta::assert_snapshot!(bill(&manifests(&object, &delegated(None, &[], None))));
+}
+
+#[test]
+fn full_spec_is_in_the_cluster() {
+    let object = object(&json!({
+        "provider": {"cloudNativePg": {
+            "instances": 5,
+            "imageCatalogRef": {"kind": "ClusterImageCatalog", "name": "postgresql", "major": 17},
+            "runAsUser": 999,
+            "storage": {"size": "20Gi", "storageClassName": "fast"},
+            "walStorage": {"size": "5Gi"},
+            "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "4Gi"}},
+            "parameters": {"max_connections": "200"},
+            "synchronous": {"number": 1},
+        }},
+        "deletionPolicy": "Delete",
+    }));
+    let first = login(1, "temporal_a");
+    let live = applied(&object, &json!({}));
+    insta::assert_snapshot!(bill(&manifests(&object, &delegated(Some(live), &[&first], Some(&first)))));
+}
+
+#[test]
+fn servers_of_a_cluster_are_open_to_clients_and_the_operator() {
+    let open = |spec, from: &Endpoint| {
+        let manifests = manifests(&object(&spec), &delegated(None, &[], None));
+        let policy = manifests.iter().find(|manifest| manifest.resource.kind == "NetworkPolicy").unwrap();
+        let reach = Reach::new("default", std::slice::from_ref(policy));
+        let labels = [("cnpg.io/cluster", "temporal-postgresdatabase"), ("cnpg.io/podRole", "instance")];
+        let pod = Endpoint::new("default", &labels);
+        [22, 5432, 8000, 9187].map(|port| reach.allows_to(from, &pod, port))
+    };
+    let spec = |access| json!({"provider": {"cloudNativePg": {}}, "access": access});
+    assert_eq!(open(spec(json!({})), &Endpoint::stranger()), [false, true, true, false]);
+    let replica = Endpoint::new("default", &[("cnpg.io/cluster", "temporal-postgresdatabase")]);
+    let closed = spec(json!({"clients": []}));
+    assert_eq!(open(closed.clone(), &replica), [false, true, true, false]);
+    assert_eq!(open(closed.clone(), &Endpoint::controller("database")), [false, true, true, false]);
+    assert_eq!(open(closed, &Endpoint::stranger()), [false, false, true, false]);
+}
+
+#[test]
 fn external_database_needs_a_binding_only() {
     let object = object(&json!({"provider": {"external": {"secretName": "theirs"}}}));
     let keys =
@@ -106,6 +151,19 @@ fn longest_name_fits_wherever_it_is_used() {
     object.metadata.namespace = Some("n".repeat(63));
     let manifests = manifests(&object, &observed());
     assert_eq!(too_long(&manifests, 1), [] as [String; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_cluster_is_created_once_behind_a_finalizer() {
+    let requests = requests(Database::new(defaults()), json!({"provider": {"cloudNativePg": {}}})).await;
+    let writes: Vec<&String> = requests
+        .iter()
+        .filter(|request| !request.starts_with("get ") && !request.contains("events/") && !request.contains("/status"))
+        .collect();
+    assert_eq!(writes[0], "patch postgresdatabases/temporal", "{requests:#?}");
+    assert_eq!(writes.iter().filter(|write| write.starts_with("create clusters/")).count(), 1, "{requests:#?}");
+    // The finalizer, the Secrets of the administrator and the login, the policy and the cluster; then its admission is asked for.
+    assert_eq!(writes.iter().filter(|write| !write.starts_with("patch clusters/")).count(), 5, "{requests:#?}");
 }
 
 #[tokio::test(start_paused = true)]

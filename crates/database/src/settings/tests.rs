@@ -5,7 +5,7 @@ use super::*;
 fn with(data: &[(&str, &str)]) -> Settings {
     let data = data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let object = PostgresDatabase::new("temporal", PostgresDatabaseSpec::default());
-    Settings::new(&object, config(Some(&super::read(&data)), &DefaultSource::Ours), InUse::default(), None)
+    Settings::new(&object, config(Some(&super::read(&data, false)), &DefaultSource::Ours), InUse::default(), None)
 }
 
 fn config<'a>(reading: Option<&'a Reading>, default_source: &'a DefaultSource) -> Config<'a> {
@@ -50,7 +50,7 @@ fn spec_field_beats_the_config_map() {
     object.spec.database = Some("mine".to_owned());
     let data = BTreeMap::from([(DATABASE.to_owned(), "theirs".to_owned())]);
     assert_eq!(
-        Settings::new(&object, config(Some(&super::read(&data)), &DefaultSource::Ours), InUse::default(), None)
+        Settings::new(&object, config(Some(&super::read(&data, false)), &DefaultSource::Ours), InUse::default(), None)
             .database,
         "mine"
     );

@@ -211,6 +211,9 @@ async fn broken_webhook_leaves_pods_without_a_proxy_and_they_are_named() {
         e2e::linkerd::open(mesh).await?;
         linkerd.webhook(Conduct::Babbles);
         mesh.create(&json!({})).await?;
+        // Only a namespace with the annotation has its pods changed.
+        let is_annotated = |namespace: &Namespace| namespace.annotations().contains_key(INJECT);
+        until(&Api::<Namespace>::all(mesh.client.clone()), &mesh.name, "been annotated", is_annotated).await?;
         mesh.one::<PostgresDatabase>().create(&PostgresDatabase::embedded()).await?;
         mesh.condition_about("Injected", "False", "ProxiesMissing", &["temporal-postgresdatabase-0"]).await?;
         // The next pod has one, and nothing is said of the old one any more.

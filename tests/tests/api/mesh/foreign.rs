@@ -66,6 +66,7 @@ async fn policy_with_the_same_name_is_not_touched() {
         mesh.create(&spec).await?;
         let name = own_name(mesh).await?;
         mesh.objects().delete(NAME, &DeleteParams::default()).await?;
+        e2e::until_gone(&mesh.objects(), NAME).await?;
         e2e::until_gone(&servers(mesh), &name).await?;
         let theirs = foreign(mesh, &name).await?;
         mesh.create(&spec).await?;

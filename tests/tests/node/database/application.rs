@@ -7,7 +7,7 @@ use tokio_postgres::NoTls;
 
 /// Starts one that reads a new binding only after as many further connections as `slowness` says.
 pub(crate) async fn start(space: &Space, slowness: u32) -> Result<Follower> {
-    let address = space.address().await?;
+    let address = space.address_by(&space.binding().await?).await?;
     let connect = move |binding| async move {
         let (client, connection) = sql::config(&binding, address)?.connect(NoTls).await?;
         tokio::spawn(async move { drop(connection.await) });

@@ -21,6 +21,7 @@ use temporal_stack_common::api::{IpfsCluster, MessageQueue, PostgresDatabase, Te
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
+    database::cloud_native_pg::servers,
     on_stack,
     temporal::{Ipfs, of_stack, random},
 };
@@ -32,6 +33,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Database,
+    /// To servers of CloudNativePG.
+    Servers(servers::Fault),
     QueueNode,
     IpfsPeer,
     KeyServer,
@@ -55,6 +58,16 @@ const FAULTS: [Fault; 11] = [
     Fault::Controller,
 ];
 
+/// What may happen here: the faults of servers, if CloudNativePG runs them.
+async fn faults(space: &Space) -> Result<Vec<Fault>> {
+    let database = space.one::<PostgresDatabase>().get().await?;
+    if database.spec.provider.cloud_native_pg.is_none() {
+        return Ok(FAULTS.to_vec());
+    }
+    let of_servers = servers::Fault::OF_SERVERS.into_iter().map(Fault::Servers);
+    Ok(of_servers.chain(FAULTS.into_iter().filter(|fault| !matches!(fault, Fault::Database))).collect())
+}
+
 impl Fault {
     /// Deletes the pods that it is about, without waiting for what comes after.
     async fn happen(self, space: &Space) -> Result<()> {
@@ -64,6 +77,7 @@ impl Fault {
         let all = async |which: ListParams| pods.delete_collection(&DeleteParams::default(), &which).await.map(drop);
         match self {
             Self::Database => delete(&PostgresDatabase::pod(0)).await?,
+            Self::Servers(fault) => fault.happen(space).await?,
             Self::QueueNode => delete(&MessageQueue::pod(1)).await?,
             Self::IpfsPeer => delete(&IpfsCluster::pod(1)).await?,
             Self::KeyServer => delete(&format!("{}-0", Temporal::child("krab"))).await?,
@@ -138,11 +152,12 @@ impl Complaints {
 async fn upload(
     space: &Space,
     temporal: &One<'_, Temporal>,
+    faults: &[Fault],
     each: usize,
 ) -> Result<(BTreeMap<String, String>, Vec<String>)> {
     let caller = temporal.admin().await?;
     let (mut accepted, mut refused) = (BTreeMap::new(), Vec::new());
-    for fault in FAULTS {
+    for &fault in faults {
         let mut watch = Stopwatch::new();
         fault.happen(space).await?;
         let before = refused.len();
@@ -156,6 +171,9 @@ async fn upload(
             }
         }
         watch.step(&format!("{fault:?}: {each} uploads, {} refused, after", refused.len() - before));
+        if let Fault::Servers(fault) = fault {
+            fault.is_over(space).await?;
+        }
         temporal.ready().await?;
         watch.step(&format!("{fault:?}: Ready after"));
     }
@@ -170,9 +188,10 @@ async fn every_upload_between_faults_is_accounted_for() {
         let complaints = Complaints::default();
         let listening = complaints.listen(space);
         let each = if full() { 20 } else { 5 };
-        let (accepted, refused) = upload(space, &temporal, each).await?;
+        let faults = faults(space).await?;
+        let (accepted, refused) = upload(space, &temporal, &faults, each).await?;
         let sent = accepted.len() + refused.len();
-        ensure!(sent == each * FAULTS.len(), "{sent} were sent");
+        ensure!(sent == each * faults.len(), "{sent} were sent");
 
         let ipfs = Ipfs::of(space).await?;
         let first = ipfs.peers.first().context("a peer")?;

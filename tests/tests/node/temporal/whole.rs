@@ -7,6 +7,7 @@ use kube::{Api, ResourceExt as _, api::ListParams};
 use reqwest::Method;
 use serde_json::{Value, json};
 use temporal_stack_common::{
+    api::PostgresDatabase,
     condition::{CONFIG_HONOURED, READY},
     manifest::bytes,
 };
@@ -108,6 +109,10 @@ async fn running(space: &Space, namespace: &str) -> Result<Vec<Pod>> {
 #[tokio::test]
 async fn default_stack_requests_at_most_one_cpu_and_4_gibibytes() {
     on_stack(Needs::stack(), async |space| {
+        if space.one::<PostgresDatabase>().get().await?.spec.provider.cloud_native_pg.is_some() {
+            println!("left out: servers of CloudNativePG are no part of the default stack");
+            return Ok(());
+        }
         of_stack(space).condition(READY, "True", "Verified").await?;
         let mut pods = running(space, "default").await?;
         pods.extend(running(space, SYSTEM).await?);
