@@ -83,6 +83,8 @@ pub struct Operator {
     pub name: &'static str,
     /// The command that shows its pods.
     pub pods: &'static str,
+    /// What the names of its webhooks end in.
+    pub webhooks: &'static str,
 }
 
 /// One desired object, and how it is created. `Debug` shows no content, which may be a password.

@@ -34,7 +34,7 @@ mod served;
 mod volumes;
 
 pub use admission::Admission;
-pub(crate) use admission::is_silent_webhook;
+pub(crate) use admission::silent_webhook;
 pub use elsewhere::Elsewhere;
 pub(crate) use events::ClaimEvents;
 pub(crate) use reads::{ClusterReads, Reads};

@@ -61,6 +61,8 @@ pub struct Action {
 pub(crate) enum Change {
     /// Create the role that owns the database.
     CreateOwner,
+    /// Has it no longer log in.
+    LockOwner,
     /// Create the database.
     CreateDatabase,
     /// Make the owner's role the owner of the database again.
@@ -80,6 +82,7 @@ impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateOwner => f.write_str("CreateOwner"),
+            Self::LockOwner => f.write_str("LockOwner"),
             Self::CreateDatabase => f.write_str("CreateDatabase"),
             Self::GiveDatabase => f.write_str("GiveDatabase"),
             Self::SetLogin { username, .. } => write!(f, "SetLogin({username})"),
@@ -92,6 +95,7 @@ impl fmt::Display for Action {
         let database = &self.database;
         match &self.change {
             Change::CreateOwner => write!(f, "create role {}", owner_role(database)),
+            Change::LockOwner => write!(f, "take the login from role {}", owner_role(database)),
             Change::CreateDatabase => write!(f, "create database {database}"),
             Change::GiveDatabase => write!(f, "set the owner of database {database}"),
             Change::SetLogin { username, .. } => write!(f, "set login {username} on database {database}"),
@@ -104,6 +108,7 @@ pub(crate) async fn act(Action { access, database, change }: &Action) -> Result<
     let session = postgres::administer(access).await?;
     match change {
         Change::CreateOwner => session.create_owner(database).await,
+        Change::LockOwner => session.lock_owner(database).await,
         Change::CreateDatabase => session.create_database(database).await,
         Change::GiveDatabase => session.give_database(database).await,
         Change::SetLogin { username, password, exists } => {

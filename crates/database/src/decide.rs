@@ -176,6 +176,9 @@ fn actions(view: &View<'_>, server: &ServerView<'_>) -> Vec<Action> {
     if !known.has_owner {
         changes.push(Change::CreateOwner);
     }
+    if known.owner_can_log_in {
+        changes.push(Change::LockOwner);
+    }
     match &known.database_owner {
         None => changes.push(Change::CreateDatabase),
         Some(owner) if *owner != owner_role(database) => changes.push(Change::GiveDatabase),

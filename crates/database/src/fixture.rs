@@ -131,6 +131,7 @@ pub(crate) fn known(accepted: &[&Login]) -> Known {
         endpoint: Endpoint { host: "10.0.0.1".to_owned(), port: 5432 },
         version: "17.6".to_owned(),
         has_owner: true,
+        owner_can_log_in: false,
         database_owner: Some("temporal_owner".to_owned()),
         roles: accepted.iter().map(|login| role_of(login)).collect(),
     }
@@ -149,7 +150,15 @@ fn role_of(login: &Login) -> Role {
 
 /// A role as a login's should be, without a password.
 pub(crate) fn role(name: &str) -> Role {
-    Role { name: name.to_owned(), plain_login: true, verifier: None, member: true, acts_as_owner: true, sessions: 0 }
+    Role {
+        name: name.to_owned(),
+        plain_login: true,
+        verifier: None,
+        can_log_in: true,
+        member: true,
+        acts_as_owner: true,
+        sessions: 0,
+    }
 }
 
 /// The desired objects.

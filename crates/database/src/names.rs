@@ -49,8 +49,11 @@ pub(crate) const HIBERNATED: &str = "temporal-stack.dev/hibernated";
 /// The longest name of a `Cluster`.
 pub(crate) const LONGEST_CLUSTER: usize = 50;
 /// What messages call CloudNativePG's operator, and the command that shows its pods.
-pub(crate) const OPERATOR: Operator =
-    Operator { name: "CloudNativePG's operator", pods: "kubectl get pods -A -l app.kubernetes.io/name=cloudnative-pg" };
+pub(crate) const OPERATOR: Operator = Operator {
+    name: "CloudNativePG's operator",
+    pods: "kubectl get pods -A -l app.kubernetes.io/name=cloudnative-pg",
+    webhooks: ".cnpg.io",
+};
 /// The port of the servers that the controller creates.
 pub(crate) const PORT: u16 = POSTGRESQL.number;
 

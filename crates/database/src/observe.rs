@@ -140,6 +140,7 @@ async fn read_server(
     Ok(Known {
         version: session.version().await?,
         has_owner: roles.iter().any(|role| role.name == owner),
+        owner_can_log_in: roles.iter().any(|role| role.name == owner && role.can_log_in),
         database_owner: session.owner_of(database).await?,
         roles,
         endpoint,

@@ -116,6 +116,8 @@ pub(crate) struct Known {
     pub(crate) version: String,
     /// Whether the role exists that owns the database.
     pub(crate) has_owner: bool,
+    /// Whether it can log in itself.
+    pub(crate) owner_can_log_in: bool,
     /// Who owns the database, if it exists.
     pub(crate) database_owner: Option<String>,
     /// The roles of the existing logins.

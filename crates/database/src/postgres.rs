@@ -159,6 +159,7 @@ fn words_of(error: &tokio_postgres::Error) -> String {
 
 /// A role as the server has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "these are attributes of a role")]
 pub(crate) struct Role {
     /// Its name.
     pub(crate) name: String,
@@ -166,6 +167,8 @@ pub(crate) struct Role {
     pub(crate) plain_login: bool,
     /// What the server keeps of its password, if it has one.
     pub(crate) verifier: Option<Verifier>,
+    /// Whether it may log in at all.
+    pub(crate) can_log_in: bool,
     /// Whether it is a member of the role that owns the database.
     pub(crate) member: bool,
     /// Whether it acts as that role in the database.
@@ -200,7 +203,7 @@ impl Session {
         const ROLES: &str = "SELECT r.rolname::text,
                 r.rolcanlogin AND r.rolconnlimit < 0 AND coalesce(r.rolvaliduntil = 'infinity', true)
                     AND NOT (r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls),
-                r.rolpassword,
+                r.rolpassword, r.rolcanlogin,
                 EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.roleid
                         WHERE m.member = r.oid AND o.rolname = $2),
                 EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
@@ -214,9 +217,10 @@ impl Session {
                     name: row.try_get(0)?,
                     plain_login: row.try_get(1)?,
                     verifier: row.try_get::<_, Option<String>>(2)?.map(Verifier::from),
-                    member: row.try_get(3)?,
-                    acts_as_owner: row.try_get(4)?,
-                    sessions: row.try_get(5)?,
+                    can_log_in: row.try_get(3)?,
+                    member: row.try_get(4)?,
+                    acts_as_owner: row.try_get(5)?,
+                    sessions: row.try_get(6)?,
                 })
             })
             .collect::<Result<_, _>>()
@@ -226,6 +230,11 @@ impl Session {
     /// Creates the role that owns a database; it cannot log in.
     pub(crate) async fn create_owner(&self, database: &str) -> Result<(), Failure> {
         self.execute(&format!("CREATE ROLE {} NOLOGIN", escape_identifier(&owner_role(database)))).await
+    }
+
+    /// Has the role that owns a database no longer log in. A login acts as it, and could set its password.
+    pub(crate) async fn lock_owner(&self, database: &str) -> Result<(), Failure> {
+        self.execute(&format!("ALTER ROLE {} NOLOGIN", escape_identifier(&owner_role(database)))).await
     }
 
     /// Creates a database that belongs to its owner's role.

@@ -40,7 +40,7 @@ async fn foreign_secret_with_the_bindings_name_is_not_touched<K: Subject>() {
         let taken: Secret =
             foreign(space, json!({"metadata": {"name": K::binding()}, "stringData": {"their": "own"}})).await?;
         space.create(&K::external("theirs")).await?;
-        space.stalled("NameTaken", &[&K::binding(), "another owner", "rename or delete it"]).await?;
+        space.stalled("NameTaken", &[&K::binding(), "another owner", "rename this object"]).await?;
         for _ in 0..3 {
             look(space, controller).await?;
         }
@@ -75,7 +75,7 @@ async fn foreign_service_is_not_touched<K: Subject>() {
         let spec = json!({"ports": [{"port": 80}]});
         let taken: Service = foreign(space, json!({"metadata": {"name": K::set()}, "spec": spec})).await?;
         space.create(&K::embedded()).await?;
-        space.stalled("NameTaken", &[&K::set(), "another owner", "rename or delete it"]).await?;
+        space.stalled("NameTaken", &[&K::set(), "another owner", "rename this object"]).await?;
         for _ in 0..3 {
             look(space, controller).await?;
         }
@@ -92,7 +92,7 @@ async fn volume_claim_of_another_owner_is_not_used<K: Subject>() {
         let taken: PersistentVolumeClaim =
             foreign(space, json!({"metadata": {"name": K::volume(0)}, "spec": spec})).await?;
         space.create(&K::embedded()).await?;
-        space.stalled("NameTaken", &[&K::volume(0), "another owner", "rename or delete it"]).await?;
+        space.stalled("NameTaken", &[&K::volume(0), "another owner", "rename this object"]).await?;
         for _ in 0..3 {
             look(space, controller).await?;
         }

@@ -20,7 +20,7 @@ use crate::{
     failure::{LONGEST, bounded, printable},
     manifest::{Manifest, Operator, hash},
     readiness::refusal,
-    world::is_silent_webhook,
+    world::silent_webhook,
 };
 
 /// How many passes in a row may repeat the work of an earlier one before they slow down.
@@ -91,8 +91,8 @@ impl<C: Component> Pass<'_, C> {
                 Err(kube::Error::Api(answer)) if is_refusal(&answer) => {
                     let words = bounded(&answer.message, LONGEST);
                     tracing::warn!(object = %object.name_any(), %namespace, "{what}: {words}");
-                    if let Some(operator) = operator_of(&intent.manifests, step).filter(|_| is_silent_webhook(&answer))
-                    {
+                    let is_silent = |operator: &Operator| operator.is_silent(&answer);
+                    if let Some(operator) = operator_of(&intent.manifests, step).filter(is_silent) {
                         return Ok(Err(operator_not_ready(operator, &words)));
                     }
                     applied.refused.push(self.refused(step, &answer.message));
@@ -201,7 +201,7 @@ impl<C: Component> Pass<'_, C> {
 
 /// Whether the API server refuses the write itself, so that a retry fails until the cause is removed.
 fn is_refusal(answer: &Status) -> bool {
-    (matches!(answer.code, 400 | 403 | 422) || is_silent_webhook(answer)) && !is_leaving_status(answer)
+    (matches!(answer.code, 400 | 403 | 422) || silent_webhook(answer).is_some()) && !is_leaving_status(answer)
 }
 
 /// The operator that admits the object of a write.
@@ -211,7 +211,7 @@ fn operator_of(manifests: &[Manifest], step: &Write) -> Option<Operator> {
 }
 
 /// An operator whose webhook gives no answer is starting, or needs its administrator: the object waits for it.
-fn operator_not_ready(Operator { name, pods }: Operator, words: &str) -> PassOutcome {
+fn operator_not_ready(Operator { name, pods, .. }: Operator, words: &str) -> PassOutcome {
     let message = format!("{name} not ready: its webhook does not answer ({words}); check its pods: {pods}");
     PassOutcome::Reconciling(reason::OPERATOR_NOT_READY, message)
 }
@@ -219,7 +219,7 @@ fn operator_not_ready(Operator { name, pods }: Operator, words: &str) -> PassOut
 /// Whether a write must not be made after that refusal: pods need the Secrets and ConfigMaps that they read, and must not be
 /// reachable before their policy is in force; an object to delete may be the one that the refused one should have replaced.
 fn depends_on(step: &Write, refused: &Refused) -> bool {
-    let runs = matches!(step.kind(), "StatefulSet" | "Deployment" | "Job");
+    let runs = matches!(step.kind(), "StatefulSet" | "Deployment" | "Job" | "Cluster");
     let is_needed = matches!(&*refused.kind, "Secret" | "ConfigMap" | "NetworkPolicy" | "ServiceAccount");
     matches!(step, Write::Delete { .. }) || (runs && is_needed)
 }

@@ -96,14 +96,15 @@ impl<C: Component> Pass<'_, C> {
         default_source::decide(self.object, others, configuration, (kind, name))
     }
 
-    /// An object that another controller should create, but that exists without our labels: it is foreign.
+    /// An object that another controller should create or carry out, but that exists without our labels: it is foreign, and nothing is
+    /// written beside it.
     pub(super) async fn taken_by_others(
         &self,
         manifests: &[Manifest],
         world: &World<'_>,
     ) -> Result<Option<NameConflict>, C> {
         let unseen = manifests.iter().filter(|manifest| {
-            matches!(manifest.mode, Mode::Existing)
+            (matches!(manifest.mode, Mode::Existing) || manifest.operator.is_some())
                 && world.children.get(&manifest.resource.kind, manifest.name()).is_none()
         });
         let found = unseen.map(async |manifest| {

@@ -310,7 +310,10 @@ pub(super) fn paused(held_back: &str, missing: Option<&str>) -> PassOutcome {
 pub(super) fn stalled_by(taken: &NameConflict) -> PassOutcome {
     PassOutcome::Stalled(
         reason::NAME_TAKEN,
-        format!("{} exists and belongs to another owner; rename or delete it, or rename this object", taken.reference),
+        format!(
+            "{} exists and belongs to another owner; rename this object, or delete the other one if nobody needs it",
+            taken.reference
+        ),
     )
 }
 

@@ -110,8 +110,14 @@ async fn apply(api: &Api<Arrived>, owner: &Owner, object: &Value, adopted: bool)
         Err(kube::Error::Api(status)) if status.is_invalid() => {
             let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
             let mut body = object.clone();
-            // Only the identity of the metadata: its lists contain foreign owners.
-            body["metadata"] = json!({ "uid": object["metadata"]["uid"] });
+            // Without the lists of the metadata, which contain foreign owners.
+            let mut metadata = json!({ "uid": object["metadata"]["uid"] });
+            for map in ["labels", "annotations"] {
+                if object["metadata"][map].is_object() {
+                    metadata[map] = object["metadata"][map].clone();
+                }
+            }
+            body["metadata"] = metadata;
             overtaken(api.patch(name, &params, &Patch::Merge(body)).await, adopted)
         }
         result => overtaken(result, adopted),

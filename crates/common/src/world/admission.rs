@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     failure::{LONGEST, bounded},
+    manifest::Operator,
     metadata::Timeless,
 };
 
@@ -31,10 +32,10 @@ pub enum Admission {
 }
 
 impl Admission {
-    fn of<K>(answer: kube::Result<K>) -> kube::Result<Self> {
+    fn of<K>(answer: kube::Result<K>, operator: Operator) -> kube::Result<Self> {
         match answer {
             Ok(_) => Ok(Self::Admitted),
-            Err(kube::Error::Api(status)) if is_silent_webhook(&status) => {
+            Err(kube::Error::Api(status)) if operator.is_silent(&status) => {
                 Ok(Self::Silent(bounded(&status.message, LONGEST)))
             }
             Err(kube::Error::Api(_)) => Ok(Self::Unknown),
@@ -44,8 +45,8 @@ impl Admission {
 }
 
 impl World<'_> {
-    /// Whether a change of a child would be admitted now. Nothing is stored; the answer is remembered like a named read.
-    pub async fn admission<K>(&self, name: &str) -> kube::Result<Admission>
+    /// Whether the operator of a child would admit a change of it now. Nothing is stored; the answer is remembered like a named read.
+    pub async fn admission<K>(&self, name: &str, operator: Operator) -> kube::Result<Admission>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
@@ -59,15 +60,23 @@ impl World<'_> {
         let resource = ApiResource::erase::<K>(&());
         let api = Api::<Timeless<DynamicObject>>::namespaced_with(self.client.clone(), self.namespace, &resource);
         let params = PatchParams { dry_run: true, ..PatchParams::default() };
-        let found = Admission::of(api.patch(name, &params, &Patch::Merge(json!({}))).await)?;
+        let found = Admission::of(api.patch(name, &params, &Patch::Merge(json!({}))).await, operator)?;
         self.reads.keep(&what, None, text(&found)?, false);
         Ok(found)
     }
 }
 
-/// Whether the API server could not reach a webhook that it must ask.
-pub(crate) fn is_silent_webhook(answer: &Status) -> bool {
-    answer.code == 500 && answer.message.contains("failed calling webhook")
+/// The webhook that the API server must ask, and could not reach.
+pub(crate) fn silent_webhook(answer: &Status) -> Option<&str> {
+    let (_, called) = answer.message.split_once("failed calling webhook \"").filter(|_| answer.code == 500)?;
+    called.split('"').next()
+}
+
+impl Operator {
+    /// Whether one of its webhooks could not be reached.
+    pub(crate) fn is_silent(self, answer: &Status) -> bool {
+        silent_webhook(answer).is_some_and(|name| name.ends_with(self.webhooks))
+    }
 }
 
 #[cfg(test)]
@@ -79,17 +88,20 @@ mod tests {
     use crate::{testkit::FakeApi, world::fixture::Surroundings};
 
     const SILENT: &str = "Internal error occurred: failed calling webhook \"m.example.com\": connection refused";
+    const OPERATOR: Operator = Operator { name: "the operator", pods: "kubectl get pods", webhooks: ".example.com" };
 
     #[tokio::test]
     async fn silent_webhook_is_told_from_other_refusals() {
         let api = FakeApi::new();
         let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "m"}})).unwrap();
         let made = Api::namespaced(api.others(), "a").create(&PostParams::default(), &map).await.unwrap();
-        let ask = async || Surroundings::new(&api).world().admission::<ConfigMap>("m").await.unwrap();
+        let ask = async || Surroundings::new(&api).world().admission::<ConfigMap>("m", OPERATOR).await.unwrap();
         assert_eq!(ask().await, Admission::Admitted);
         api.refuse_next("configmaps", 500, SILENT);
         assert_eq!(ask().await, Admission::Silent(SILENT.to_owned()));
         api.refuse_next("configmaps", 422, "it is invalid");
+        assert_eq!(ask().await, Admission::Unknown);
+        api.refuse_next("configmaps", 500, "failed calling webhook \"validate.kyverno.svc\": connection refused");
         assert_eq!(ask().await, Admission::Unknown);
         let kept = api.get("configmaps", "a", "m").unwrap();
         assert_eq!(kept["metadata"]["resourceVersion"].as_str(), made.metadata.resource_version.as_deref());

@@ -196,6 +196,8 @@ pub(crate) struct ClusterStatus {
     pub(crate) unusable: Vec<String>,
     /// The certificates of the servers.
     pub(crate) certificates: Certificates,
+    /// Where the servers are.
+    pub(crate) topology: Topology,
     /// The program of the operator.
     #[serde(rename = "cloudNativePGOperatorHash")]
     pub(crate) operator: String,
@@ -208,6 +210,14 @@ pub(crate) struct ClusterStatus {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DataImage {
     pub(crate) major_version: i32,
+}
+
+/// Where the servers are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Topology {
+    /// On how many machines.
+    pub(crate) nodes_used: i32,
 }
 
 /// The certificates of the servers.

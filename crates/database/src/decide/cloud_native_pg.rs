@@ -35,6 +35,8 @@ use crate::{
 const CRD: &str = "CustomResourceDefinition/clusters.postgresql.cnpg.io";
 /// How long CloudNativePG has to notice a change before a healthy status counts for it.
 const NOTICED: Duration = Duration::from_secs(5);
+/// The user of the server, where neither the spec nor the cluster names one.
+const RUN_AS_USER: i64 = 26;
 /// How many names a message lists.
 const LISTED: usize = 3;
 
@@ -64,7 +66,7 @@ impl<'a> View<'a> {
 
     /// What the user or an administrator must change before anything is applied.
     pub(super) fn obstacle(&self, bound: Option<&Bound>) -> Option<Stalled> {
-        self.missing().or_else(|| self.lost(bound)).or_else(|| self.shrunk())
+        self.missing().or_else(|| self.lost(bound)).or_else(|| self.shrunk()).or_else(|| self.unlike())
     }
 
     /// What it waits for.
@@ -189,7 +191,7 @@ impl<'a> View<'a> {
             return None;
         }
         let message = format!(
-            "Cluster/{} lost: it was deleted, and CloudNativePG deletes the volumes with it; restore a backup into another PostgresDatabase, or accept an empty database: {}",
+            "Cluster/{} lost: it was deleted, and CloudNativePG deletes the volumes with it; recover a backup into a Cluster of your own and name it by provider external, or accept an empty database: {}",
             recorded.name,
             kubectl(&self.names.namespace, &format!("delete secret {}", self.names.binding))
         );
@@ -211,6 +213,25 @@ impl<'a> View<'a> {
             );
             Some(Stalled::new(reason::INVALID_SPEC, message))
         })
+    }
+
+    /// What CloudNativePG does not change in a cluster, and an object that adopts one asks for otherwise.
+    fn unlike(&self) -> Option<Stalled> {
+        let (spec, name) = (&self.cluster()?.spec, &self.names.base);
+        let wanted = self.provider.run_as_user.unwrap_or(RUN_AS_USER);
+        let live = spec.postgres_uid.unwrap_or(RUN_AS_USER);
+        if wanted != live {
+            let message = format!(
+                "spec.provider.{PROVIDER}.runAsUser is {wanted}, and Cluster/{name} runs as {live}, which cannot change; set it to {live}"
+            );
+            return Some(Stalled::new(reason::INVALID_SPEC, message));
+        }
+        let volume = spec.wal_storage.as_ref().filter(|_| self.provider.wal_storage.is_none())?;
+        let size = volume.size.as_deref().unwrap_or_default();
+        let message = format!(
+            "spec.provider.{PROVIDER}.walStorage missing: Cluster/{name} has volumes for the write-ahead log, which cannot be removed; set walStorage.size to {size} or more"
+        );
+        Some(Stalled::new(reason::INVALID_SPEC, message))
     }
 
     /// The first of the facts that stand for an observed generation that does not hold.

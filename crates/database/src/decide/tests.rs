@@ -49,6 +49,14 @@ fn new_server_gets_owner_database_and_login() {
 }
 
 #[test]
+fn owner_that_can_log_in_is_locked() {
+    let first = login(1, "temporal_a");
+    let open = Server::Known(Box::new(Known { owner_can_log_in: true, ..known(&[&first]) }));
+    let observed = with_logins(&[&first], Some(&first), open);
+    assert_eq!(actions_of(&observed), ["take the login from role temporal_owner"]);
+}
+
+#[test]
 fn healthy_server_needs_no_action() {
     let first = login(1, "temporal_a");
     let observed = with_logins(&[&first], Some(&first), answers(&[&first]));

@@ -46,10 +46,14 @@ pub(super) fn spec(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) -> Cl
         synchronous: _,
     } = &delegated.provider;
     let (names, pods) = (&view.names, &view.object.spec.pods);
+    let (image_name, image_catalog_ref) = match (image, image_catalog_ref) {
+        (None, None) => image_in_use(delegated),
+        (image, reference) => (image.clone(), reference.as_ref().map(catalog)),
+    };
     ClusterSpec {
         instances: *instances,
-        image_name: image.clone().or_else(|| image_in_use(delegated)),
-        image_catalog_ref: image_catalog_ref.as_ref().map(catalog),
+        image_name,
+        image_catalog_ref,
         postgres_uid: *run_as_user,
         postgres_gid: *run_as_user,
         enable_superuser_access: Some(true),
@@ -67,11 +71,14 @@ pub(super) fn spec(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) -> Cl
     }
 }
 
-/// The image of a cluster that exists, where the spec names none. CloudNativePG's webhook has set it, so it counts as ours, and leaving
-/// it out would set the default of the present operator, which may be another major version.
-fn image_in_use(delegated: &cloud_native_pg::View<'_>) -> Option<String> {
-    let cluster = delegated.cluster().filter(|_| delegated.provider.image_catalog_ref.is_none())?;
-    cluster.spec.image_name.clone()
+/// The image or the catalogue of a cluster that exists, where the spec names none. Without either, CloudNativePG's webhook sets the
+/// default of the present operator: another major version would be upgraded to, offline and for good.
+fn image_in_use(delegated: &cloud_native_pg::View<'_>) -> (Option<String>, Option<CatalogReference>) {
+    let spec = delegated.cluster().map(|cluster| &cluster.spec);
+    match spec.and_then(|spec| spec.image_catalog_ref.clone()) {
+        Some(reference) => (None, Some(reference)),
+        None => (spec.and_then(|spec| spec.image_name.clone()), None),
+    }
 }
 
 fn catalog(ImageCatalogReference { kind, name, major }: &ImageCatalogReference) -> CatalogReference {
@@ -167,6 +174,10 @@ mod tests {
         assert_eq!(image(json!({"image": "mine:18"}), live())["imageName"], "mine:18");
         let catalog = json!({"imageCatalogRef": {"name": "c", "major": 18}});
         assert_eq!(image(catalog, live()).get("imageName"), None);
+        let reference = json!({"apiGroup": GROUP, "kind": "ImageCatalog", "name": "c", "major": 16});
+        let of_catalog = || Some(json!({"spec": {"imageCatalogRef": reference}}));
+        assert_eq!(image(json!({}), of_catalog())["imageCatalogRef"], reference);
+        assert_eq!(image(json!({"image": "mine:18"}), of_catalog()).get("imageCatalogRef"), None);
     }
 
     #[test]

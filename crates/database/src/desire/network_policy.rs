@@ -1,6 +1,11 @@
 //! Who may connect to the server.
 
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort},
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+};
 use temporal_stack_common::network::{Audience, Policy, tcp};
 
 use crate::{
@@ -9,8 +14,7 @@ use crate::{
     names::{COMPONENT, PORT, cluster_selector, instance_selector, selector},
 };
 
-/// The port of the instance managers, by which CloudNativePG's operator asks for the state of a server. It asks for a certificate, and
-/// the namespace of the operator is not known, so it is open to everyone.
+/// The port of the instance managers: servers ask each other, and CloudNativePG's operator asks all. Not all of it needs a certificate.
 const INSTANCE_MANAGER: u16 = 8000;
 /// The port of the metrics of the instance managers.
 const INSTANCE_METRICS: u16 = 9187;
@@ -19,12 +23,31 @@ const INSTANCE_METRICS: u16 = 9187;
 pub(super) fn of_cluster(view: &View<'_>, defaults: &Defaults) -> NetworkPolicy {
     let (names, access) = (&view.names, &view.object.spec.access);
     let policy = Policy::new(&names.base, instance_selector(names), &[COMPONENT, "temporal"], &defaults.home, access);
-    Policy { members: cluster_selector(names), ..policy }.opening(&[
+    let mut policy = Policy { members: cluster_selector(names), ..policy }.opening(&[
         tcp(PORT, Audience::Clients),
         tcp(PORT, Audience::Operators),
-        tcp(INSTANCE_MANAGER, Audience::Everybody),
+        tcp(INSTANCE_MANAGER, Audience::Members),
+        tcp(INSTANCE_MANAGER, Audience::Operators),
         tcp(INSTANCE_METRICS, Audience::Metrics),
-    ])
+    ]);
+    policy.spec.get_or_insert_default().ingress.get_or_insert_default().push(of_operator());
+    policy
+}
+
+/// The operator, in whatever namespace it runs.
+fn of_operator() -> NetworkPolicyIngressRule {
+    let name = BTreeMap::from([("app.kubernetes.io/name".to_owned(), "cloudnative-pg".to_owned())]);
+    let operator = NetworkPolicyPeer {
+        namespace_selector: Some(LabelSelector::default()),
+        pod_selector: Some(LabelSelector { match_labels: Some(name), ..LabelSelector::default() }),
+        ..NetworkPolicyPeer::default()
+    };
+    let port = NetworkPolicyPort {
+        protocol: Some("TCP".to_owned()),
+        port: Some(IntOrString::Int(INSTANCE_MANAGER.into())),
+        ..NetworkPolicyPort::default()
+    };
+    NetworkPolicyIngressRule { from: Some(vec![operator]), ports: Some(vec![port]) }
 }
 
 /// The policy: which ports are open, and to which peers.

@@ -100,12 +100,14 @@ fn servers_of_a_cluster_are_open_to_clients_and_the_operator() {
         [22, 5432, 8000, 9187].map(|port| reach.allows_to(from, &pod, port))
     };
     let spec = |access| json!({"provider": {"cloudNativePg": {}}, "access": access});
-    assert_eq!(open(spec(json!({})), &Endpoint::stranger()), [false, true, true, false]);
+    assert_eq!(open(spec(json!({})), &Endpoint::stranger()), [false, true, false, false]);
+    let operator = Endpoint::new("elsewhere", &[("app.kubernetes.io/name", "cloudnative-pg")]);
+    assert_eq!(open(spec(json!({"clients": []})), &operator), [false, false, true, false]);
     let replica = Endpoint::new("default", &[("cnpg.io/cluster", "temporal-postgresdatabase")]);
     let closed = spec(json!({"clients": []}));
     assert_eq!(open(closed.clone(), &replica), [false, true, true, false]);
-    assert_eq!(open(closed.clone(), &Endpoint::controller("database")), [false, true, true, false]);
-    assert_eq!(open(closed, &Endpoint::stranger()), [false, false, true, false]);
+    assert_eq!(open(closed.clone(), &Endpoint::controller("database")), [false, true, false, false]);
+    assert_eq!(open(closed, &Endpoint::stranger()), [false; 4]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use temporal_stack_common::{
 use super::read_server;
 use crate::{
     cloud_native_pg::{Cluster, GROUP, Memory, Observed},
-    names::{PORT, SUPERUSER, primary_service},
+    names::{OPERATOR, PORT, SUPERUSER, primary_service},
     observed::{Administered, Runner, Server},
 };
 
@@ -34,7 +34,7 @@ pub(super) async fn observe(
     let admission = match &cluster {
         Some(cluster) if cluster.metadata.deletion_timestamp.is_none() => {
             let name = cluster.name_any();
-            world.admission::<Cluster>(&name).await.map_err(reading(&format!("Cluster/{name}")))?
+            world.admission::<Cluster>(&name, OPERATOR).await.map_err(reading(&format!("Cluster/{name}")))?
         }
         _ => Admission::Unknown,
     };

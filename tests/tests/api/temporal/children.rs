@@ -97,7 +97,7 @@ where
         let taken: K = space.api::<K>().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
         let reference = format!("{}/{name}", K::kind(&()));
         space.create(&spec(&json!({"api": {"replicas": 2}, "ingress": {"host": "temporal.example.com"}}))).await?;
-        space.stalled("NameTaken", &[&reference, "another owner", "rename or delete it"]).await?;
+        space.stalled("NameTaken", &[&reference, "another owner", "rename this object"]).await?;
         for _ in 0..3 {
             look(space, controller).await?;
         }

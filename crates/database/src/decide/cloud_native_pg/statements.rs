@@ -81,7 +81,8 @@ impl View<'_> {
                 format!("{ready} of {instances} servers ready: {spare}; check the pods of Cluster/{}", self.names.base);
             return Statement::fails(FAILOVER_READY, reason::UNDER_REPLICATED, message);
         }
-        Statement::holds(FAILOVER_READY, reason::AS_EXPECTED, format!("all {instances} servers ready: {spare}"))
+        let place = if status.topology.nodes_used == 1 { ", all on one machine" } else { "" };
+        Statement::holds(FAILOVER_READY, reason::AS_EXPECTED, format!("all {instances} servers ready{place}: {spare}"))
     }
 
     /// How many servers may fail.
@@ -90,10 +91,10 @@ impl View<'_> {
         let synchronous = self.provider.synchronous;
         match synchronous.filter(|synchronous| synchronous.data_durability == DataDurability::Required) {
             Some(synchronous) => {
-                let writable = (spare - synchronous.number).max(0);
-                format!("{spare} may fail without loss of data, {writable} without a stop of writes")
+                let (safe, writable) = (spare.min(synchronous.number), (spare - synchronous.number).max(0));
+                format!("{safe} may fail without loss of data, {writable} without a stop of writes")
             }
-            None => format!("{spare} may fail"),
+            None => format!("{spare} may fail, with loss of the newest transactions"),
         }
     }
 

@@ -18,7 +18,9 @@ fn failover_depends_on_the_servers() {
     assert!(alone.contains("SingleInstance") && alone.contains("instances to 3"), "{alone}");
     let synchronous = object(&json!({"provider": {"cloudNativePg": {"synchronous": {"number": 1}}}}));
     let safe = condition(&synchronous, found(&json!({})), "FailoverReady").unwrap();
-    assert!(safe.contains("2 may fail without loss of data, 1 without a stop of writes"), "{safe}");
+    assert!(safe.contains("1 may fail without loss of data, 1 without a stop of writes"), "{safe}");
+    let together = found(&json!({"status": {"topology": {"nodesUsed": 1}}}));
+    assert_condition(together, "FailoverReady", &["holds: true", "ready, all on one machine: 2 may fail"]);
 }
 
 #[test]
