@@ -47,7 +47,7 @@ pub use linkerd_stand_in::{
     webhook::{ANCHORS, BUNDLE, Conduct},
 };
 
-use crate::{Cluster, controller::apply, until, until_gone};
+use crate::{Cluster, controller::apply, prepare::until_established, until, until_gone};
 
 /// The ConfigMap with the values of the installation.
 pub const CONFIG: &str = "linkerd-config";
@@ -134,11 +134,7 @@ impl Plane {
         for definition in kinds.definitions() {
             let name = definition["metadata"]["name"].as_str().context("a definition has a name")?;
             apply(&api, &definition).await?;
-            until(&api, name, "been established", |kind| {
-                let conditions = kind.status.iter().flat_map(|status| status.conditions.iter().flatten());
-                conditions.into_iter().any(|condition| condition.type_ == "Established" && condition.status == "True")
-            })
-            .await?;
+            until_established(&api, name).await?;
         }
         Ok(())
     }

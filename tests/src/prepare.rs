@@ -57,11 +57,17 @@ pub async fn install_kinds(client: &Client) -> Result<()> {
     ];
     for crd in kinds {
         apply(&api, &serde_json::to_value(&crd)?).await?;
-        until(&api, &crd.name_any(), "been established", |crd| {
-            let conditions = crd.status.iter().flat_map(|status| status.conditions.iter().flatten());
-            conditions.into_iter().any(|condition| condition.type_ == "Established" && condition.status == "True")
-        })
-        .await?;
+        until_established(&api, &crd.name_any()).await?;
     }
     Ok(())
+}
+
+/// Waits until a kind is served.
+pub async fn until_established(kinds: &Api<CustomResourceDefinition>, name: &str) -> Result<()> {
+    until(kinds, name, "been established", |kind| {
+        let conditions = kind.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        conditions.into_iter().any(|condition| condition.type_ == "Established" && condition.status == "True")
+    })
+    .await
+    .map(drop)
 }

@@ -131,7 +131,7 @@ pub(crate) async fn leave(object: &PostgresDatabase, world: &World<'_>) -> Resul
     else {
         return Ok(());
     };
-    if cluster.annotations().get(HIBERNATION).is_some_and(|value| value == HIBERNATION_ON) {
+    if cluster.is_hibernated() {
         return Ok(());
     }
     let target = Target {

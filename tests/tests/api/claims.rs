@@ -40,7 +40,7 @@ e2e::for_each_kind!(
 const HELD: &str = "e2e.temporal-stack.dev/held";
 
 /// Waits until Ready is False with these words.
-async fn told<K: Subject>(space: &One<'_, K>, parts: &[&str]) -> Result<()> {
+async fn ready_says<K: Subject>(space: &One<'_, K>, parts: &[&str]) -> Result<()> {
     space
         .until(&format!("told of {parts:?}"), |object| {
             condition_of(object, READY).is_some_and(|ready| assert_told(ready, parts).is_ok())
@@ -104,7 +104,7 @@ async fn silent_provisioner_is_reported_with_its_class<K: Subject>() {
         space.create(&K::embedded()).await?;
         let claim = format!("PersistentVolumeClaim/{} is not bound", K::volume(0));
         let provisioner = format!("provisioner temporal-stack.dev/nobody of StorageClass {GROWS} has not answered");
-        told(space, &[&claim, &provisioner, "installed and running", "describe pvc"]).await
+        ready_says(space, &[&claim, &provisioner, "installed and running", "describe pvc"]).await
     })
     .await;
 }
@@ -124,7 +124,7 @@ async fn refusal_of_the_provisioner_is_quoted<K: Subject>() {
             "message": "failed to provision volume: rpc error: code = ResourceExhausted desc = not enough free storage",
         }))?;
         space.api::<Event>().create(&PostParams::default(), &event).await?;
-        told(space, &["cannot create the volume: not enough free storage; make room in the storage system"]).await
+        ready_says(space, &["cannot create the volume: not enough free storage; make room in the storage system"]).await
     })
     .await;
 }
@@ -137,9 +137,9 @@ async fn class_that_was_deleted_is_reported<K: Subject>() {
         complete(space, controller).await?;
         Api::<StorageClass>::all(space.client.clone()).delete(&class, &DeleteParams::default()).await?;
         let missing = format!("StorageClass {class} does not exist");
-        told(space, &[&missing, "or create the class", GROWS]).await?;
+        ready_says(space, &[&missing, "or create the class", GROWS]).await?;
         make_class(space, &class, &json!({})).await?;
-        told(space, &[&format!("of StorageClass {class} has not answered")]).await
+        ready_says(space, &[&format!("of StorageClass {class} has not answered")]).await
     })
     .await;
 }
@@ -151,7 +151,7 @@ async fn volumes_that_do_not_fit_are_described<K: Subject>() {
         make_volume(space, &small, &json!({"storageClassName": class, "capacity": {"storage": "512Mi"}})).await?;
         space.create(&of_class::<K>(&class)).await?;
         let lacks = format!("PersistentVolume/{small} has 512Mi");
-        told(space, &["none of 1 PersistentVolume of class", &lacks, "create one of 1Gi"]).await?;
+        ready_says(space, &["none of 1 PersistentVolume of class", &lacks, "create one of 1Gi"]).await?;
         make_volume(space, &format!("{}-fits", space.name), &json!({"storageClassName": class})).await?;
         until(&space.api::<PersistentVolumeClaim>(), &K::volume(0), "been bound", |claim| {
             claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound"))
@@ -169,7 +169,7 @@ async fn claim_that_waits_for_its_pod_has_the_pods_cause<K: Subject>() {
         space.create(&of_class::<K>(&class)).await?;
         unscheduled(space, "0/1 nodes are available: 1 Insufficient memory.").await?;
         let waits = format!("StorageClass {class} waits until the pod is scheduled (WaitForFirstConsumer)");
-        told(space, &[&waits, &K::pod(0), "1 Insufficient memory"]).await
+        ready_says(space, &[&waits, &K::pod(0), "1 Insufficient memory"]).await
     })
     .await;
 }
@@ -189,7 +189,7 @@ async fn volume_in_another_zone_is_reported_with_its_place<K: Subject>() {
         complete(space, controller).await?;
         unscheduled(space, "0/3 nodes are available: 3 node(s) had volume node affinity conflict.").await?;
         let place = format!("PersistentVolume/{volume} exists only where topology.kubernetes.io/zone is eu-1a");
-        told(space, &["volume node affinity conflict", &place]).await
+        ready_says(space, &["volume node affinity conflict", &place]).await
     })
     .await;
 }

@@ -1,5 +1,7 @@
 //! The process ends before and after each of its writes in turn, and nobody can tell afterwards.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail, ensure};
 use e2e::{
     Controller, Identity, Record, Space, Subject,
@@ -27,6 +29,16 @@ pub(crate) async fn ended_at_each_write(space: &Space, identity: &Identity) -> R
     bail!("after {MANY} ends there were still writes to do")
 }
 
+/// Nobody can tell the objects after crashes from those of a run without any.
+pub(crate) fn ensure_same(disturbed: &BTreeMap<String, String>, undisturbed: &BTreeMap<String, String>) -> Result<()> {
+    for (reference, child) in undisturbed {
+        let other = disturbed.get(reference).map(String::as_str).unwrap_or_default();
+        ensure!(other == child, "{reference} differs; undisturbed:\n{child}\nafter the crashes:\n{other}");
+    }
+    ensure!(disturbed.len() == undisturbed.len(), "there are others: {:?}", disturbed.keys());
+    Ok(())
+}
+
 fn was_aborted(status: std::process::ExitStatus) -> bool {
     use std::os::unix::process::ExitStatusExt as _;
     const SIGABRT: i32 = 6;
@@ -51,11 +63,7 @@ async fn crash_around_each_write_leaves_the_same_objects<K: Subject>() {
         let disturbed = outcome::<K>(&space.one(), &controller).await?;
         record.assert_made_once()?;
         let undisturbed = undisturbed::<K>(cluster).await;
-        for (reference, child) in &undisturbed {
-            let other = disturbed.get(reference).map(String::as_str).unwrap_or_default();
-            ensure!(other == child, "{reference} differs; undisturbed:\n{child}\nafter the crashes:\n{other}");
-        }
-        ensure!(disturbed.len() == undisturbed.len(), "there are others: {:?}", disturbed.keys());
+        ensure_same(&disturbed, &undisturbed)?;
         ensure!(disturbed.len() >= 5, "there are too few: {:?}", disturbed.keys());
         Ok(())
     });

@@ -14,7 +14,7 @@ use e2e::{
         Rook, S3,
         rook::{CLAIMS, Conduct, claims, crds, stores},
     },
-    prepare::api_server,
+    prepare::{api_server, until_established},
     until, until_gone, with_namespace,
 };
 use k8s_openapi::{
@@ -102,11 +102,7 @@ async fn absent_then_installed() {
         object.stalled("RookMissing", &[CLAIMS, "install Rook"]).await?;
         for kind in crds()? {
             kinds.create(&PostParams::default(), &kind).await?;
-            until(&kinds, &kind.name_any(), "been established", |kind| {
-                let conditions = kind.status.iter().flat_map(|status| status.conditions.iter().flatten());
-                conditions.into_iter().any(|condition| condition.type_ == "Established" && condition.status == "True")
-            })
-            .await?;
+            until_established(&kinds, &kind.name_any()).await?;
         }
         claim(space, "photos").await?;
         object.until("gone on", |object| e2e::subject::condition_of(object, STALLED).is_none()).await.map(drop)

@@ -83,7 +83,8 @@ impl<C: Component> Pass<'_, C> {
         for step in &plan.writes {
             let (kind, what) = (step.kind(), step.to_string());
             tracing::info!(object = %object.name_any(), %namespace, "{what}");
-            if applied.refused.iter().any(|refused| depends_on(step, refused)) {
+            let operator = operator_of(&intent.manifests, step);
+            if applied.refused.iter().any(|refused| depends_on(step, operator, refused)) {
                 continue;
             }
             let Passes { client, drawing, .. } = self.with;
@@ -91,8 +92,7 @@ impl<C: Component> Pass<'_, C> {
                 Err(kube::Error::Api(answer)) if is_refusal(&answer) => {
                     let words = bounded(&answer.message, LONGEST);
                     tracing::warn!(object = %object.name_any(), %namespace, "{what}: {words}");
-                    let is_silent = |operator: &Operator| operator.is_silent(&answer);
-                    if let Some(operator) = operator_of(&intent.manifests, step).filter(is_silent) {
+                    if let Some(operator) = operator.filter(|operator| operator.is_silent(&answer)) {
                         return Ok(Err(operator_not_ready(operator, &words)));
                     }
                     applied.refused.push(self.refused(step, &answer.message));
@@ -218,8 +218,8 @@ fn operator_not_ready(Operator { name, pods, .. }: Operator, words: &str) -> Pas
 
 /// Whether a write must not be made after that refusal: pods need the Secrets and ConfigMaps that they read, and must not be
 /// reachable before their policy is in force; an object to delete may be the one that the refused one should have replaced.
-fn depends_on(step: &Write, refused: &Refused) -> bool {
-    let runs = matches!(step.kind(), "StatefulSet" | "Deployment" | "Job" | "Cluster");
+fn depends_on(step: &Write, operator: Option<Operator>, refused: &Refused) -> bool {
+    let runs = matches!(step.kind(), "StatefulSet" | "Deployment" | "Job") || operator.is_some();
     let is_needed = matches!(&*refused.kind, "Secret" | "ConfigMap" | "NetworkPolicy" | "ServiceAccount");
     matches!(step, Write::Delete { .. }) || (runs && is_needed)
 }

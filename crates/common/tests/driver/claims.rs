@@ -54,26 +54,26 @@ where
     Api::all(stage.api.others()).create(&PostParams::default(), &object).await.unwrap();
 }
 
-async fn told(stage: &Stage, parts: &[&str]) -> String {
+async fn ready_message(stage: &Stage, parts: &[&str]) -> String {
     stage.until_reason("x", "ChildrenNotReady").await;
     time_passes(60).await;
-    let told = stage.condition("x", "Ready").unwrap()["message"].as_str().unwrap().to_owned();
+    let message = stage.condition("x", "Ready").unwrap()["message"].as_str().unwrap().to_owned();
     for part in parts {
-        assert!(told.contains(part), "`{part}` is not in: {told}");
+        assert!(message.contains(part), "`{part}` is not in: {message}");
     }
-    told
+    message
 }
 
 #[tokio::test(start_paused = true)]
 async fn class_that_was_deleted_is_reported_until_it_is_created() {
     let stage = pending("gold").await;
-    told(
+    ready_message(
         &stage,
         &["0 of 1 pods ready", CLAIM, "StorageClass gold does not exist", "no PersistentVolume of class gold"],
     )
     .await;
     make::<StorageClass>(&stage, json!({"metadata": {"name": "gold"}, "provisioner": "csi.example.com"})).await;
-    let now = told(&stage, &["provisioner csi.example.com of StorageClass gold has not answered"]).await;
+    let now = ready_message(&stage, &["provisioner csi.example.com of StorageClass gold has not answered"]).await;
     assert!(!now.contains("does not exist"), "{now}");
 }
 
@@ -88,7 +88,7 @@ async fn refusal_of_the_provisioner_is_quoted() {
     }))
     .unwrap();
     stage.others::<Event>().create(&PostParams::default(), &event).await.unwrap();
-    told(&stage, &["cannot create the volume: quota exceeded; raise the quota"]).await;
+    ready_message(&stage, &["cannot create the volume: quota exceeded; raise the quota"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +100,7 @@ async fn volumes_without_a_class_are_described() {
         "status": {"phase": "Available"},
     });
     make::<PersistentVolume>(&stage, small).await;
-    told(&stage, &["PersistentVolume/small has 1Mi", "create one of 1Gi"]).await;
+    ready_message(&stage, &["PersistentVolume/small has 1Mi", "create one of 1Gi"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,14 +114,15 @@ async fn volume_in_another_zone_is_reported_with_its_place() {
         "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [zone]}]}}},
     });
     make::<PersistentVolume>(&stage, volume).await;
-    told(&stage, &[words, "PersistentVolume/pv-1 exists only where topology.kubernetes.io/zone is eu-1a"]).await;
+    ready_message(&stage, &[words, "PersistentVolume/pv-1 exists only where topology.kubernetes.io/zone is eu-1a"])
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn unlistable_classes_fail_no_pass() {
     let stage = pending("gold").await;
     stage.api.refuse("storageclasses", "", 403);
-    told(&stage, &["0 of 1 pods ready", CLAIM, "no event names the cause"]).await;
+    ready_message(&stage, &["0 of 1 pods ready", CLAIM, "no event names the cause"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,5 +132,5 @@ async fn class_that_waits_for_the_pod_leaves_the_schedulers_words() {
         "metadata": {"name": "late"}, "provisioner": "csi.example.com", "volumeBindingMode": "WaitForFirstConsumer",
     });
     make::<StorageClass>(&stage, class).await;
-    told(&stage, &["StorageClass late waits until the pod is scheduled", "unbound immediate"]).await;
+    ready_message(&stage, &["StorageClass late waits until the pod is scheduled", "unbound immediate"]).await;
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{
     LocalObjectReference, NodeAffinity, PodAffinity, PodAntiAffinity, Toleration, TopologySpreadConstraint,
 };
-use kube::CustomResource;
+use kube::{CustomResource, ResourceExt};
 use serde::{Deserialize, Serialize};
 use temporal_stack_common::api::{DataDurability, ImageCatalogKind, Resources, SynchronousMethod};
+
+use crate::names::{HIBERNATION, HIBERNATION_ON};
 
 /// The group of CloudNativePG.
 pub(crate) const GROUP: &str = "postgresql.cnpg.io";
@@ -236,6 +238,13 @@ pub(crate) struct ClusterCondition {
     pub(crate) kind: String,
     pub(crate) status: String,
     pub(crate) message: String,
+}
+
+impl Cluster {
+    /// Whether it is to run no server.
+    pub(crate) fn is_hibernated(&self) -> bool {
+        self.annotations().get(HIBERNATION).is_some_and(|value| value == HIBERNATION_ON)
+    }
 }
 
 impl ClusterStatus {

@@ -149,8 +149,7 @@ impl<'a> View<'a> {
     }
 
     fn is_hibernated(&self) -> bool {
-        self.cluster()
-            .is_some_and(|cluster| cluster.annotations().get(HIBERNATION).is_some_and(|value| value == HIBERNATION_ON))
+        self.cluster().is_some_and(Cluster::is_hibernated)
     }
 
     fn hibernated(&self) -> Waiting {

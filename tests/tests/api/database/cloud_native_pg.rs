@@ -11,7 +11,7 @@ use e2e::{
         CloudNativePg,
         cloud_native_pg::{CLUSTERS, SilentWebhook, clusters, crd, crd_of_version},
     },
-    prepare::api_server,
+    prepare::{api_server, until_established},
     subject::{NAME, condition_of},
     until, until_gone, with_namespace,
 };
@@ -92,12 +92,7 @@ async fn absent_then_installed() {
 
 async fn install(kinds: &Api<CustomResourceDefinition>, kind: &CustomResourceDefinition) -> Result<()> {
     kinds.create(&PostParams::default(), kind).await?;
-    until(kinds, CLUSTERS, "been established", |kind| {
-        let conditions = kind.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        conditions.into_iter().any(|condition| condition.type_ == "Established" && condition.status == "True")
-    })
-    .await
-    .map(drop)
+    until_established(kinds, CLUSTERS).await
 }
 
 async fn remove(kinds: &Api<CustomResourceDefinition>) -> Result<()> {

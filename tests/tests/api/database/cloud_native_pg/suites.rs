@@ -16,7 +16,7 @@ use temporal_stack_common::api::PostgresDatabase;
 
 use super::{CLUSTER, INSTALLED, Subjects, absent_then_installed, cluster_of, delegated, release, spec, with_operator};
 use crate::{
-    crash::ended_at_each_write,
+    crash::{ended_at_each_write, ensure_same},
     step::{look, quiet},
 };
 
@@ -92,13 +92,7 @@ async fn crash_around_each_write_leaves_the_same_objects() {
         record.assert_made_once()?;
         drop((controller, operator));
         release(space).await?;
-        let undisturbed = undisturbed().await;
-        for (reference, child) in &undisturbed {
-            let other = disturbed.get(reference).map(String::as_str).unwrap_or_default();
-            ensure!(other == child, "{reference} differs; undisturbed:\n{child}\nafter the crashes:\n{other}");
-        }
-        ensure!(disturbed.len() == undisturbed.len(), "there are others: {:?}", disturbed.keys());
-        Ok(())
+        ensure_same(&disturbed, &undisturbed().await)
     })
     .await;
 }

@@ -1,7 +1,7 @@
 //! The servers of a cluster, and what may happen to them.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Space, fake::cloud_native_pg::clusters, until, until_gone};
+use e2e::{Space, fake::cloud_native_pg::clusters, turns, until, until_gone};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -14,7 +14,6 @@ use kube::{
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
-use tokio::time::{sleep, timeout};
 
 /// The cluster, its servers, and the primary.
 const CLUSTER: &str = "temporal-postgresdatabase";
@@ -109,13 +108,7 @@ pub(crate) async fn primary(space: &Space) -> Result<Pod> {
 
 /// Waits until no server runs.
 pub(crate) async fn none_run(space: &Space) -> Result<()> {
-    let ended = async {
-        while !servers(space).await?.is_empty() {
-            sleep(std::time::Duration::from_millis(200)).await;
-        }
-        anyhow::Ok(())
-    };
-    timeout(e2e::HANG, ended).await.context("servers still run")?
+    turns("no server runs", async || Ok(servers(space).await?.is_empty())).await
 }
 
 /// Waits until the cluster and its volumes have gone.
