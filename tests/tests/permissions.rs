@@ -28,7 +28,10 @@ const ACCOUNT: (&str, &str) = (
 const ACCOUNT_EDITED: (&str, &str) =
     ("patch serviceaccounts", "written when somebody has edited it, which the tests do with other kinds");
 const DATABASE: Elsewhere = &[
-    ("delete secrets", "the Secret of a login is deleted after a rotation, which takes a server"),
+    ("create jobs.batch", "the Job that moves data is made when both servers answer"),
+    ("delete jobs.batch", "the same"),
+    ("get jobs.batch", "the same"),
+    ("patch jobs.batch", "the same"),
     ACCOUNT,
     ACCOUNT_EDITED,
     POLICY,

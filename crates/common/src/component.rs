@@ -98,12 +98,15 @@ pub struct Decision<C: Component + ?Sized> {
     pub copy_commands: BTreeMap<String, String>,
     /// The intent of the pass, or the reason why nothing is applied until the user acts.
     pub intent: Result<Intent<C>, Stalled>,
+    /// How to verify a product that serves while the intent prepares another one in its place: Ready is about it, and what the
+    /// intent waits for is in Reconciling or Stalled. `None`: Ready is about the intent.
+    pub serving: Option<C::Probe>,
 }
 
 impl<C: Component + ?Sized> Decision<C> {
     /// A decision about an object without data to copy out.
     pub fn new(status: StatusOf<C>, conditions: Vec<Statement>, intent: Result<Intent<C>, Stalled>) -> Self {
-        Self { status, conditions, copy_commands: BTreeMap::new(), intent }
+        Self { status, conditions, copy_commands: BTreeMap::new(), intent, serving: None }
     }
 }
 

@@ -10,7 +10,8 @@
 //!
 //! * **Ready is earned after the change.** A pass that wrote or acted withdraws Ready, and is followed by another; only a pass
 //!   that found nothing to do, all children at their own observed generation, and a verdict about exactly this state, reports
-//!   Ready.
+//!   Ready. While another product serves in the place of the intended one, Ready is about that one, and Reconciling or Stalled
+//!   says that the intent is not reached ([`Decision::serving`](crate::component::Decision::serving)).
 //! * **Nothing is sent when nothing changed.** A child is written only if it lacks the intent's hash or an intended value; the
 //!   status only if it differs.
 //! * **Only what is ours is touched.** Objects are created by POST, so an existing one is never applied over; an object is ours
@@ -55,6 +56,7 @@ mod report;
 mod restart;
 mod restarting;
 mod rules;
+mod serving;
 mod slots;
 mod verify;
 mod volumes;
@@ -222,7 +224,8 @@ impl<C: Component> Driver<C> {
             // Its children are not known yet. The watches trigger a pass when they have listed them.
             return Action::await_change();
         }
-        let memory = self.memories.get_or_create(guarded.meta().uid.as_deref().unwrap_or_default());
+        let uid = guarded.meta().uid.as_deref().unwrap_or_default();
+        let memory = self.memories.get_or_create(uid);
         let object = match &guarded.0 {
             Ok(object) => object,
             Err(invalid) => {
@@ -241,7 +244,7 @@ impl<C: Component> Driver<C> {
             return Action::requeue(time);
         }
         let namespace = object.namespace().unwrap_or_default();
-        let Some(_running) = self.slots.enter(&namespace) else { return Action::requeue(jittered(BUSY)) };
+        let Some(_running) = self.slots.enter(&namespace) else { return self.await_slot(uid, &memory) };
         let was_slow = memory.with(|state| state.slow);
         let long = if was_slow { self.slots.take(&namespace) } else { None };
         if was_slow && long.is_none() {
@@ -285,6 +288,14 @@ impl<C: Component> Driver<C> {
             tracing::warn!(error = chain(&error), "could not write the status");
         }
         Action::requeue(wait)
+    }
+
+    /// An object without a slot comes back soon. One that waits for its first pass still counts as waiting.
+    fn await_slot(&self, uid: &str, memory: &Memory) -> Action {
+        if memory.with(|state| state.generation.is_none()) {
+            self.memories.forget(uid);
+        }
+        Action::requeue(jittered(BUSY))
     }
 
     /// How long an object after its first pass waits while others wait for their first. The queue itself does not order the

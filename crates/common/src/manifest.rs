@@ -105,6 +105,8 @@ pub struct Manifest {
     pub read_by: Vec<String>,
     /// The operator whose webhook admits it: while that gives no answer, the object is waited for.
     pub operator: Option<Operator>,
+    /// Whether it is changed only in the version that the pass has read.
+    pub is_guarded: bool,
 }
 
 impl fmt::Debug for Manifest {
@@ -132,6 +134,7 @@ impl Manifest {
             immutable: &[],
             read_by: Vec::new(),
             operator: None,
+            is_guarded: false,
         }
     }
 
@@ -149,6 +152,7 @@ impl Manifest {
             immutable: &[],
             read_by: Vec::new(),
             operator: None,
+            is_guarded: false,
         }
     }
 
@@ -167,6 +171,7 @@ impl Manifest {
             immutable: &[],
             read_by: Vec::new(),
             operator: None,
+            is_guarded: false,
         }
     }
 
@@ -210,6 +215,14 @@ impl Manifest {
     #[must_use]
     pub fn operated_by(mut self, operator: Operator) -> Self {
         self.operator = Some(operator);
+        self
+    }
+
+    /// Changed only in the version that the pass has read: if another writer was faster, such as the next leader, the pass ends with
+    /// this write, and what follows in it is not carried out.
+    #[must_use]
+    pub fn guarded(mut self) -> Self {
+        self.is_guarded = true;
         self
     }
 

@@ -96,8 +96,6 @@ pub struct Child {
 pub enum Relation {
     /// Creates, applies and prunes them.
     Owned,
-    /// Creates and applies them, and never deletes them, because data go with them: garbage collection does, where it may.
-    Kept,
     /// Others create them; some of their fields are set.
     Adjusted {
         /// Whether they are also deleted.
@@ -134,7 +132,6 @@ impl Relation {
     pub fn verbs(self) -> &'static [&'static str] {
         match self {
             Self::Owned => &["create", "delete", "get", "patch"],
-            Self::Kept => &["create", "get", "patch"],
             Self::Adjusted { deleted: true } => &["delete", "get", "patch"],
             Self::Adjusted { deleted: false } => &["get", "patch"],
             Self::Restarted { labelled: true } => &["delete", "patch"],
@@ -153,18 +150,11 @@ mod tests {
     #[test]
     fn each_relation_has_the_verbs_of_its_writes() {
         assert_eq!(Relation::Owned.verbs(), ["create", "delete", "get", "patch"]);
-        assert_eq!(Relation::Kept.verbs(), ["create", "get", "patch"]);
         assert_eq!(Relation::Adjusted { deleted: true }.verbs(), ["delete", "get", "patch"]);
         assert_eq!(Relation::Adjusted { deleted: false }.verbs(), ["get", "patch"]);
         assert_eq!(Relation::Restarted { labelled: true }.verbs(), ["delete", "patch"]);
         assert_eq!(Relation::Restarted { labelled: false }.verbs(), ["delete"]);
         assert!(Relation::Watched.verbs().is_empty());
-    }
-
-    #[test]
-    fn kept_kinds_are_never_deleted() {
-        let kept = Child::new::<Secret>(Relation::Kept);
-        assert!(!kept.is_owned() && !kept.relation.verbs().contains(&"delete"));
     }
 
     #[test]

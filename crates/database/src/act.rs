@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource, ResourceExt, api::ApiResource};
 use serde_json::json;
 use temporal_stack_common::{
@@ -14,8 +15,9 @@ use temporal_stack_common::{
 
 use crate::{
     cloud_native_pg::Cluster,
-    names::{COMPONENT, HIBERNATED, HIBERNATION, HIBERNATION_ON, owner_role},
-    postgres::{self, Failure},
+    moving::{Phase, ProviderName, Record},
+    names::{COMPONENT, HIBERNATED, HIBERNATION, HIBERNATION_ON, MOVING, move_name, owner_role},
+    postgres::{self, Failure, Reach},
 };
 
 /// Why a pass failed.
@@ -67,6 +69,12 @@ pub(crate) enum Change {
     CreateDatabase,
     /// Make the owner's role the owner of the database again.
     GiveDatabase,
+    /// Refuse new sessions of applications.
+    Close(Reach),
+    /// End their sessions.
+    EndSessions(Reach),
+    /// Accept their sessions again.
+    Open(Reach),
     /// Create or correct the role of a login.
     SetLogin {
         /// The role.
@@ -85,6 +93,9 @@ impl fmt::Debug for Change {
             Self::LockOwner => f.write_str("LockOwner"),
             Self::CreateDatabase => f.write_str("CreateDatabase"),
             Self::GiveDatabase => f.write_str("GiveDatabase"),
+            Self::Close(_) => f.write_str("Close"),
+            Self::EndSessions(_) => f.write_str("EndSessions"),
+            Self::Open(_) => f.write_str("Open"),
             Self::SetLogin { username, .. } => write!(f, "SetLogin({username})"),
         }
     }
@@ -98,6 +109,9 @@ impl fmt::Display for Action {
             Change::LockOwner => write!(f, "take the login from role {}", owner_role(database)),
             Change::CreateDatabase => write!(f, "create database {database}"),
             Change::GiveDatabase => write!(f, "set the owner of database {database}"),
+            Change::Close(_) => write!(f, "close database {database} to clients"),
+            Change::EndSessions(_) => write!(f, "end the sessions of clients of database {database}"),
+            Change::Open(_) => write!(f, "open database {database} to clients"),
             Change::SetLogin { username, .. } => write!(f, "set login {username} on database {database}"),
         }
     }
@@ -105,32 +119,69 @@ impl fmt::Display for Action {
 
 /// Carries out the action.
 pub(crate) async fn act(Action { access, database, change }: &Action) -> Result<(), Failure> {
-    let session = postgres::administer(access).await?;
+    let session = match change {
+        Change::Close(reach) | Change::EndSessions(reach) | Change::Open(reach) => {
+            postgres::reach(access, *reach).await?
+        }
+        _ => postgres::administer(access).await?,
+    };
     match change {
         Change::CreateOwner => session.create_owner(database).await,
         Change::LockOwner => session.lock_owner(database).await,
         Change::CreateDatabase => session.create_database(database).await,
         Change::GiveDatabase => session.give_database(database).await,
+        Change::Close(Reach::Administrator) => session.close_database(database).await,
+        Change::Close(Reach::Application) => session.make_read_only(database).await,
+        Change::Open(Reach::Administrator) => session.open_database(database).await,
+        Change::Open(Reach::Application) => session.make_writable(database).await,
+        Change::EndSessions(reach) => session.end_sessions(*reach).await,
         Change::SetLogin { username, password, exists } => {
             session.set_login(username, password, database, *exists).await
         }
     }
 }
 
-/// Whether the servers of an object run on when it is deleted: those of a retained cluster.
+/// Whether something remains of an object that is deleted: the servers of a retained cluster run on, and a server elsewhere from which
+/// data are moving may be read-only.
 pub(crate) fn remains(object: &PostgresDatabase) -> bool {
-    object.spec.provider.cloud_native_pg.is_some() && object.spec.deletion_policy == DeletionPolicy::Retain
+    let status = object.status.as_ref();
+    let has_cluster = status.is_some_and(|status| status.cluster.is_some());
+    let moves = status.is_some_and(|status| status.conditions.iter().any(|condition| condition.type_ == MOVING));
+    moves || is_retained(object, has_cluster)
+}
+
+fn is_retained(object: &PostgresDatabase, has_cluster: bool) -> bool {
+    (object.spec.provider.cloud_native_pg.is_some() || has_cluster)
+        && object.spec.deletion_policy == DeletionPolicy::Retain
+}
+
+/// Opens a server elsewhere again, and stops those of a retained cluster.
+pub(crate) async fn leave(object: &PostgresDatabase, world: &World<'_>) -> Result<(), Error> {
+    let record: Option<Secret> = world.children.find(&move_name(&Names::new(object)));
+    let opened = match record.as_ref().and_then(opening) {
+        Some(action) => act(&action).await,
+        None => Ok(()),
+    };
+    hibernate(object, world).await?;
+    Ok(opened?)
+}
+
+/// What opens the server elsewhere that a move has closed, by its record. After the move it stays closed: its data are old.
+fn opening(record: &Secret) -> Option<Action> {
+    let record = Record::read(record).filter(|record| record.is_closed && record.phase != Phase::Switched)?;
+    let access = record.theirs.filter(|_| record.way.from == ProviderName::External)?;
+    let database = access.scope.clone();
+    Some(Action { access, database, change: Change::Open(Reach::Application) })
 }
 
 /// Has CloudNativePG stop the servers of a retained cluster, as those of other databases stop with their object. The annotation with
 /// the UID shows the next object of the name that this was not the user's wish.
-pub(crate) async fn leave(object: &PostgresDatabase, world: &World<'_>) -> Result<(), Error> {
+async fn hibernate(object: &PostgresDatabase, world: &World<'_>) -> Result<(), Error> {
     let name = Names::new(object).base;
+    let has_cluster = object.status.as_ref().is_some_and(|status| status.cluster.is_some());
     let cluster: Option<Cluster> = world.children.find(&name);
-    let Some(cluster) = cluster.filter(|cluster| remains(object) && cluster.metadata.deletion_timestamp.is_none())
-    else {
-        return Ok(());
-    };
+    let stops = |cluster: &Cluster| is_retained(object, has_cluster) && cluster.metadata.deletion_timestamp.is_none();
+    let Some(cluster) = cluster.filter(stops) else { return Ok(()) };
     if cluster.is_hibernated() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! What follows from the observed state. Pure: no client, no clock, no randomness.
 
 pub(crate) mod cloud_native_pg;
+pub(crate) mod moving;
 mod provider;
 mod restart;
 mod rotation;
@@ -28,7 +29,7 @@ use crate::{
     desire,
     names::{ADMINISTRATOR, administrator, cluster_administrator, owner_role, primary_service},
     observed::{Observed, Provider, Server},
-    postgres::Failure,
+    postgres::{Failure, Reach},
     reason, status,
     verify::Probe,
 };
@@ -39,10 +40,20 @@ const LOOK_SOON: Duration = Duration::from_secs(5);
 
 /// Decides about an object.
 pub(crate) fn decide(object: &PostgresDatabase, observed: &Observed, defaults: &Defaults) -> Decision<Database> {
-    let view = View::new(object, observed);
+    let view = view(object, observed);
     let copy_commands = copy_commands(&view);
-    let intent = find_waiting(&view).map(|waiting| intent(&view, waiting, defaults));
-    Decision { copy_commands, ..Decision::new(status::status(&view), status::conditions(&view), intent) }
+    let (intent, serving) = match &view.moving {
+        Some(moving) => (moving::intent(&view, moving, defaults), moving::serving(&view, moving)),
+        None => (find_waiting(&view).map(|waiting| intent(&view, waiting, defaults)), None),
+    };
+    Decision { copy_commands, serving, ..Decision::new(status::status(&view), status::conditions(&view), intent) }
+}
+
+/// The view of an object, with the move of its data if there is one.
+pub(crate) fn view<'a>(object: &'a PostgresDatabase, observed: &'a Observed) -> View<'a> {
+    let whole = View::new(object, observed);
+    let moving = moving::find(&whole, observed).map(Box::new);
+    View { moving, ..whole }
 }
 
 /// The command that copies the data of a server out of its pod.
@@ -57,6 +68,12 @@ fn copy_commands(view: &View<'_>) -> BTreeMap<String, String> {
 
 /// What the object waits for, or why it cannot continue.
 fn find_waiting(view: &View<'_>) -> Result<Option<Waiting>, Stalled> {
+    provider::unchanged(view)?;
+    provider_waiting(view)
+}
+
+/// What the provider of the spec waits for, whether or not it serves.
+fn provider_waiting(view: &View<'_>) -> Result<Option<Waiting>, Stalled> {
     validate::validate(view)?;
     let server = match &view.provider {
         Provider::Administered(server) => server,
@@ -71,7 +88,7 @@ fn find_waiting(view: &View<'_>) -> Result<Option<Waiting>, Stalled> {
             embedded_server_waiting(view, server)
         }
         Runner::CloudNativePg(cluster) => {
-            cluster.obstacle(view.bound).map_or(Ok(()), Err)?;
+            cluster.obstacle(view.own_bound()).map_or(Ok(()), Err)?;
             let waiting = cluster.waiting().or_else(|| dropped(view, cluster));
             Ok(waiting.or_else(|| cluster_server_waiting(view, server)))
         }
@@ -182,6 +199,7 @@ fn actions(view: &View<'_>, server: &ServerView<'_>) -> Vec<Action> {
     match &known.database_owner {
         None => changes.push(Change::CreateDatabase),
         Some(owner) if *owner != owner_role(database) => changes.push(Change::GiveDatabase),
+        Some(_) if !known.is_open => changes.push(Change::Open(Reach::Administrator)),
         Some(_) => {}
     }
     changes.extend(rotation::change(&server.rotation, known));

@@ -3,6 +3,9 @@
 mod cloud_native_pg;
 #[cfg(test)]
 mod initialise_tests;
+mod moving;
+#[cfg(test)]
+mod moving_tests;
 mod network_policy;
 mod service;
 #[cfg(test)]
@@ -23,7 +26,7 @@ use crate::{
     cloud_native_pg::ClusterSpec,
     decide::{
         cloud_native_pg::View as ClusterView,
-        view::{EmbeddedView, Runner, ServerView, View},
+        view::{EmbeddedView, Runner, View},
     },
     names::{
         ADMINISTRATOR, BINDING, OPERATOR, PORT, PROVIDER, READ_HOST, RELOAD_LABEL, SUPERUSER, administrator,
@@ -34,13 +37,42 @@ use crate::{
 
 /// The desired objects.
 pub(crate) fn desire(view: &View<'_>, defaults: &Defaults) -> Vec<Manifest> {
-    match &view.provider {
-        Provider::External(access) => BINDING.external(&view.names.binding, access),
-        Provider::Administered(server) => match &server.runner {
-            Runner::Embedded(embedded) => embedded_server(view, server, embedded, defaults),
-            Runner::CloudNativePg(cluster) => delegated_server(view, server, cluster, defaults),
-        },
+    if let Some(moving) = &view.moving {
+        return moving::desire(view, moving, defaults);
     }
+    let mut manifests = server(view, defaults);
+    manifests.extend(binding(view));
+    manifests
+}
+
+/// The server that the spec names, if the controller administers it, and its logins.
+fn server(view: &View<'_>, defaults: &Defaults) -> Vec<Manifest> {
+    let Provider::Administered(server) = &view.provider else { return Vec::new() };
+    let mut manifests = match &server.runner {
+        Runner::Embedded(embedded) => embedded_server(view, embedded, defaults),
+        Runner::CloudNativePg(cluster) => delegated_server(view, cluster, defaults),
+    };
+    manifests.extend(server.rotation.manifests(view.object.spec.deletion_policy));
+    manifests
+}
+
+/// The binding to it.
+fn binding(view: &View<'_>) -> Vec<Manifest> {
+    let names = &view.names;
+    let server = match &view.provider {
+        Provider::External(access) => return BINDING.external(&names.binding, access),
+        Provider::Administered(server) => server,
+    };
+    let service = match server.runner {
+        Runner::Embedded(_) => names.base.clone(),
+        Runner::CloudNativePg(_) => primary_service(names),
+    };
+    let access = server.application(Endpoint { host: names.host(&service), port: PORT });
+    let binding = access.map(|access| match server.runner {
+        Runner::Embedded(_) => BINDING.bind(&names.binding, "postgres", &access),
+        Runner::CloudNativePg(_) => with_read_host(BINDING.bind(&names.binding, PROVIDER, &access), view),
+    });
+    vec![server.rotation.bind(&names.binding, binding)]
 }
 
 /// The spec of the cluster of CloudNativePG.
@@ -48,14 +80,9 @@ pub(crate) fn cluster_spec(view: &View<'_>, cluster: &ClusterView<'_>) -> Cluste
     cloud_native_pg::spec(view, cluster)
 }
 
-fn embedded_server(
-    view: &View<'_>,
-    server: &ServerView<'_>,
-    embedded: &EmbeddedView<'_>,
-    defaults: &Defaults,
-) -> Vec<Manifest> {
+fn embedded_server(view: &View<'_>, embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Vec<Manifest> {
     let (names, policy) = (&view.names, view.object.spec.deletion_policy);
-    let pods = Pods::new(names.base.clone(), selector(names), &view.object.spec.pods);
+    let pods = Pods::new(embedded.account.clone(), selector(names), &view.object.spec.pods);
     let mut manifests = vec![login::administrator(administrator(names), ADMINISTRATOR, policy)];
     manifests.extend(pods.account());
     manifests.extend([
@@ -65,32 +92,18 @@ fn embedded_server(
         Manifest::new(&network_policy::policy(view, defaults)),
         Manifest::new(&stateful_set::server(view, embedded, &pods, defaults)).remade_on(workload::IMMUTABLE),
     ]);
-    manifests.extend(server.rotation.manifests(policy));
-    let access = server.application(Endpoint { host: names.host(&names.base), port: PORT });
-    manifests.push(server.rotation.binding(&names.binding, BINDING, "postgres", access.as_ref()));
     manifests
 }
 
 /// The cluster is data, because its volumes go with it.
-fn delegated_server(
-    view: &View<'_>,
-    server: &ServerView<'_>,
-    cluster: &ClusterView<'_>,
-    defaults: &Defaults,
-) -> Vec<Manifest> {
+fn delegated_server(view: &View<'_>, cluster: &ClusterView<'_>, defaults: &Defaults) -> Vec<Manifest> {
     let (names, policy) = (&view.names, view.object.spec.deletion_policy);
     let mut superuser = login::administrator(cluster_administrator(names), SUPERUSER, policy);
     // Without the label CloudNativePG does not take up another password.
     superuser.object["metadata"]["labels"][RELOAD_LABEL] = "true".into();
-    let mut manifests = vec![
-        superuser,
-        Manifest::new(&network_policy::of_cluster(view, defaults)),
-        Manifest::new(&cloud_native_pg::cluster(view, cluster)).data(policy).operated_by(OPERATOR),
-    ];
-    manifests.extend(server.rotation.manifests(policy));
-    let access = server.application(Endpoint { host: names.host(&primary_service(names)), port: PORT });
-    let binding = access.map(|access| with_read_host(BINDING.bind(&names.binding, PROVIDER, &access), view));
-    manifests.push(server.rotation.bind(&names.binding, binding));
+    let mut manifests = vec![superuser, Manifest::new(&network_policy::of_cluster(view, defaults))];
+    manifests.extend(cloud_native_pg::account(view, cluster).map(|account| Manifest::new(&account).data(policy)));
+    manifests.push(Manifest::new(&cloud_native_pg::cluster(view, cluster)).data(policy).operated_by(OPERATOR));
     manifests
 }
 

@@ -16,8 +16,7 @@ use temporal_stack_common::{
 use crate::{
     Defaults,
     cloud_native_pg::{self, Cluster},
-    decide::view::View,
-    desire,
+    decide, desire,
     observed::{Administered, Known, Observed, Provider, Runner, Server, Traces},
     postgres::Role,
 };
@@ -39,6 +38,7 @@ pub(crate) fn observed() -> Observed {
         default_source: DefaultSource::Ours,
         bound: None,
         traces: Traces::default(),
+        moving: None,
         provider: Provider::Administered(Box::default()),
     }
 }
@@ -133,6 +133,7 @@ pub(crate) fn known(accepted: &[&Login]) -> Known {
         has_owner: true,
         owner_can_log_in: false,
         database_owner: Some("temporal_owner".to_owned()),
+        is_open: true,
         roles: accepted.iter().map(|login| role_of(login)).collect(),
     }
 }
@@ -163,5 +164,5 @@ pub(crate) fn role(name: &str) -> Role {
 
 /// The desired objects.
 pub(crate) fn manifests(object: &PostgresDatabase, observed: &Observed) -> Vec<Manifest> {
-    desire::desire(&View::new(object, observed), &defaults())
+    desire::desire(&decide::view(object, observed), &defaults())
 }

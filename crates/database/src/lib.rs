@@ -7,6 +7,7 @@ mod decide;
 mod desire;
 #[cfg(test)]
 mod fixture;
+mod moving;
 mod names;
 mod observe;
 mod observed;

@@ -12,6 +12,18 @@ pub(crate) const COMPONENT: &str = "database";
 /// The containers, with the field that sets their resources.
 pub(crate) const PROGRAMS: &[Program] =
     &[Program::new("initialise", RESOURCES, "64Mi"), Program::new("postgres", RESOURCES, "64Mi")];
+/// The containers of the Job that moves data, in their order.
+pub(crate) const REHEARSE: &str = "rehearse";
+/// See [`REHEARSE`].
+pub(crate) const COPY: &str = "copy";
+/// See [`REHEARSE`].
+pub(crate) const COMPARE: &str = "compare";
+/// See [`REHEARSE`].
+pub(crate) const ANALYZE: &str = "analyze";
+/// Condition: whether the data are moving to another provider.
+pub(crate) const MOVING: &str = "Moving";
+/// Annotation of the object: another value repeats a move that failed.
+pub(crate) const REPEAT_MOVE: &str = "temporal-stack.dev/move";
 /// The ConfigMap that is read unless the object names another one.
 pub(crate) const CONFIG: &str = "postgres-config";
 /// The field of the spec with the resources of the containers.
@@ -26,6 +38,8 @@ pub(crate) const ADMINISTRATOR: &str = "temporal_stack_administrator";
 pub(crate) const SUPERUSER: &str = "postgres";
 /// The database that every server has.
 pub(crate) const MAINTENANCE: &str = "postgres";
+/// The database in which a move is tried. SQL of the Job repeats the name.
+pub(crate) const SCRATCH: &str = "temporal_stack_rehearsal";
 /// The key of the database, in the user's Secret and in bindings.
 pub(crate) const DATABASE: &str = "database";
 /// The key of bindings with the host for reads.
@@ -70,6 +84,26 @@ pub(crate) fn administrator(names: &Names) -> String {
 /// The Secret of the administrator of a cluster of CloudNativePG: another one, because CloudNativePG insists on the name in it.
 pub(crate) fn cluster_administrator(names: &Names) -> String {
     names.child("cluster-administrator")
+}
+
+/// The ServiceAccount of the embedded server where CloudNativePG has taken the usual name, which is that of its `Cluster`.
+pub(crate) fn server_account(names: &Names) -> String {
+    names.child("server")
+}
+
+/// The policy of a cluster of CloudNativePG, and its ServiceAccount where the embedded server has the usual name.
+pub(crate) fn cluster_child(names: &Names) -> String {
+    names.child("cluster")
+}
+
+/// The record of a move, and all that belongs to its Job.
+pub(crate) fn move_name(names: &Names) -> String {
+    names.child("move")
+}
+
+/// The labels of the pod that moves data.
+pub(crate) fn move_selector(names: &Names) -> BTreeMap<String, String> {
+    workload::selector("postgresql-move", COMPONENT, &names.object)
 }
 
 /// The role that owns a database.

@@ -1,9 +1,11 @@
 //! How the observed state of a pass is gathered. Reads only.
 
 mod cloud_native_pg;
+mod moving;
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
+    batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
 };
@@ -11,7 +13,7 @@ use kube::{Resource, ResourceExt};
 use temporal_stack_common::{
     address::Endpoint,
     api::PostgresDatabase,
-    binding, given,
+    given,
     login::{self, Bound, Login},
     names::Names,
     provider::External,
@@ -24,6 +26,7 @@ use temporal_stack_common::{
 use crate::{
     access,
     cloud_native_pg::Cluster,
+    moving::{Move, ProviderName},
     names::{ADMINISTRATOR, CONFIG, DATABASE, PORT, administrator, cluster_administrator, config_map, owner_role},
     observed::{Administered, Embedded, Known, Observed, Provider, Runner, Server, Traces},
     postgres::{self, Failure},
@@ -39,8 +42,9 @@ pub(crate) fn watches() -> Watches<PostgresDatabase> {
             Child::owned::<ServiceAccount>(),
             Child::owned::<NetworkPolicy>(),
             Child::owned::<StatefulSet>(),
-            Child::new::<Cluster>(Relation::Kept),
-            Child::new::<PersistentVolumeClaim>(Relation::Adjusted { deleted: false }),
+            Child::owned::<Job>(),
+            Child::owned::<Cluster>(),
+            Child::new::<PersistentVolumeClaim>(Relation::Adjusted { deleted: true }),
             Child::new::<Pod>(Relation::Restarted { labelled: false }),
         ],
         sources: Sources { config_maps: &[CONFIG], secrets: &[] },
@@ -58,16 +62,23 @@ pub(crate) async fn observe(object: &PostgresDatabase, world: &World<'_>) -> Res
     let map = world.config_map(config_map(object)).await?;
     let config = map.map(|map| settings::read(&given::texts_of_map(map), is_delegated));
     let bound = Bound::read(world.children, &names.binding, DATABASE);
+    let logins = login::read_all(world.children, object.meta(), &names.base, bound.as_ref());
+    let database = settings::database_of(object, config.as_ref(), InUse::new(bound.as_ref(), &logins));
     let provider = if let Some(external) = &object.spec.provider.external {
         Provider::External(External::observe(external, world).await?)
     } else {
-        let logins = login::read_all(world.children, object.meta(), &names.base, bound.as_ref());
-        let in_use = InUse::new(bound.as_ref(), &logins);
-        let database = settings::database_of(object, config.as_ref(), in_use);
         Provider::Administered(Box::new(administered(object, &names, logins, &database, world).await?))
     };
     let (default_source, traces) = (world.default_source.clone(), traces(&names, world));
-    Ok(Observed { config, default_source, bound, traces, provider })
+    let (record, wanted) = (moving::record(&names, world.children), ProviderName::of_spec(object));
+    let moving = match Move::find(record.as_ref(), traces.bound, wanted) {
+        Some(way) => {
+            let wanted = (wanted, database.as_str(), provider.administered());
+            Some(Box::new(moving::observe((&names, object.meta().uid.as_deref()), way, record, wanted, world).await?))
+        }
+        None => None,
+    };
+    Ok(Observed { config, default_source, bound, traces, moving, provider })
 }
 
 fn traces(names: &Names, world: &World<'_>) -> Traces {
@@ -77,7 +88,8 @@ fn traces(names: &Names, world: &World<'_>) -> Traces {
     Traces {
         claim: claim.map(|claim| claim.name_any()),
         cluster: cluster.map(|cluster| cluster.name_any()),
-        bound: binding.and_then(|binding| binding::text(&binding, "provider").map(str::to_owned)),
+        bound: binding.and_then(|binding| ProviderName::of_binding(&binding, names)),
+        account: world.children.find::<ServiceAccount>(&names.base).is_some(),
     }
 }
 
@@ -109,20 +121,26 @@ async fn administered(
     };
     let service = workload::service_ip(world.children, &names.base);
     let restart = workload::restart_asked(object, world.children, &names.base);
+    let set: Option<StatefulSet> = world.children.find(&names.base);
+    let account = set.and_then(|set| set.spec?.template.spec?.service_account_name);
     Ok(Administered {
         service: service.map(|host| Endpoint { host, port: PORT }),
         server,
-        runner: Runner::Embedded(Box::new(Embedded { volume, offer, restart })),
+        runner: Runner::Embedded(Box::new(Embedded { volume, offer, restart, account })),
         ..before
     })
 }
 
 /// Reads the state of the server, by the address of the pod, because its Service has no endpoints until the pod is ready.
 async fn ask(pods: &[Pod], password: &str, database: &str, logins: &[Login]) -> Server {
-    let ready = pods.iter().find(|pod| readiness::is_ready(pod));
-    let Some(host) = ready.and_then(|pod| pod.status.as_ref()?.pod_ip.clone()) else { return Server::Absent };
-    let endpoint = Endpoint { host, port: PORT };
+    let Some(endpoint) = ready_pod(pods) else { return Server::Absent };
     read_server(endpoint, (ADMINISTRATOR, password), database, logins).await.into()
+}
+
+/// The address of the pod, once it is ready.
+fn ready_pod(pods: &[Pod]) -> Option<Endpoint> {
+    let ready = pods.iter().find(|pod| readiness::is_ready(pod))?;
+    Some(Endpoint { host: ready.status.as_ref()?.pod_ip.clone()?, port: PORT })
 }
 
 /// Reads the state of a server as its administrator, of this name and password.
@@ -137,11 +155,13 @@ async fn read_server(
     let mut wanted: Vec<&str> = logins.iter().map(|login| login.username.as_str()).collect();
     wanted.push(&owner);
     let roles = session.roles(&wanted, database).await?;
+    let (database_owner, is_open) = session.database(database).await?.unzip();
     Ok(Known {
         version: session.version().await?,
         has_owner: roles.iter().any(|role| role.name == owner),
         owner_can_log_in: roles.iter().any(|role| role.name == owner && role.can_log_in),
-        database_owner: session.owner_of(database).await?,
+        database_owner,
+        is_open: is_open.unwrap_or(true),
         roles,
         endpoint,
     })

@@ -11,7 +11,8 @@ use temporal_stack_common::{
 };
 
 use crate::{
-    cloud_native_pg,
+    cloud_native_pg, moving,
+    moving::ProviderName,
     postgres::{Failure, Role},
 };
 
@@ -25,6 +26,8 @@ pub struct Observed {
     pub(crate) bound: Option<Bound>,
     /// What shows which provider has data.
     pub(crate) traces: Traces,
+    /// What is known of a change of the provider, if one is recorded or asked for.
+    pub(crate) moving: Option<Box<moving::Observed>>,
     /// The part that belongs to the provider.
     pub(crate) provider: Provider<Administered, External>,
 }
@@ -59,8 +62,10 @@ pub(crate) struct Traces {
     pub(crate) claim: Option<String>,
     /// The `Cluster` of CloudNativePG.
     pub(crate) cluster: Option<String>,
-    /// The provider that the binding names.
-    pub(crate) bound: Option<String>,
+    /// The provider that the binding leads to.
+    pub(crate) bound: Option<ProviderName>,
+    /// Whether the usual ServiceAccount of the embedded server exists, whose name a `Cluster` would take otherwise.
+    pub(crate) account: bool,
 }
 
 /// A server that the controller administers.
@@ -103,6 +108,8 @@ pub(crate) struct Embedded {
     pub(crate) offer: Offer,
     /// The newest restart request.
     pub(crate) restart: Option<String>,
+    /// The ServiceAccount of the server that exists.
+    pub(crate) account: Option<String>,
 }
 
 /// The answer of the server.
@@ -120,6 +127,8 @@ pub(crate) struct Known {
     pub(crate) owner_can_log_in: bool,
     /// Who owns the database, if it exists.
     pub(crate) database_owner: Option<String>,
+    /// Whether applications may connect to the database.
+    pub(crate) is_open: bool,
     /// The roles of the existing logins.
     pub(crate) roles: Vec<Role>,
 }

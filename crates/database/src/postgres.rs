@@ -5,6 +5,7 @@
 //! Passwords go out as SCRAM verifiers only, so a server that logs every statement logs no password. Sessions of the
 //! administrator have `pg_catalog` alone in their search path, so no other object can shadow those of the catalogue.
 
+mod moving;
 mod verifier;
 
 use std::{pin::pin, time::Duration};
@@ -19,7 +20,10 @@ use tokio_postgres::{Client, Config, error::SqlState};
 
 use crate::names::owner_role;
 
-pub(crate) use self::verifier::Verifier;
+pub(crate) use self::{
+    moving::{IS_EMPTY, JOB_SESSIONS, Reach},
+    verifier::Verifier,
+};
 
 /// How long a server may take to open a session.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -99,6 +103,14 @@ pub(crate) async fn administer(access: &Access) -> Result<Session, Failure> {
 /// Opens a session of an application.
 pub(crate) async fn connect(access: &Access) -> Result<Session, Failure> {
     open(access, config(access)).await
+}
+
+/// Opens a session to the source of a move.
+pub(crate) async fn reach(access: &Access, reach: Reach) -> Result<Session, Failure> {
+    match reach {
+        Reach::Administrator => administer(access).await,
+        Reach::Application => connect(access).await,
+    }
 }
 
 async fn open(access: &Access, config: Config) -> Result<Session, Failure> {
@@ -190,12 +202,12 @@ impl Session {
         Ok(printable(full.split_whitespace().next().unwrap_or_default()))
     }
 
-    /// The owner of a database; `None` if the database does not exist.
-    pub(crate) async fn owner_of(&self, database: &str) -> Result<Option<String>, Failure> {
-        const OWNER: &str =
-            "SELECT rolname::text FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE datname = $1";
-        let row = in_time(self.client.query_opt(OWNER, &[&database])).await?;
-        row.map(|row| row.try_get(0).map_err(Failure::Statement)).transpose()
+    /// The owner of a database, and whether applications may connect to it; `None` if the database does not exist.
+    pub(crate) async fn database(&self, database: &str) -> Result<Option<(String, bool)>, Failure> {
+        const DATABASE: &str = "SELECT rolname::text, datconnlimit <> 0
+            FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE datname = $1";
+        let row = in_time(self.client.query_opt(DATABASE, &[&database])).await?;
+        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose().map_err(Failure::Statement)
     }
 
     /// Those of the named roles that exist.

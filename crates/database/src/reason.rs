@@ -42,3 +42,23 @@ pub(crate) const CERTIFICATE_EXPIRING: Reason = Reason::new("CertificateExpiring
 pub(crate) const CERTIFICATE_EXPIRED: Reason = Reason::new("CertificateExpired");
 /// The write-ahead log cannot be archived.
 pub(crate) const ARCHIVING_FAILED: Reason = Reason::new("ArchivingFailed");
+/// The data are moving to another provider.
+pub(crate) const MOVING: Reason = Reason::new("Moving");
+/// The Job of a move tries whether it can copy.
+pub(crate) const REHEARSING: Reason = Reason::new("Rehearsing");
+/// The database takes no clients while its data are copied.
+pub(crate) const COPYING: Reason = Reason::new("Copying");
+/// The database takes no clients while its copy is compared with it.
+pub(crate) const COMPARING: Reason = Reason::new("Comparing");
+/// The binding is about to lead to the new server.
+pub(crate) const SWITCHING: Reason = Reason::new("Switching");
+/// The new server serves, and the old one is being stopped.
+pub(crate) const SWITCHED: Reason = Reason::new("Switched");
+/// The old server serves, and the new one is being removed.
+pub(crate) const RETURNING: Reason = Reason::new("Returning");
+/// The data cannot move to another provider.
+pub(crate) const MOVE_BLOCKED: Reason = Reason::new("MoveBlocked");
+/// The data did not move to another provider.
+pub(crate) const MOVE_FAILED: Reason = Reason::new("MoveFailed");
+/// Data are kept because the policy for deletion asks for it.
+pub(crate) const RETAINED: Reason = Reason::new("Retained");

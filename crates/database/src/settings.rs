@@ -16,7 +16,7 @@ use temporal_stack_common::{
 };
 
 use crate::{
-    names::{ADMINISTRATOR, administrator, is_reserved_by_cluster},
+    names::{ADMINISTRATOR, SCRATCH, administrator, is_reserved_by_cluster},
     reason,
 };
 
@@ -103,8 +103,9 @@ impl Settings {
         let password = given.or_else(|| of_config(PASSWORD));
         // A password from the user needs a login.
         let user = object.spec.username.clone().or_else(|| of_config(USER).filter(is_free));
-        let user =
-            user.or_else(|| in_use.user.map(str::to_owned)).or_else(|| password.is_some().then(|| database.clone()));
+        let user = user
+            .or_else(|| in_use.user.map(str::to_owned).filter(is_free))
+            .or_else(|| password.is_some().then(|| database.clone()));
         Self { database, user, password, honoured, stalled }
     }
 
@@ -199,7 +200,7 @@ pub(crate) fn unused(object: &PostgresDatabase, config: Config<'_>) -> Vec<Strin
 pub(crate) fn wrong_with_database(name: &str) -> Option<&'static str> {
     match name {
         "" => Some("is empty"),
-        "postgres" | "template0" | "template1" => Some("names a database that the server keeps for itself"),
+        "postgres" | "template0" | "template1" | SCRATCH => Some("names a database that the server keeps for itself"),
         _ if name.starts_with("pg_") => Some("begins with pg_, which PostgreSQL keeps for itself"),
         // The owner's role has the name with a suffix, and PostgreSQL cuts names after 63 bytes.
         _ if name.len() > 56 => Some("is longer than 56 bytes"),

@@ -11,6 +11,7 @@ use temporal_stack_common::{
 use crate::{
     decide::{
         cloud_native_pg::View as ClusterView,
+        moving::statements::kept_data,
         view::{ServerView, View},
     },
     observed::Server,
@@ -44,7 +45,7 @@ pub(crate) fn status(view: &View<'_>) -> PostgresDatabaseStatus {
 /// The cluster of CloudNativePG that has the data, also while the spec names another provider, which is refused.
 fn cluster(view: &View<'_>) -> Option<ClusterReference> {
     match view.provider.administered().and_then(ServerView::cluster) {
-        Some(cluster) => cluster.reference(view.bound),
+        Some(cluster) => cluster.reference(view.own_bound()),
         None => view.object.status.as_ref()?.cluster.clone().filter(|_| view.traces.cluster.is_some()),
     }
 }
@@ -57,6 +58,8 @@ pub(crate) fn conditions(view: &View<'_>) -> Vec<Statement> {
         conditions.extend(server.rotation.statement());
         conditions.extend(server.cluster().into_iter().flat_map(ClusterView::statements));
     }
+    conditions.extend(view.moving.as_ref().map(|moving| moving.statement()));
+    conditions.extend(kept_data(view));
     conditions
 }
 

@@ -15,7 +15,7 @@ const REFERENCES: &[(&str, &str)] =
     &[("database", "PostgresDatabase"), ("queue", "MessageQueue"), ("ipfs", "IpfsCluster")];
 /// Conditions whose normal status is `False`; that of all others is `True`.
 pub(super) const NORMALLY_FALSE: &[&str] =
-    &[RECONCILING, STALLED, PAUSED, RESTART_PENDING, ROTATION_PENDING, DATA_SET_ASIDE];
+    &[RECONCILING, STALLED, PAUSED, RESTART_PENDING, ROTATION_PENDING, DATA_SET_ASIDE, "Moving", "PreviousDataKept"];
 
 /// A custom resource's kind and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

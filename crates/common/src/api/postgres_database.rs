@@ -37,8 +37,8 @@ use crate::impl_status;
     validation = ("!has(self.provider) || !has(self.provider.cloudNativePg) || !has(self.pods) || !has(self.pods.serviceAccountName)", "pods.serviceAccountName: CloudNativePG creates an account with the permissions that its servers need; remove it, or use another provider")
 )]
 pub struct PostgresDatabaseSpec {
-    /// Where the database runs: exactly one of the providers. Absent: `postgres`, a server that this controller runs. From and to
-    /// `cloudNativePg` it cannot change while there are data.
+    /// Where the database runs: exactly one of the providers. Absent: `postgres`, a server that this controller runs. A change moves
+    /// the data, except to `external`; the database takes no clients while they are copied.
     #[serde(default)]
     pub provider: PostgresDatabaseProvider,
     /// Name of the database. Absent: `POSTGRES_DB` of the ConfigMap, else the database in use, else the name of this object. A

@@ -115,6 +115,8 @@ impl<C: Component> Pass<'_, C> {
                     self.memory.with(|state| state.taken = Some((Instant::now(), taken)));
                     return Ok(Err(outcome));
                 }
+                // The watch triggers the next pass when the cache has caught up.
+                Written::Overtaken if step.is_guarded() => return Ok(Err(overtaken(step))),
                 Written::Overtaken => {}
             }
         }
@@ -202,6 +204,12 @@ impl<C: Component> Pass<'_, C> {
 /// Whether the API server refuses the write itself, so that a retry fails until the cause is removed.
 fn is_refusal(answer: &Status) -> bool {
     (matches!(answer.code, 400 | 403 | 422) || silent_webhook(answer).is_some()) && !is_leaving_status(answer)
+}
+
+/// Another writer has changed a guarded object since it was read.
+fn overtaken(step: &Write) -> PassOutcome {
+    let message = format!("{}/{} changed meanwhile; reading it again", step.kind(), step.name());
+    PassOutcome::Reconciling(reason::APPLYING, message)
 }
 
 /// The operator that admits the object of a write.

@@ -56,7 +56,9 @@ impl<C: Component> Pass<'_, C> {
 
     pub(super) fn world(&self) -> World<'_> {
         let is_ready = |status: &<C::Kind as HasStatus>::Status| {
-            condition::is_ready(status.conditions(), self.object.meta().generation)
+            // Ready may be about another product than the intended one.
+            let is_settled = condition::find(status.conditions(), condition::RECONCILING).is_none();
+            is_settled && condition::is_ready(status.conditions(), self.object.meta().generation)
         };
         World {
             client: &self.with.client,

@@ -108,7 +108,7 @@ impl<C: Component> Pass<'_, C> {
     pub(super) async fn run(&self) -> Result<NextPass, C> {
         self.discard_reads_after_edit().await;
         let world = self.world();
-        let Decision { status, conditions, copy_commands, intent } = self.decide(&world).await?;
+        let Decision { status, conditions, copy_commands, intent, serving } = self.decide(&world).await?;
         let mut facts = Facts { status, conditions };
         let outcome = self.blocking_outcome(&copy_commands);
         let ending = match (outcome, intent) {
@@ -122,6 +122,10 @@ impl<C: Component> Pass<'_, C> {
                     ending
                 }
             },
+        };
+        let ending = match &serving {
+            Some(probe) => self.beside_serving(ending, probe).await,
+            None => ending,
         };
         self.report(ending, facts).await
     }
@@ -260,15 +264,20 @@ impl<C: Component> Pass<'_, C> {
             return Ok(next);
         }
         self.memory.with(|state| state.failures = 0);
-        Ok(match outcome {
+        Ok(self.next_pass(&outcome, sooner))
+    }
+
+    fn next_pass(&self, outcome: &PassOutcome, sooner: Option<Duration>) -> NextPass {
+        match outcome {
             PassOutcome::Ready(_) => {
                 self.memory.with(|state| state.awaited = None);
                 NextPass::After(self.until_verification()).or_after(sooner)
             }
+            PassOutcome::Serving(_, awaited) => self.next_pass(awaited, sooner),
             PassOutcome::Paused(_) => NextPass::After(LONGEST_WAIT).or_after(sooner),
             PassOutcome::Stalled(..) => NextPass::After(LONGEST_WAIT),
-            PassOutcome::Reconciling(reason, _) => NextPass::After(self.until_retry(reason)).or_after(sooner),
-        })
+            PassOutcome::Reconciling(reason, _) => NextPass::After(self.until_retry(*reason)).or_after(sooner),
+        }
     }
 
     /// How long to wait: longer with each pass that waits for the same reason.

@@ -57,6 +57,11 @@ impl Write {
         }
     }
 
+    /// Whether what follows must not be done if another writer was faster.
+    pub(super) fn is_guarded(&self) -> bool {
+        matches!(self, Self::Apply { object, .. } if object["metadata"].get("resourceVersion").is_some())
+    }
+
     /// The name of the object.
     pub(super) fn name(&self) -> &str {
         match self {
@@ -113,6 +118,7 @@ fn whole(object: &Value) -> String {
     let mut asked = object.clone();
     if let Some(metadata) = asked["metadata"].as_object_mut() {
         metadata.remove("uid");
+        metadata.remove("resourceVersion");
     }
     hash(&asked)
 }
@@ -228,6 +234,9 @@ impl Plan {
                 } else if has_drifted(owner, &intent, &live) && !answers.is_answer(manifest, &intent, meta) {
                     // An object that has been replaced meanwhile is not the one that was compared.
                     intent["metadata"]["uid"] = json!(meta.uid);
+                    if manifest.is_guarded {
+                        intent["metadata"]["resourceVersion"] = json!(meta.resource_version);
+                    }
                     let posted = packed.was_posted();
                     let adopted = was_of_another(owner, &live);
                     self.writes.push(Write::Apply { resource, object: intent, posted, adopted });

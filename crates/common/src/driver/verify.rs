@@ -24,7 +24,7 @@ const SOONEST: Duration = Duration::from_secs(1);
 impl<C: Component> Pass<'_, C> {
     /// Whether the product works.
     pub(super) async fn verify(&self, intent: &Intent<C>) -> Ending {
-        match self.verdict(intent).await {
+        match self.verdict(intent.probe.as_ref(), intent.inspection.as_ref()).await {
             Some(Verdict::Verified(message)) => Ending::Report(PassOutcome::Ready(message), intent.look_again),
             Some(Verdict::Failed { reason, message }) => {
                 Ending::Report(PassOutcome::Reconciling(reason, message), intent.look_again)
@@ -42,7 +42,7 @@ impl<C: Component> Pass<'_, C> {
 
     /// The newest verdict if it describes exactly this state and is fresh, else a new one. While the object is paused, nothing is
     /// written to the product: it is inspected, and without evidence, a verdict about exactly this state stands.
-    async fn verdict(&self, intent: &Intent<C>) -> Option<Verdict> {
+    pub(super) async fn verdict(&self, probe: Option<&C::Probe>, inspection: Option<&C::Probe>) -> Option<Verdict> {
         let is_inspection = is_paused(self.object);
         let known = self.memory.with(|state| state.verdict.clone());
         let about = Basis::new(self.object, &self.children, known.as_ref().map(|known| &known.about));
@@ -54,7 +54,7 @@ impl<C: Component> Pass<'_, C> {
             return Some(known.verdict.clone());
         }
         self.memory.enter(Stage::Verify);
-        let probe = if is_inspection { &intent.inspection } else { &intent.probe };
+        let probe = if is_inspection { inspection } else { probe };
         let verdict = match probe {
             Some(probe) => shortened(self.with.component.verify(probe, &self.memory.memos).await),
             None => Verdict::Unknown,

@@ -173,7 +173,8 @@ impl Component for Lamps {
 
     fn decide(&self, lamp: &Lamp, observed: &Observed) -> Decision<Self> {
         self.panic_over(&lamp.name_any(), "decide");
-        Decision::new(LampStatus::default(), Vec::new(), self.intent(lamp, observed))
+        let serving = lamp.spec.relieved.then(|| lamp.name_any());
+        Decision { serving, ..Decision::new(LampStatus::default(), Vec::new(), self.intent(lamp, observed)) }
     }
 
     async fn act(&self, tell: &Tell, _: &Memos) -> Result<(), Error> {

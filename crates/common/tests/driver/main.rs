@@ -18,6 +18,7 @@ mod lamp;
 mod members;
 mod reads;
 mod restarts;
+mod serving;
 mod stage;
 mod status;
 mod verification;

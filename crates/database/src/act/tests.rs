@@ -1,5 +1,7 @@
 //! The driver with this component, on an API server in memory: a cluster of CloudNativePG from its creation to its adoption.
 
+mod moving;
+
 use kube::{
     Api,
     api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
@@ -21,10 +23,16 @@ const SILENT: &str = "Internal error occurred: failed calling webhook \"mcluster
 /// A driver that leads, and the handle that ends it.
 fn start() -> (FakeApi, Control) {
     let api = FakeApi::new();
+    let control = drive(&api);
+    (api, control)
+}
+
+/// The same on this API server.
+fn drive(api: &FakeApi) -> Control {
     let (process, control) = Process::new(COMPONENT, api.client(), Scope::Cluster, Requests::default());
     tokio::spawn(driver::run(Database::new(defaults()), process));
     control.lead();
-    (api, control)
+    control
 }
 
 fn objects<K: Resource<DynamicType = ()>>(api: &FakeApi) -> Api<DynamicObject> {

@@ -51,6 +51,9 @@ pub(crate) struct ClusterSpec {
     /// How the first server gets its data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bootstrap: Option<Bootstrap>,
+    /// The `ServiceAccount` of the servers, which must exist; absent: one that CloudNativePG creates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service_account_name: Option<String>,
     /// The volume of each server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage: Option<ClusterStorage>,
@@ -107,10 +110,14 @@ pub(crate) struct Bootstrap {
 
 /// The database that the first server has from the beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct InitDb {
     pub(crate) database: String,
     pub(crate) owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locale_collate: Option<String>,
+    #[serde(rename = "localeCType", skip_serializing_if = "Option::is_none")]
+    pub(crate) locale_ctype: Option<String>,
 }
 
 /// A volume.

@@ -64,6 +64,12 @@ impl<'a> View<'a> {
         self.observed.cluster.as_ref()
     }
 
+    /// The image of its servers, once it is known.
+    pub(crate) fn image(&self) -> Option<String> {
+        let of_status = self.status().map(|status| status.image.clone()).filter(|image| !image.is_empty());
+        of_status.or_else(|| self.provider.image.clone())
+    }
+
     /// What the user or an administrator must change before anything is applied.
     pub(super) fn obstacle(&self, bound: Option<&Bound>) -> Option<Stalled> {
         self.missing().or_else(|| self.lost(bound)).or_else(|| self.shrunk()).or_else(|| self.unlike())

@@ -1,29 +1,26 @@
-//! Whether another provider has the data.
+//! Whether another provider has the data, from where they do not move.
 
 use temporal_stack_common::component::Stalled;
 
 use super::view::View;
-use crate::{names::PROVIDER, reason};
+use crate::{moving::ProviderName, names::PROVIDER, reason};
 
-/// Refuses a change from or to CloudNativePG while there are data: an application would find an empty database, and believe that its
-/// rows are lost.
+/// Refuses a provider that leaves data behind: an application would find an empty database, and believe that its rows are lost. Where
+/// the binding leads to another provider, the data move ([`super::moving`]); without it, nothing shows that these data were in use.
 pub(super) fn unchanged(view: &View<'_>) -> Result<(), Stalled> {
-    let provider = &view.object.spec.provider;
-    let (traces, is_delegated) = (view.traces, provider.cloud_native_pg.is_some());
-    let had = match (&traces.claim, &traces.cluster, traces.bound.as_deref()) {
-        (Some(claim), ..) if is_delegated => ("postgres", format!("PersistentVolumeClaim/{claim}")),
-        (.., Some("external")) if is_delegated => ("external", format!("the server of Secret/{}", view.names.binding)),
-        (_, Some(cluster), _) if !is_delegated => (PROVIDER, format!("Cluster/{cluster}")),
+    let (traces, wanted) = (view.traces, ProviderName::of_spec(view.object));
+    let (before, place) = match (wanted, traces.bound, &traces.claim, &traces.cluster) {
+        (ProviderName::External, Some(ProviderName::CloudNativePg), _, _) => (PROVIDER, view.names.base.clone()),
+        (ProviderName::CloudNativePg, None, Some(claim), None) => ("postgres", claim.clone()),
+        (ProviderName::Postgres, None, None, Some(cluster)) | (ProviderName::External, None, _, Some(cluster)) => {
+            (PROVIDER, cluster.clone())
+        }
         _ => return Ok(()),
     };
-    let now = match (is_delegated, &provider.external) {
-        (true, _) => PROVIDER,
-        (false, Some(_)) => "external",
-        (false, None) => "postgres",
-    };
-    let (before, place) = had;
+    let kind = if before == PROVIDER { "Cluster" } else { "PersistentVolumeClaim" };
+    let now = wanted.as_str();
     let message = format!(
-        "spec.provider changed from {before} to {now}: {place} has the data, which would stay behind; set spec.provider back to {before}, or create another PostgresDatabase with {now} and copy the data with pg_dump and pg_restore"
+        "spec.provider changed from {before} to {now}: {kind}/{place} has the data, which would stay behind; set spec.provider back to {before}, or create another PostgresDatabase with {now} and copy the data with pg_dump and pg_restore"
     );
     Err(Stalled::new(reason::PROVIDER_CHANGED, message))
 }

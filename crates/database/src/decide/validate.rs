@@ -6,7 +6,7 @@ use temporal_stack_common::{
     provider::wrong_with_common,
 };
 
-use super::{provider, view::View};
+use super::view::View;
 use crate::{
     names::{LONGEST_CLUSTER, PROVIDER, RESOURCES, is_reserved_by_cluster},
     settings::{self, parameter},
@@ -29,10 +29,9 @@ const OWN_PARAMETERS: [&str; 10] = [
     "unix_socket_permissions",
 ];
 
-/// Refuses a spec that cannot work, or that leaves data behind; an object may have bypassed the schema.
+/// Refuses a spec that cannot work; an object may have bypassed the schema.
 pub(super) fn validate(view: &View<'_>) -> Result<(), Stalled> {
-    Stalled::if_invalid(wrong_with_spec(view))?;
-    provider::unchanged(view)
+    Stalled::if_invalid(wrong_with_spec(view))
 }
 
 fn wrong_with_spec(view: &View<'_>) -> Option<String> {

@@ -12,10 +12,11 @@ use temporal_stack_common::{
     volume,
 };
 
-use super::{cloud_native_pg, rotation};
+use super::{cloud_native_pg, moving::view::View as MoveView, rotation};
 use crate::{
     access,
-    names::{ADMINISTRATOR, STORAGE, SUPERUSER, config_map},
+    moving::ProviderName,
+    names::{ADMINISTRATOR, STORAGE, SUPERUSER, config_map, server_account},
     observed::{self, Administered, Observed, Provider, Server, Traces},
     settings::{Config, InUse, Settings, unused},
 };
@@ -31,6 +32,8 @@ pub(crate) struct View<'a> {
     pub(crate) traces: &'a Traces,
     /// The server, or how an application uses a database elsewhere.
     pub(crate) provider: Provider<ServerView<'a>, Result<Access, Stalled>>,
+    /// The move of the data to another provider, if one is recorded or asked for.
+    pub(crate) moving: Option<Box<MoveView<'a>>>,
 }
 
 /// A server that the controller administers.
@@ -59,11 +62,14 @@ pub(crate) enum Runner<'a> {
 pub(crate) struct EmbeddedView<'a> {
     pub(crate) provider: PostgresProvider,
     pub(crate) restart: Option<&'a String>,
+    /// Its ServiceAccount, unless the user names one.
+    pub(crate) account: String,
     /// Why the volume is not possible.
     pub(super) volume: Option<Stalled>,
 }
 
 impl<'a> View<'a> {
+    /// The view without a move.
     pub(crate) fn new(object: &'a PostgresDatabase, observed: &'a Observed) -> Self {
         let names = Names::new(object);
         let (bound, traces) = (observed.bound.as_ref(), &observed.traces);
@@ -79,16 +85,23 @@ impl<'a> View<'a> {
                 let config = Config { reading: None, default_source: &DefaultSource::Ours, ..config };
                 let settings = Settings::new(object, config, InUse::default(), None);
                 let settings = Settings { honoured, ..settings };
-                Self { object, names, settings, bound, traces, provider: Provider::External(access) }
+                Self { object, names, settings, bound, traces, provider: Provider::External(access), moving: None }
             }
             Provider::Administered(server) => {
                 let in_use = InUse::new(bound, &server.logins);
                 let password = password_of_spec(object, server);
                 let settings = Settings::new(object, config, in_use, password).with_extensions(object, &names);
-                let view = ServerView::new(object, &names, server, &settings, bound);
-                Self { object, names, settings, bound, traces, provider: Provider::Administered(Box::new(view)) }
+                let view = ServerView::new((object, &names), server, &settings, (bound, traces));
+                let provider = Provider::Administered(Box::new(view));
+                Self { object, names, settings, bound, traces, provider, moving: None }
             }
         }
+    }
+
+    /// The content of the binding, unless it leads to another provider than that of the spec.
+    pub(crate) fn own_bound(&self) -> Option<&'a Bound> {
+        let wanted = ProviderName::of_spec(self.object);
+        self.bound.filter(|_| self.traces.bound.is_none_or(|bound| bound == wanted))
     }
 
     /// How an application uses the database.
@@ -102,11 +115,10 @@ impl<'a> View<'a> {
 
 impl<'a> ServerView<'a> {
     fn new(
-        object: &'a PostgresDatabase,
-        names: &Names,
+        (object, names): (&'a PostgresDatabase, &Names),
         observed: &'a Administered,
         settings: &Settings,
-        bound: Option<&'a Bound>,
+        (bound, traces): (Option<&'a Bound>, &Traces),
     ) -> Self {
         let request = login::rotation_request(&object.metadata);
         let database = match observed.server.known() {
@@ -114,7 +126,9 @@ impl<'a> ServerView<'a> {
             _ => bound.map(|bound| bound.scope.clone()),
         };
         let runner = match &observed.runner {
-            observed::Runner::Embedded(embedded) => Runner::Embedded(Box::new(EmbeddedView::new(object, embedded))),
+            observed::Runner::Embedded(embedded) => {
+                Runner::Embedded(Box::new(EmbeddedView::new(object, names, embedded, traces)))
+            }
             observed::Runner::CloudNativePg(found) => {
                 Runner::CloudNativePg(Box::new(cloud_native_pg::View::new(object, names, found)))
             }
@@ -152,14 +166,27 @@ impl<'a> ServerView<'a> {
 }
 
 impl<'a> EmbeddedView<'a> {
-    fn new(object: &'a PostgresDatabase, observed: &'a observed::Embedded) -> Self {
+    fn new(object: &'a PostgresDatabase, names: &Names, observed: &'a observed::Embedded, traces: &Traces) -> Self {
         let provider = object.spec.provider.postgres.clone().unwrap_or_default();
         let claims = [observed.volume.clone()];
         Self {
             volume: volume::obstacle_to_any(STORAGE, &provider.storage, &claims, &observed.offer),
             provider,
             restart: observed.restart.as_ref(),
+            account: account(names, observed.account.as_deref(), traces),
         }
+    }
+}
+
+/// The ServiceAccount of the server: the one that it has, because another one would restart it. CloudNativePG gives its own the name
+/// of the cluster, so a server beside one has another.
+fn account(names: &Names, has: Option<&str>, traces: &Traces) -> String {
+    let (usual, other) = (names.base.clone(), server_account(names));
+    match has {
+        Some(has) if has == other => other,
+        Some(has) if has == usual => usual,
+        _ if traces.cluster.is_some() => other,
+        _ => usual,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::core::v1::TopologySpreadConstraint,
+    api::core::v1::{ServiceAccount, TopologySpreadConstraint},
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
 use temporal_stack_common::{
@@ -17,8 +17,14 @@ use crate::{
         Postgresql, SecretReference, SynchronousReplicas,
     },
     decide::{cloud_native_pg, view::View},
-    names::{HIBERNATED, HIBERNATION, HIBERNATION_OFF, cluster_administrator, cluster_selector, mesh, owner_role},
+    names::{
+        HIBERNATED, HIBERNATION, HIBERNATION_OFF, cluster_administrator, cluster_child, cluster_selector, mesh,
+        owner_role,
+    },
 };
+
+/// The locale of an embedded server, so that a database sorts alike on both.
+const LOCALE: &str = "C.UTF-8";
 
 /// The cluster.
 pub(super) fn cluster(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) -> Cluster {
@@ -30,6 +36,22 @@ pub(super) fn cluster(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) ->
         cluster.metadata = ObjectMeta { annotations: Some(annotations), ..cluster.metadata };
     }
     cluster
+}
+
+/// The account of its servers, where it cannot have the name of the cluster, which the account of an embedded server has. Its pods
+/// need a token.
+pub(super) fn account(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) -> Option<ServiceAccount> {
+    let name = account_name(view, delegated).filter(|name| *name == cluster_child(&view.names))?;
+    let metadata = ObjectMeta { name: Some(name), ..ObjectMeta::default() };
+    Some(ServiceAccount { metadata, ..ServiceAccount::default() })
+}
+
+/// It cannot change.
+fn account_name(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) -> Option<String> {
+    match delegated.cluster() {
+        Some(cluster) => cluster.spec.service_account_name.clone(),
+        None => view.traces.account.then(|| cluster_child(&view.names)),
+    }
 }
 
 /// Its spec.
@@ -59,6 +81,7 @@ pub(super) fn spec(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) -> Cl
         enable_superuser_access: Some(true),
         superuser_secret: Some(SecretReference { name: cluster_administrator(names) }),
         bootstrap: bootstrap(view, delegated),
+        service_account_name: account_name(view, delegated),
         storage: Some(volume(storage)),
         wal_storage: wal_storage.as_ref().map(volume),
         resources: Some(resources.clone()).filter(|resources| *resources != Resources::default()),
@@ -93,7 +116,8 @@ fn bootstrap(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) -> Option<B
     }
     let database = view.settings.database.clone();
     let owner = owner_role(&database);
-    Some(Bootstrap { initdb: Some(InitDb { database, owner }) })
+    let locale = || Some(LOCALE.to_owned());
+    Some(Bootstrap { initdb: Some(InitDb { database, owner, locale_collate: locale(), locale_ctype: locale() }) })
 }
 
 fn volume(storage: &Storage) -> ClusterStorage {

@@ -11,7 +11,8 @@ use temporal_stack_common::network::{Audience, Policy, tcp};
 use crate::{
     Defaults,
     decide::view::View,
-    names::{COMPONENT, PORT, cluster_selector, instance_selector, selector},
+    moving::ProviderName,
+    names::{COMPONENT, PORT, cluster_child, cluster_selector, instance_selector, move_name, move_selector, selector},
 };
 
 /// The port of the instance managers: servers ask each other, and CloudNativePG's operator asks all. Not all of it needs a certificate.
@@ -22,7 +23,8 @@ const INSTANCE_METRICS: u16 = 9187;
 /// The policy for the servers that CloudNativePG runs: the same for clients, with the ports of its instance managers.
 pub(super) fn of_cluster(view: &View<'_>, defaults: &Defaults) -> NetworkPolicy {
     let (names, access) = (&view.names, &view.object.spec.access);
-    let policy = Policy::new(&names.base, instance_selector(names), &[COMPONENT, "temporal"], &defaults.home, access);
+    let policy =
+        Policy::new(&cluster_child(names), instance_selector(names), &[COMPONENT, "temporal"], &defaults.home, access);
     let mut policy = Policy { members: cluster_selector(names), ..policy }.opening(&[
         tcp(PORT, Audience::Clients),
         tcp(PORT, Audience::Operators),
@@ -48,6 +50,24 @@ fn of_operator() -> NetworkPolicyIngressRule {
         ..NetworkPolicyPort::default()
     };
     NetworkPolicyIngressRule { from: Some(vec![operator]), ports: Some(vec![port]) }
+}
+
+/// The policy for the pod that moves data: nobody connects to it.
+pub(super) fn of_move(view: &View<'_>, defaults: &Defaults) -> NetworkPolicy {
+    let (names, access) = (&view.names, &view.object.spec.access);
+    Policy::new(&move_name(names), move_selector(names), &[COMPONENT], &defaults.home, access).opening(&[])
+}
+
+/// The policy by which that pod reaches the servers of a provider, whoever else may.
+pub(super) fn for_move(view: &View<'_>, provider: ProviderName, defaults: &Defaults) -> Option<NetworkPolicy> {
+    let (names, access) = (&view.names, &view.object.spec.access);
+    let (name, pods) = match provider {
+        ProviderName::Postgres => ("move-postgres", selector(names)),
+        ProviderName::CloudNativePg => ("move-cluster", instance_selector(names)),
+        ProviderName::External => return None,
+    };
+    let policy = Policy::new(&names.child(name), pods, &[COMPONENT], &defaults.home, access);
+    Some(Policy { members: move_selector(names), ..policy }.opening(&[tcp(PORT, Audience::Members)]))
 }
 
 /// The policy: which ports are open, and to which peers.

@@ -1,5 +1,7 @@
 //! Snapshots of all manifests as YAML, for every stage of a database, to be reviewed as Kubernetes objects.
 
+mod moving;
+
 use serde_json::json;
 use temporal_stack_common::{
     login::Login,

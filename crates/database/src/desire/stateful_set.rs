@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// User and group of the server, in the official image and in ours.
-const POSTGRES: i64 = 999;
+pub(super) const POSTGRES: i64 = 999;
 /// How long a server may take to end, in seconds.
 const GRACE: i64 = 60;
 /// The default resources of a server.

@@ -50,7 +50,11 @@ pub(super) async fn observe(
 }
 
 /// The address of the Service of the primary, once there is one.
-async fn primary(names: &Names, cluster: Option<&Cluster>, world: &World<'_>) -> Result<Option<Endpoint>, ReadError> {
+pub(super) async fn primary(
+    names: &Names,
+    cluster: Option<&Cluster>,
+    world: &World<'_>,
+) -> Result<Option<Endpoint>, ReadError> {
     let has_primary = cluster
         .and_then(|cluster| cluster.status.as_ref())
         .is_some_and(|status| !status.current_primary.is_empty() && status.ready_instances > 0);

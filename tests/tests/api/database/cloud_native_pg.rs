@@ -148,7 +148,7 @@ async fn cluster_has_the_fields_of_the_spec_and_keeps_those_of_others() {
             secret.labels().get("cnpg.io/reload").is_some_and(|value| value == "true"),
             "not taken up by CloudNativePG"
         );
-        space.api::<NetworkPolicy>().get(CLUSTER).await?;
+        space.api::<NetworkPolicy>().get(&format!("{CLUSTER}-cluster")).await?;
         let recorded = object.status.and_then(|status| status.cluster).context("the status names the cluster")?;
         ensure!(recorded.generation == cluster.metadata.generation && recorded.uid == cluster.uid(), "{recorded:?}");
 

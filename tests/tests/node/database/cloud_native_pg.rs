@@ -1,7 +1,6 @@
 //! Databases that CloudNativePG runs, with its real operator, which `cargo xtask node up --cloud-native-pg` installs. Most of them with
 //! `--full` only: three servers each.
 
-mod ledger;
 pub(crate) mod servers;
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,11 +12,8 @@ use temporal_stack_common::{
     condition::READY,
 };
 
-use self::{
-    ledger::Ledger,
-    servers::{Fault, primary, scale_operator},
-};
-use crate::database::application;
+use self::servers::{Fault, primary, scale_operator};
+use crate::database::{application, ledger::Ledger};
 
 /// User and group of the server in the local image.
 const POSTGRES: u32 = 999;

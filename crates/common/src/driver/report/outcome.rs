@@ -20,6 +20,8 @@ pub(in crate::driver) struct Facts<S> {
 pub(in crate::driver) enum PassOutcome {
     /// The product was used successfully.
     Ready(String),
+    /// A product was used successfully that serves until the intent is reached, which ended otherwise.
+    Serving(String, Box<Self>),
     /// Working, or waiting for something that is expected to happen.
     Reconciling(Reason, String),
     /// The user must act.
@@ -33,6 +35,11 @@ impl PassOutcome {
     pub(super) fn statements(&self) -> Vec<Statement> {
         match self {
             Self::Ready(message) => vec![Statement::holds(READY, reason::VERIFIED, message)],
+            Self::Serving(message, awaited) => {
+                let mut statements = Self::Ready(message.clone()).statements();
+                statements.extend(awaited.statements().into_iter().filter(|statement| statement.kind() != READY));
+                statements
+            }
             Self::Reconciling(reason, message) => {
                 vec![Statement::fails(READY, *reason, message), Statement::holds(RECONCILING, *reason, message)]
             }

@@ -56,6 +56,8 @@ pub struct LampSpec {
     pub lit: bool,
     /// Whether there is a `PodDisruptionBudget`, the first of all children.
     pub guarded: bool,
+    /// Whether another lamp shines until this one does.
+    pub relieved: bool,
     /// The Service of another component that it refers to.
     pub beside: Option<String>,
     /// Whether the Secret is kept or deleted with the lamp.

@@ -16,6 +16,7 @@ use crate::{
     cloud_native_pg::Observed as Found,
     decide::decide,
     fixture::{applied, cluster, defaults, delegated, delegated_as, external, login, object, observed, with_logins},
+    moving::ProviderName,
     names::READ_HOST,
     observed::{Observed, Provider, Server, Traces},
     postgres::Failure,
@@ -203,35 +204,33 @@ fn deleted_cluster_with_data_is_never_replaced_by_an_empty_one() {
 }
 
 #[test]
-fn provider_with_data_is_not_left() {
-    let traces = |claim: Option<&str>, cluster: Option<&str>, bound: Option<&str>| Traces {
+fn data_that_no_binding_names_are_not_left() {
+    let traces = |claim: Option<&str>, cluster: Option<&str>, bound: Option<ProviderName>| Traces {
         claim: claim.map(str::to_owned),
         cluster: cluster.map(str::to_owned),
-        bound: bound.map(str::to_owned),
+        bound,
+        account: false,
     };
     let to_cluster = |traces| stalls(&object(&spec()), &Observed { traces, ..delegated(None, &[], None) });
     let theirs = json!({"provider": {"external": {"secretName": "theirs"}}});
+    let to_theirs = |traces| stalls(&object(&theirs), &Observed { traces, ..external(None) });
     let cases = [
-        (to_cluster(traces(Some("data-0"), None, Some("postgres"))), "from postgres to cloudNativePg"),
-        (to_cluster(traces(None, None, Some("external"))), "from external to cloudNativePg"),
+        (to_cluster(traces(Some("data-0"), None, None)), "from postgres to cloudNativePg"),
         (
             stalls(&object(&json!({})), &Observed { traces: traces(None, Some("c"), None), ..observed() }),
             "from cloudNativePg to postgres",
         ),
-        (
-            stalls(&object(&theirs), &Observed { traces: traces(None, Some("c"), None), ..external(None) }),
-            "from cloudNativePg to external",
-        ),
+        (to_theirs(traces(None, Some("c"), None)), "from cloudNativePg to external"),
+        (to_theirs(traces(None, Some("c"), Some(ProviderName::CloudNativePg))), "from cloudNativePg to external"),
     ];
     for (stalled, told) in cases {
         assert_eq!(stalled.reason, reason::PROVIDER_CHANGED, "{told}");
         assert!(stalled.message.contains(told) && stalled.message.contains("set spec.provider back"), "{stalled:?}");
     }
-    // Their own traces are no obstacle, nor is a binding whose data have gone.
-    let own = Observed { traces: traces(None, Some("c"), Some("cloudNativePg")), ..delegated(None, &[], None) };
+    // What an earlier move left behind is no obstacle.
+    let kept = traces(Some("data-0"), Some("c"), Some(ProviderName::CloudNativePg));
+    let own = Observed { traces: kept, ..delegated(None, &[], None) };
     assert!(decide(&object(&spec()), &own, &defaults()).intent.is_ok());
-    let embedded = Observed { traces: traces(Some("data-0"), None, Some("cloudNativePg")), ..observed() };
-    assert!(decide(&object(&json!({})), &embedded, &defaults()).intent.is_ok());
 }
 
 #[test]

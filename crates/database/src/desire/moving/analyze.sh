@@ -1,0 +1,2 @@
+# The new server serves already, and learns how its rows are distributed.
+say "analyze;" | on_target query

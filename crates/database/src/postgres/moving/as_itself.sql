@@ -1,0 +1,2 @@
+SET search_path = pg_catalog;
+SET ROLE NONE;
