@@ -24,6 +24,17 @@ pub fn processes_in(control_group: &str) -> Vec<i32> {
         .collect()
 }
 
+/// The resident memory of the processes of a pod, in MiB.
+pub fn resident_memory(pod: &Pod) -> u64 {
+    let group = format!("pod{}", pod.uid().unwrap_or_default());
+    let resident = |id: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().split(' ').next()?;
+        line.parse::<u64>().ok()
+    };
+    processes_in(&group).into_iter().filter_map(resident).sum::<u64>() >> 10
+}
+
 /// The arguments of a process, the program first.
 pub fn arguments(id: i32) -> Vec<String> {
     let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();

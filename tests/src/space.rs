@@ -1,17 +1,20 @@
 //! A namespace for each test.
 
-use std::{panic::AssertUnwindSafe, path::PathBuf};
+use std::{fmt::Debug, panic::AssertUnwindSafe, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Namespace};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, ObjectMeta, PostParams},
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use rand::{RngExt as _, distr::Alphanumeric};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use temporal_stack_common::api::{Mesh, PostgresDatabase};
 
-use crate::{Cluster, cluster::shared_folder, dump};
+use crate::{Cluster, cluster::shared_folder, dump, installed::SYSTEM};
 
 /// What the names of the namespaces of tests begin with.
 pub const PREFIX: &str = "e2e-";
@@ -61,11 +64,35 @@ impl Space {
 
     /// Deletes the namespace, without waiting for its end.
     pub async fn delete(&self) -> kube::Result<()> {
+        self.release::<PostgresDatabase>().await?;
+        self.release::<Mesh>().await?;
         match Api::<Namespace>::all(self.client.clone()).delete(&self.name, &DeleteParams::default()).await {
             Err(kube::Error::Api(status)) if !matches!(status.code, 404 | 409) => Err(kube::Error::Api(status)),
             Err(kube::Error::Api(_)) | Ok(_) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Removes the finalizers of a controller that has gone with the test, unless it is installed.
+    async fn release<K>(&self) -> kube::Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        if Api::<Namespace>::all(self.client.clone()).get_metadata_opt(SYSTEM).await?.is_some() {
+            return Ok(());
+        }
+        let objects = self.api::<K>();
+        let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        // The kind may not be installed, and the controller's last request may have removed the object.
+        for object in objects.list_metadata(&ListParams::default()).await.map(|list| list.items).unwrap_or_default() {
+            if !object.finalizers().is_empty()
+                && let Err(error) = objects.patch(&object.name_any(), &PatchParams::default(), &free).await
+                && !matches!(&error, kube::Error::Api(status) if status.code == 404)
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -124,6 +124,9 @@ pub struct Intent<C: Component + ?Sized> {
     pub restart: Gate,
     /// When pods are restarted because only the controller is newer.
     pub rollout: Rollout,
+    /// Whether workloads keep the pod template that was applied last, even if the user asked for another one: a pod that starts
+    /// meanwhile comes back as it was.
+    pub keeps_templates: bool,
     /// How soon to run the next pass even if nothing is watched to change: for state that no watch shows.
     pub look_again: Option<Duration>,
     /// How to verify the product when nothing is left to do; with `None` nothing is verified, and the object is not Ready.
@@ -141,6 +144,7 @@ impl<C: Component + ?Sized> Default for Intent<C> {
             waiting: None,
             restart: Gate::Open,
             rollout: Rollout::default(),
+            keeps_templates: false,
             look_again: None,
             probe: None,
             inspection: None,

@@ -6,6 +6,7 @@ mod provider;
 mod restart;
 mod rotation;
 mod validate;
+mod version;
 pub(crate) mod view;
 
 #[cfg(test)]
@@ -44,7 +45,7 @@ pub(crate) fn decide(object: &PostgresDatabase, observed: &Observed, defaults: &
     let copy_commands = copy_commands(&view);
     let (intent, serving) = match &view.moving {
         Some(moving) => (moving::intent(&view, moving, defaults), moving::serving(&view, moving)),
-        None => (find_waiting(&view).map(|waiting| intent(&view, waiting, defaults)), None),
+        None => settled(&view, defaults),
     };
     Decision { copy_commands, serving, ..Decision::new(status::status(&view), status::conditions(&view), intent) }
 }
@@ -54,6 +55,27 @@ pub(crate) fn view<'a>(object: &'a PostgresDatabase, observed: &'a Observed) -> 
     let whole = View::new(object, observed);
     let moving = moving::find(&whole, observed).map(Box::new);
     View { moving, ..whole }
+}
+
+/// The intent without a move. A server that may not restart with its new image serves on, and is verified.
+fn settled(view: &View<'_>, defaults: &Defaults) -> (Result<Intent<Database>, Stalled>, Option<Probe>) {
+    let waiting = match find_waiting(view) {
+        Ok(waiting) => waiting,
+        Err(stalled) => return (Err(stalled), None),
+    };
+    let mut intent = intent(view, waiting, defaults);
+    let Some(server) = view.provider.administered() else { return (Ok(intent), None) };
+    let Runner::Embedded(embedded) = &server.runner else { return (Ok(intent), None) };
+    let serving = intent.probe.clone().filter(|_| server.server.known().is_some());
+    match version::check(view, server, embedded, defaults) {
+        Ok(None) => (Ok(intent), None),
+        Ok(Some(check)) => {
+            intent.manifests.push(desire::version_job(view, embedded, &check.image));
+            intent.waiting.get_or_insert(check.waiting);
+            (Ok(Intent { keeps_templates: true, ..intent }), serving)
+        }
+        Err(stalled) => (Err(stalled), serving),
+    }
 }
 
 /// The command that copies the data of a server out of its pod.
@@ -177,6 +199,7 @@ fn intent(view: &View<'_>, waiting: Option<Waiting>, defaults: &Defaults) -> Int
         waiting,
         restart: restart::gate(),
         rollout: view.object.spec.rollout,
+        keeps_templates: false,
         look_again: is_restless.then_some(LOOK_SOON),
         inspection: probe.clone(),
         probe,

@@ -11,6 +11,7 @@ mod service;
 #[cfg(test)]
 mod snapshot;
 mod stateful_set;
+mod version;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use temporal_stack_common::{
@@ -32,7 +33,7 @@ use crate::{
         ADMINISTRATOR, BINDING, OPERATOR, PORT, PROVIDER, READ_HOST, RELOAD_LABEL, SUPERUSER, administrator,
         cluster_administrator, primary_service, read_service, selector,
     },
-    observed::Provider,
+    observed::{Provider, Template},
 };
 
 /// The desired objects.
@@ -78,6 +79,17 @@ fn binding(view: &View<'_>) -> Vec<Manifest> {
 /// The spec of the cluster of CloudNativePG.
 pub(crate) fn cluster_spec(view: &View<'_>, cluster: &ClusterView<'_>) -> ClusterSpec {
     cloud_native_pg::spec(view, cluster)
+}
+
+/// What the pod template of an embedded server says about restarts.
+pub(crate) fn server_template(view: &View<'_>, embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Template {
+    let pods = Pods::new(embedded.account.clone(), selector(&view.names), &view.object.spec.pods);
+    stateful_set::restarts(embedded, &pods, defaults)
+}
+
+/// The Job that reports the version of an image.
+pub(crate) fn version_job(view: &View<'_>, embedded: &EmbeddedView<'_>, image: &str) -> Manifest {
+    Manifest::new(&version::job(view, embedded, image))
 }
 
 fn embedded_server(view: &View<'_>, embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Vec<Manifest> {

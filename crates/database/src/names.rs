@@ -20,6 +20,8 @@ pub(crate) const COPY: &str = "copy";
 pub(crate) const COMPARE: &str = "compare";
 /// See [`REHEARSE`].
 pub(crate) const ANALYZE: &str = "analyze";
+/// The container that reports the version of an image.
+pub(crate) const VERSION: &str = "version";
 /// Condition: whether the data are moving to another provider.
 pub(crate) const MOVING: &str = "Moving";
 /// Annotation of the object: another value repeats a move that failed.
@@ -104,6 +106,16 @@ pub(crate) fn move_name(names: &Names) -> String {
 /// The labels of the pod that moves data.
 pub(crate) fn move_selector(names: &Names) -> BTreeMap<String, String> {
     workload::selector("postgresql-move", COMPONENT, &names.object)
+}
+
+/// The beginning of the names of the Jobs that report the version of an image: short, because labels have the whole name.
+pub(crate) fn version_prefix(names: &Names) -> String {
+    names.child("v-")
+}
+
+/// The labels of their pods.
+pub(crate) fn version_selector(names: &Names) -> BTreeMap<String, String> {
+    workload::selector("postgresql-version", COMPONENT, &names.object)
 }
 
 /// The role that owns a database.

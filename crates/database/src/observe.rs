@@ -2,6 +2,7 @@
 
 mod cloud_native_pg;
 mod moving;
+pub(crate) mod version;
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
@@ -122,11 +123,13 @@ async fn administered(
     let service = workload::service_ip(world.children, &names.base);
     let restart = workload::restart_asked(object, world.children, &names.base);
     let set: Option<StatefulSet> = world.children.find(&names.base);
+    let live = set.as_ref().and_then(version::template);
     let account = set.and_then(|set| set.spec?.template.spec?.service_account_name);
+    let reports = version::reports(names, world).await;
     Ok(Administered {
         service: service.map(|host| Endpoint { host, port: PORT }),
         server,
-        runner: Runner::Embedded(Box::new(Embedded { volume, offer, restart, account })),
+        runner: Runner::Embedded(Box::new(Embedded { volume, offer, restart, account, live, reports })),
         ..before
     })
 }

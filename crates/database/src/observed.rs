@@ -110,6 +110,34 @@ pub(crate) struct Embedded {
     pub(crate) restart: Option<String>,
     /// The ServiceAccount of the server that exists.
     pub(crate) account: Option<String>,
+    /// The pod template of the server that exists.
+    pub(crate) live: Option<Template>,
+    /// The Jobs that report the version of an image.
+    pub(crate) reports: Vec<Report>,
+}
+
+/// What a pod template says about restarts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Template {
+    /// The image of the server.
+    pub(crate) image: String,
+    /// The hash of the settings whose change restarts the server.
+    pub(crate) roll: Option<String>,
+    /// The newest restart request that it follows.
+    pub(crate) restart: Option<String>,
+}
+
+/// A Job that reports the version of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// The image.
+    pub(crate) image: String,
+    /// What it has reported.
+    pub(crate) version: Option<String>,
+    /// Why it does not.
+    pub(crate) trouble: Option<String>,
+    /// Whether it has ended.
+    pub(crate) has_ended: bool,
 }
 
 /// The answer of the server.

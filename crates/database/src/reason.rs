@@ -42,6 +42,10 @@ pub(crate) const CERTIFICATE_EXPIRING: Reason = Reason::new("CertificateExpiring
 pub(crate) const CERTIFICATE_EXPIRED: Reason = Reason::new("CertificateExpired");
 /// The write-ahead log cannot be archived.
 pub(crate) const ARCHIVING_FAILED: Reason = Reason::new("ArchivingFailed");
+/// A Job reports the version of PostgreSQL in a new image, before the server restarts with it.
+pub(crate) const CHECKING_IMAGE: Reason = Reason::new("CheckingImage");
+/// A new image has another major version of PostgreSQL than the data.
+pub(crate) const MAJOR_VERSION_CHANGED: Reason = Reason::new("MajorVersionChanged");
 /// The data are moving to another provider.
 pub(crate) const MOVING: Reason = Reason::new("Moving");
 /// The Job of a move tries whether it can copy.

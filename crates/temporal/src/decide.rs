@@ -66,6 +66,7 @@ fn intent(view: &View<'_>, step: Step, waiting: Option<Waiting>) -> Intent<Appli
         waiting,
         restart: restart::gate(),
         rollout: view.spec.rollout,
+        keeps_templates: false,
         // The probe writes nothing.
         inspection: probe.clone(),
         probe,

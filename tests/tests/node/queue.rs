@@ -2,6 +2,7 @@
 
 mod alarms;
 mod application;
+mod capacity;
 mod configuration;
 mod deletion;
 mod external;

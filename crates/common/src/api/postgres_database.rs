@@ -96,7 +96,7 @@ pub struct PostgresProvider {
     #[serde(default)]
     pub storage: Storage,
     /// The container image. Absent: the controller's default (`RELATED_IMAGE_POSTGRES` in its environment). A data directory
-    /// belongs to one major version; a server of another version does not start with it.
+    /// belongs to one major version; an image of another one is refused before the server restarts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Compute resources of the server. Absent: requests of 100m CPU and 256Mi memory, a memory limit of 1Gi.

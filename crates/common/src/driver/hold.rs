@@ -61,11 +61,11 @@ impl Holding {
 }
 
 /// Replaces each template that differs without a change by the user with the one that was applied last, and keeps the data of
-/// the objects that its pods read when they start. `component` is the field manager.
+/// the objects that its pods read when they start. Without a `rollout` each template is kept. `component` is the field manager.
 pub(super) fn hold(
     manifests: &mut [Manifest],
     children: &Children,
-    rollout: Rollout,
+    rollout: Option<Rollout>,
     component: &str,
     templates: &mut Templates,
 ) -> Holding {
@@ -80,7 +80,12 @@ pub(super) fn hold(
         let wanted = &manifest.object["spec"]["template"];
         let waits = |before: &Value| {
             let change = change(before, wanted)?;
-            let is_held = rollout == Rollout::WhenAsked && !is_asked_for(before, wanted) && fits(before, manifest);
+            let is_kept = match rollout {
+                Some(Rollout::Automatic) => false,
+                Some(Rollout::WhenAsked) => !is_asked_for(before, wanted),
+                None => true,
+            };
+            let is_held = is_kept && fits(before, manifest);
             is_held.then(|| HeldBack { reference: reference.clone(), change })
         };
         match before.as_ref().and_then(|before| Some((before, waits(before)?))) {

@@ -151,9 +151,10 @@ impl<C: Component> Pass<'_, C> {
         mut intent: Intent<C>,
         world: &World<'_>,
     ) -> Result<std::result::Result<Planned<C>, NameConflict>, C> {
+        let rollout = (!intent.keeps_templates).then_some(intent.rollout);
         let holding = self
             .memory
-            .with(|state| hold(&mut intent.manifests, &self.children, intent.rollout, C::NAME, &mut state.templates));
+            .with(|state| hold(&mut intent.manifests, &self.children, rollout, C::NAME, &mut state.templates));
         if let Some(taken) = self.taken_by_others(&intent.manifests, world).await? {
             return Ok(Err(taken));
         }
@@ -176,7 +177,7 @@ impl<C: Component> Pass<'_, C> {
         let Planned { intent, holding, .. } = planned;
         self.memory.enter(Stage::Settle);
         let outdated = restart::outdated(&intent.manifests, &self.children);
-        let pending = restart::pending(&outdated, holding, intent.rollout);
+        let pending = if intent.keeps_templates { None } else { restart::pending(&outdated, holding, intent.rollout) };
         let ending = match self.restart(intent, &outdated).await? {
             Some(outcome) => Ending::Report(outcome, intent.look_again),
             None => match self.settle(planned, world).await? {

@@ -45,6 +45,21 @@ async fn automatic_rollout_applies_a_newer_template_at_once() {
     assert_eq!(memory(&stage), "1Gi");
 }
 
+#[tokio::test(start_paused = true)]
+async fn kept_template_changes_when_it_is_released() {
+    let stage = Stage::new();
+    let spec = json!({"replicas": 1, "deployed": true, "roll": "1", "rollout": "Automatic", "steadied": true});
+    stage.ready("x", spec).await;
+    // Both by the user's request and by a newer controller.
+    stage.edit_spec("x", json!({"memory": "1Gi", "roll": "2"})).await;
+    stage.until_ready("x").await;
+    assert_eq!((memory(&stage), stage.condition("x", "RestartPending")), (Value::Null, None));
+
+    stage.edit_spec("x", json!({"steadied": false})).await;
+    stage.until_ready("x").await;
+    assert_eq!(memory(&stage), "1Gi");
+}
+
 /// A lamp with a set and a Deployment whose templates are deferred: a newer controller would set the memory of their pods.
 async fn waiting(spec: Value) -> Stage {
     let stage = Stage::new();

@@ -323,6 +323,7 @@ impl Lamps {
             waiting,
             restart: self.0.lock().unwrap().gate.clone(),
             rollout: lamp.spec.rollout,
+            keeps_templates: lamp.spec.steadied,
             probe: Some(lamp.name_any()),
             ..Intent::default()
         })

@@ -89,6 +89,7 @@ pub(super) fn intent(whole: &Whole<'_>, moving: &View<'_>, defaults: &Defaults) 
         waiting: Some(waiting),
         restart: Gate::Open,
         rollout: whole.object.spec.rollout,
+        keeps_templates: false,
         look_again: Some(POLL),
         probe: None,
         inspection: None,

@@ -1,11 +1,14 @@
 //! The server: a `StatefulSet` of one primary.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{Container, PodSpec, PodTemplateSpec, Probe, Volume},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use temporal_stack_common::{
+    api::annotation,
     names::Names,
     port::POSTGRESQL,
     volume,
@@ -19,6 +22,7 @@ use crate::{
     Defaults,
     decide::view::{EmbeddedView, View},
     names::{ADMINISTRATOR, administrator, mesh, selector},
+    observed::Template,
 };
 
 /// User and group of the server, in the official image and in ours.
@@ -57,12 +61,31 @@ pub(super) fn server(
     })
 }
 
-fn template(names: &Names, embedded: &EmbeddedView<'_>, pods: &Pods<'_>, defaults: &Defaults) -> PodTemplateSpec {
+/// What the template of the server says about restarts.
+pub(super) fn restarts(embedded: &EmbeddedView<'_>, pods: &Pods<'_>, defaults: &Defaults) -> Template {
+    let wanted = wanted(embedded);
+    let notes = pods.template_meta(BTreeMap::new(), BTreeMap::new(), &wanted, embedded.restart).annotations;
+    let note = |key: &str| notes.as_ref().and_then(|notes| notes.get(key)).cloned();
+    Template {
+        image: image(embedded, defaults).to_owned(),
+        roll: note(annotation::ROLL),
+        restart: note(annotation::RESTART),
+    }
+}
+
+fn image<'a>(embedded: &'a EmbeddedView<'_>, defaults: &'a Defaults) -> &'a str {
+    embedded.provider.image.as_ref().unwrap_or(&defaults.postgres_image)
+}
+
+/// The user's settings. The default image is not in it: a newer controller must not restart a server by itself.
+fn wanted(embedded: &EmbeddedView<'_>) -> Value {
     let provider = &embedded.provider;
-    // The user's settings. The default image is not in it: a newer controller must not restart a server by itself.
-    let wanted = json!([provider.image, provider.resources, provider.parameters, embedded.restart]);
+    json!([provider.image, provider.resources, provider.parameters, embedded.restart])
+}
+
+fn template(names: &Names, embedded: &EmbeddedView<'_>, pods: &Pods<'_>, defaults: &Defaults) -> PodTemplateSpec {
     PodTemplateSpec {
-        metadata: Some(pods.template_meta(selector(names), mesh(), &wanted, embedded.restart)),
+        metadata: Some(pods.template_meta(selector(names), mesh(), &wanted(embedded), embedded.restart)),
         spec: Some(PodSpec {
             init_containers: Some(vec![initialise(embedded, defaults)]),
             containers: vec![postgres(embedded, defaults)],
@@ -103,8 +126,7 @@ fn postgres(embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Container {
 
 /// The common parts of both containers.
 fn container(name: &str, embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Container {
-    let provider = &embedded.provider;
-    let image = provider.image.as_ref().unwrap_or(&defaults.postgres_image);
+    let image = image(embedded, defaults);
     Container {
         env: Some(vec![env("PGDATA", PGDATA)]),
         volume_mounts: Some(vec![
@@ -113,7 +135,7 @@ fn container(name: &str, embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Co
             mount("tmp", "/tmp"),
             mount("shm", "/dev/shm"),
         ]),
-        ..workload::container(name, image, resources(&provider.resources, DEFAULT_RESOURCES))
+        ..workload::container(name, image, resources(&embedded.provider.resources, DEFAULT_RESOURCES))
     }
 }
 

@@ -138,15 +138,19 @@ async fn ask_target(access: &Access, extensions: &[String]) -> Result<Target, Fa
 }
 
 async fn run(job: &Job, world: &World<'_>) -> Run {
-    let is_of_job =
-        |pod: &Pod| pod.owner_references().iter().any(|reference| Some(&reference.uid) == job.uid().as_ref());
-    let pod = world.children.all::<Pod>().into_iter().find(is_of_job);
+    let pod = world.children.all::<Pod>().into_iter().find(|pod| is_of_job(pod, job));
     let step = step(job, pod.as_ref());
     let trouble = if step == Step::Done { None } else { job_trouble(job, world, PROGRAMS).await };
     Run { step, trouble, has_ended: has_ended(job) }
 }
 
-fn has_ended(job: &Job) -> bool {
+/// Whether a Job created the pod.
+pub(super) fn is_of_job(pod: &Pod, job: &Job) -> bool {
+    pod.owner_references().iter().any(|reference| Some(&reference.uid) == job.uid().as_ref())
+}
+
+/// Whether a Job has succeeded or failed.
+pub(super) fn has_ended(job: &Job) -> bool {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.into_iter().flatten().any(|condition| {
         matches!(&*condition.type_, "Complete" | "Failed" | "FailureTarget") && condition.status == "True"

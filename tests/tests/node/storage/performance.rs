@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use e2e::{Subject as _, bucket::Bound, full, host::processes_in, objects::put_all};
+use e2e::{Subject as _, bucket::Bound, full, host::resident_memory, objects::put_all};
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt as _;
 use serde_json::json;
 use temporal_stack_common::{
     api::ObjectStorage,
@@ -33,11 +32,11 @@ async fn throughput_through_the_service_and_beside_it(engine: &str) {
         let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).context("the pod has no address")?;
         let (_, port) = direct.address.endpoint.rsplit_once(':').context("an endpoint without a port")?;
         direct.address.endpoint = format!("http://{ip}:{port}");
-        println!("memory of {engine} before: {} MiB", memory(&pod));
+        println!("memory of {engine} before: {} MiB", resident_memory(&pod));
         for (way, bound) in [("through the Service", service), ("beside it", direct)] {
             measure(way, &bound).await?;
         }
-        println!("memory of {engine} after: {} MiB", memory(&pod));
+        println!("memory of {engine} after: {} MiB", resident_memory(&pod));
         Ok(())
     })
     .await;
@@ -67,15 +66,4 @@ async fn put_large(client: &Client) -> Result<String> {
         parts.push(client.put_part(&upload, number, vec![7; PART]).await?);
     }
     Ok(client.complete(&upload, &parts).await?.etag)
-}
-
-/// The resident memory of the processes of a pod, in MiB.
-fn memory(pod: &Pod) -> u64 {
-    let group = format!("pod{}", pod.uid().unwrap_or_default());
-    let resident = |id: i32| {
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().split(' ').next()?;
-        line.parse::<u64>().ok()
-    };
-    processes_in(&group).into_iter().filter_map(resident).sum::<u64>() >> 10
 }

@@ -64,6 +64,8 @@ pub struct LampSpec {
     pub deletion_policy: DeletionPolicy,
     /// When pods are restarted.
     pub rollout: Rollout,
+    /// Whether pods keep their templates, whatever the rollout.
+    pub steadied: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
