@@ -9,11 +9,13 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{IsTerminal as _, Write as _};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 pub use crate::command::LoggedCommand;
 use crate::place;
@@ -26,6 +28,21 @@ pub struct Steps {
     logs: PathBuf,
     started: Instant,
     times: Vec<(String, Duration)>,
+}
+
+type Body<'a> = dyn FnOnce(&mut Step) -> Result<()> + Send + 'a;
+
+/// A step that is about to run beside others.
+pub struct Planned<'a> {
+    name: String,
+    body: Box<Body<'a>>,
+}
+
+impl<'a> Planned<'a> {
+    /// A step of this name.
+    pub fn new(name: &str, body: impl FnOnce(&mut Step) -> Result<()> + Send + 'a) -> Self {
+        Self { name: name.to_owned(), body: Box::new(body) }
+    }
 }
 
 /// A step while it runs: its log, and its bar.
@@ -57,8 +74,40 @@ impl Steps {
 
     /// Runs one step: shows it while it runs, and prints how long it took.
     pub fn run<T>(&mut self, name: &str, body: impl FnOnce(&mut Step) -> Result<T>) -> Result<T> {
+        let (took, result) = self.time(name, &MultiProgress::new(), body);
+        self.times.push((name.to_owned(), took));
+        result
+    }
+
+    /// Runs rows of steps at the same time, the steps of a row in order, and returns how each of them ended.
+    pub fn run_rows<'a>(&mut self, rows: Vec<Vec<Planned<'a>>>) -> Vec<(String, Result<()>)> {
+        let bars = MultiProgress::new();
+        let (steps, bars) = (&*self, &bars);
+        let row = |row: Vec<Planned<'a>>| {
+            let run = |planned: Planned<'a>| (planned.name.clone(), steps.time(&planned.name, bars, planned.body));
+            row.into_iter().map(run).collect::<Vec<_>>()
+        };
+        let ended: Vec<_> = thread::scope(|scope| {
+            let rows: Vec<_> = rows.into_iter().map(|steps| scope.spawn(|| row(steps))).collect();
+            rows.into_iter().flat_map(|row| row.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        ended
+            .into_iter()
+            .map(|(name, (took, result))| {
+                self.times.push((name.clone(), took));
+                (name, result)
+            })
+            .collect()
+    }
+
+    fn time<T>(
+        &self,
+        name: &str,
+        bars: &MultiProgress,
+        body: impl FnOnce(&mut Step) -> Result<T>,
+    ) -> (Duration, Result<T>) {
         let log = self.log_of(name);
-        let bar = std::io::stderr().is_terminal().then(|| spinner(name, &log));
+        let bar = std::io::stderr().is_terminal().then(|| bars.add(spinner(name, &log)));
         let mut step = Step { log, bar, outcome: None };
         let started = Instant::now();
         let result = body(&mut step);
@@ -68,9 +117,9 @@ impl Steps {
         }
         let outcome = if result.is_err() { Some("failed") } else { step.outcome };
         let outcome = outcome.map(|word| format!("  {word}")).unwrap_or_default();
-        eprintln!("{name:<44} {:>7.1} s{outcome}", took.as_secs_f64());
-        self.times.push((name.to_owned(), took));
-        result.with_context(|| StepFailed { step: name.to_owned(), log: step.log })
+        let line = format!("{name:<44} {:>7.1} s{outcome}", took.as_secs_f64());
+        bars.suspend(|| eprintln!("{line}"));
+        (took, result.with_context(|| StepFailed { step: name.to_owned(), log: step.log }))
     }
 
     /// The log of a step.

@@ -1,10 +1,11 @@
 //! `cargo xtask test`: runs all levels of tests, from formatting to a killed node, and leaves the machine as it was.
 //!
 //! ```text
-//! formatting, lints, generated files ─▶ tests without a cluster ─▶ the bridge between real programs
-//!                                                                ─▶ object stores: real engines
-//!                                                                ─▶ real programs on one address family
-//!                                                                ─▶ API server alone: conflicts, crashes, tenants, faults
+//! formatting, lints, generated files ─▶ tests without a cluster ─▶ API server alone: conflicts, crashes
+//!                                                                beside: the bridge between real programs
+//!                                                                        ─▶ object stores: real engines
+//!                                                                        ─▶ real programs on one address family
+//!                                                                ─▶ API server alone: tenants, faults
 //!                                                                ─▶ node: as many tests at a time as fit ─▶ node down
 //! ```
 //!
@@ -22,7 +23,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::step::{LoggedCommand, Step, Steps};
+use crate::step::{LoggedCommand, Planned, Step, Steps};
 use crate::{codegen, images, place};
 
 /// The variables with the location of the tests' cluster; crate `e2e` reads them.
@@ -62,10 +63,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut run = Run::new(arguments)?;
     run.without_a_cluster()?;
     run.build()?;
-    run.on_the_bridge()?;
-    run.on_object_stores()?;
-    run.on_one_address_family()?;
-    let result = run.on_the_api_server().and_then(|()| run.on_the_node());
+    let programs = run.programs()?;
+    let result = run.on_the_api_server(programs).and_then(|()| run.on_the_node());
     // Stop the node whether or not the tests passed.
     let gone = run.xtask(&["down", "--delete-data"]);
     run.steps.finish();
@@ -111,13 +110,12 @@ impl<'a> Run<'a> {
                 cargo(step).env("RUSTDOCFLAGS", "--deny=warnings").args(["doc", "--workspace", "--no-deps"]).run()
             })?;
             self.steps.run("check licences, sources and duplicates", deny)?;
-            self.tests("run documentation examples", &["--workspace", "--all-features", "--doc"], &[])?;
+            self.suites(vec![vec![Suite::new("run documentation examples", &["--doc"])]])?;
         }
         // Not `--exclude`: without the crate of the cluster tests, other crates would be rebuilt with fewer features.
         let beside: Vec<String> = integration_tests()?.into_iter().map(|name| format!("--test={name}")).collect();
-        let all =
-            ["--workspace", "--all-features", "--lib", "--bins"].into_iter().chain(beside.iter().map(String::as_str));
-        self.tests("run tests without a cluster", &all.collect::<Vec<_>>(), &[])
+        let all: Vec<&str> = ["--lib", "--bins"].into_iter().chain(beside.iter().map(String::as_str)).collect();
+        self.suites(vec![vec![Suite::new("run tests without a cluster", &all)]])
     }
 
     fn build(&mut self) -> Result<()> {
@@ -126,61 +124,40 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn on_the_bridge(&mut self) -> Result<()> {
-        let programs = images::peers(&mut self.steps)?;
-        let bridge = ["--workspace", "--all-features", "--test=bridge", "--", "--show-output"];
-        self.tests("run bridge tests", &bridge, &[(PROGRAMS, programs.into())])
-    }
-
-    /// Two at a time: each starts several servers.
-    fn on_object_stores(&mut self) -> Result<()> {
-        let programs = images::object_stores(&mut self.steps)?;
-        let suite = ["--workspace", "--all-features", "--test=storage", "--", "--test-threads=2", "--show-output"];
-        self.tests("run object store tests", &suite, &[(OBJECT_STORES, programs.into())])
-    }
-
-    /// Runs the programs of the products' pods without a node.
-    fn on_one_address_family(&mut self) -> Result<()> {
+    /// The suites of real programs that need no cluster.
+    fn programs(&mut self) -> Result<Vec<Suite>> {
+        let bridge = images::peers(&mut self.steps)?;
+        let engines = images::object_stores(&mut self.steps)?;
         let names = ["postgres", "rabbitmq", "kubo", "ipfs-cluster", "minio", "versity"];
         let images = images::build(&mut self.steps, &names)?;
         let images = names.iter().zip(images).map(|(name, image)| format!("{name}={}", image.archive.display()));
         let images = images.collect::<Vec<_>>().join(",");
-        // Two at a time: each starts several programs.
-        let families = ["--workspace", "--all-features", "--test=families", "--", "--test-threads=2", "--show-output"];
-        self.tests("run address family tests", &families, &[(IMAGES, images.into())])
+        // Two at a time: each starts several servers.
+        Ok(vec![
+            Suite::new("run bridge tests", &["--test=bridge"]).with(PROGRAMS, bridge),
+            Suite::new("run object store tests", &["--test=storage"]).threads(2).with(OBJECT_STORES, engines),
+            Suite::new("run address family tests", &["--test=families"]).threads(2).with(IMAGES, images),
+        ])
     }
 
-    fn on_the_api_server(&mut self) -> Result<()> {
+    /// The programs take processor time, and the API server's tests mostly wait: so they run at the same time.
+    fn on_the_api_server(&mut self, programs: Vec<Suite>) -> Result<()> {
         // The leftovers of an earlier, killed run could not be distinguished from what this run creates.
         self.xtask(&["node", "down", "--control-plane"])?;
         self.xtask(&["node", "up", "--control-plane"])?;
         let kubeconfig = self.node_dir.join("control-plane/admin.kubeconfig");
-        // They mostly wait for the API server and its controllers, and those that change Linkerd wait for each other.
+        // They wait for the API server and its controllers, and those that change Linkerd wait for each other.
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let threads = format!("--test-threads={}", 4 * processors);
-        let result = self.tests(
-            "run API server tests",
-            // The second compares the permissions of all controllers of the first with those that they used.
-            &["--workspace", "--all-features", "--test=api", "--test=permissions", "--", &threads, "--show-output"],
-            &[(API_KUBECONFIG, kubeconfig.into())],
-        );
-        let result = result.and_then(|()| self.with_strangers_and_faults());
+        // The second compares the permissions of all controllers of the first with those that they used.
+        let api = Suite::new("run API server tests", &["--test=api", "--test=permissions"])
+            .threads(4 * processors)
+            .with(API_KUBECONFIG, &kubeconfig);
+        // Two at a time: their assertions about memory and latency assume a machine that is not overloaded.
+        let tenants = Suite::new("run tenant and fault tests", &["--test=tenant", "--test=faults"])
+            .threads(2)
+            .with(API_KUBECONFIG, &kubeconfig);
+        let result = self.suites(vec![vec![api], programs]).and_then(|()| self.suites(vec![vec![tenants]]));
         result.and(self.xtask(&["node", "down", "--control-plane"]))
-    }
-
-    /// Two at a time: their assertions about memory and latency assume a machine that is not overloaded.
-    fn with_strangers_and_faults(&mut self) -> Result<()> {
-        let kubeconfig = self.node_dir.join("control-plane/admin.kubeconfig");
-        let suites = [
-            "--workspace",
-            "--all-features",
-            "--test=tenant",
-            "--test=faults",
-            "--",
-            "--test-threads=2",
-            "--show-output",
-        ];
-        self.tests("run tenant and fault tests", &suites, &[(API_KUBECONFIG, kubeconfig.into())])
     }
 
     fn on_the_node(&mut self) -> Result<()> {
@@ -189,13 +166,12 @@ impl<'a> Run<'a> {
         let images: Vec<&str> = self.arguments.images.iter().flat_map(|image| ["--image", image]).collect();
         self.xtask(&[&["up", "--demo", "--all-images"], &images[..]].concat())?;
         self.xtask(&["node", "up", "--cloud-native-pg"])?;
-        let environment = [
-            (NODE_KUBECONFIG, self.node_dir.join("node/admin.kubeconfig").into()),
-            (XTASK, self.program.clone().into()),
-        ];
         // All at once: each waits until the node has room for its weight.
-        let all = ["--workspace", "--all-features", "--test=node", "--", "--test-threads=100", "--show-output"];
-        self.tests("run node tests", &all, &environment)
+        let node = Suite::new("run node tests", &["--test=node"])
+            .threads(100)
+            .with(NODE_KUBECONFIG, self.node_dir.join("node/admin.kubeconfig"))
+            .with(XTASK, &self.program);
+        self.suites(vec![vec![node]])
     }
 
     /// The environment of every program that uses the tests' clusters.
@@ -209,20 +185,22 @@ impl<'a> Run<'a> {
         environment
     }
 
-    /// Runs `cargo test`; keeps the summaries, and prints the whole output if a test fails.
-    fn tests(&mut self, name: &str, arguments: &[&str], environment: &[(&str, OsString)]) -> Result<()> {
-        let shared = self.environment();
-        let no_fail_fast = self.arguments.no_fail_fast.then_some("--no-fail-fast");
-        let log = self.steps.log_of(name);
-        let result = self.steps.run(name, |step| {
-            // A test fails with the state that it met; a backtrace would push that out of the last lines of the log.
-            let mut command = cargo(step).env("RUST_BACKTRACE", "0").arg("test").args(no_fail_fast).args(arguments);
-            for (key, value) in shared.iter().chain(environment) {
-                command = command.env(key, value);
-            }
-            command.run()
-        });
-        let text = std::fs::read_to_string(&log).unwrap_or_default();
+    /// Runs rows of suites at the same time; keeps the summaries, and prints the whole output of those that fail.
+    fn suites(&mut self, rows: Vec<Vec<Suite>>) -> Result<()> {
+        let (shared, goes_on) = (self.environment(), self.arguments.no_fail_fast);
+        let planned = |suite: Suite| {
+            let shared = &shared;
+            Planned::new(suite.name, move |step| suite.run(step, shared, goes_on))
+        };
+        let rows = rows.into_iter().map(|row| row.into_iter().map(planned).collect()).collect();
+        let ended = self.steps.run_rows(rows);
+        // All of them have run, so all are reported before the first failure ends the run.
+        let reported: Vec<Result<()>> = ended.into_iter().map(|(name, result)| self.report(&name, result)).collect();
+        reported.into_iter().collect()
+    }
+
+    fn report(&mut self, name: &str, result: Result<()>) -> Result<()> {
+        let text = std::fs::read_to_string(self.steps.log_of(name)).unwrap_or_default();
         if result.is_err() {
             println!("{text}");
         }
@@ -257,6 +235,42 @@ impl<'a> Run<'a> {
             bail!("`cargo xtask {}` failed", arguments.join(" "));
         }
         Ok(())
+    }
+}
+
+/// One call of `cargo test`.
+struct Suite {
+    name: &'static str,
+    targets: Vec<String>,
+    threads: Option<usize>,
+    environment: Vec<(&'static str, OsString)>,
+}
+
+impl Suite {
+    fn new(name: &'static str, targets: &[&str]) -> Self {
+        let targets = targets.iter().map(|&target| target.to_owned()).collect();
+        Self { name, targets, threads: None, environment: Vec::new() }
+    }
+
+    /// How many tests run at a time; they print what they measure.
+    fn threads(self, threads: usize) -> Self {
+        Self { threads: Some(threads), ..self }
+    }
+
+    fn with(mut self, key: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.push((key, value.into()));
+        self
+    }
+
+    fn run(&self, step: &Step, shared: &[(&'static str, OsString)], goes_on: bool) -> Result<()> {
+        // A test fails with the state that it met; a backtrace would push that out of the last lines of the log.
+        let mut command = cargo(step).env("RUST_BACKTRACE", "0").args(["test", "--workspace", "--all-features"]);
+        for (key, value) in shared.iter().chain(&self.environment) {
+            command = command.env(key, value);
+        }
+        let threads = self.threads.map(|threads| format!("--test-threads={threads}"));
+        let options = ["--", "--show-output"].into_iter().filter(|_| !self.environment.is_empty());
+        command.args(goes_on.then_some("--no-fail-fast")).args(&self.targets).args(options).args(threads).run()
     }
 }
 
