@@ -120,6 +120,8 @@ pub struct Intent<C: Component + ?Sized> {
     pub upkeep: Vec<C::Action>,
     /// What the object waits for.
     pub waiting: Option<Waiting>,
+    /// Why the object cannot go further than this intent until the user acts. The intent itself is carried out.
+    pub stalled: Option<Stalled>,
     /// Whether a pod may be restarted now.
     pub restart: Gate,
     /// When pods are restarted because only the controller is newer.
@@ -142,6 +144,7 @@ impl<C: Component + ?Sized> Default for Intent<C> {
             actions: Vec::new(),
             upkeep: Vec::new(),
             waiting: None,
+            stalled: None,
             restart: Gate::Open,
             rollout: Rollout::default(),
             keeps_templates: false,

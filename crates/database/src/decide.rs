@@ -63,19 +63,10 @@ fn settled(view: &View<'_>, defaults: &Defaults) -> (Result<Intent<Database>, St
         Ok(waiting) => waiting,
         Err(stalled) => return (Err(stalled), None),
     };
-    let mut intent = intent(view, waiting, defaults);
-    let Some(server) = view.provider.administered() else { return (Ok(intent), None) };
-    let Runner::Embedded(embedded) = &server.runner else { return (Ok(intent), None) };
-    let serving = intent.probe.clone().filter(|_| server.server.known().is_some());
-    match version::check(view, server, embedded, defaults) {
-        Ok(None) => (Ok(intent), None),
-        Ok(Some(check)) => {
-            intent.manifests.push(desire::version_job(view, embedded, &check.image));
-            intent.waiting.get_or_insert(check.waiting);
-            (Ok(Intent { keeps_templates: true, ..intent }), serving)
-        }
-        Err(stalled) => (Err(stalled), serving),
-    }
+    let intent = version::guard(view, intent(view, waiting, defaults), defaults);
+    let answers = view.provider.administered().is_some_and(|server| server.server.known().is_some());
+    let serving = intent.probe.clone().filter(|_| answers && intent.keeps_templates);
+    (Ok(intent), serving)
 }
 
 /// The command that copies the data of a server out of its pod.
@@ -197,6 +188,7 @@ fn intent(view: &View<'_>, waiting: Option<Waiting>, defaults: &Defaults) -> Int
         actions,
         upkeep: Vec::new(),
         waiting,
+        stalled: None,
         restart: restart::gate(),
         rollout: view.object.spec.rollout,
         keeps_templates: false,

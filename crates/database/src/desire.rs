@@ -89,7 +89,7 @@ pub(crate) fn server_template(view: &View<'_>, embedded: &EmbeddedView<'_>, defa
 
 /// The Job that reports the version of an image.
 pub(crate) fn version_job(view: &View<'_>, embedded: &EmbeddedView<'_>, image: &str) -> Manifest {
-    Manifest::new(&version::job(view, embedded, image))
+    Manifest::new(&version::job(view, embedded, image)).once(&[])
 }
 
 fn embedded_server(view: &View<'_>, embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Vec<Manifest> {

@@ -123,13 +123,18 @@ async fn administered(
     let service = workload::service_ip(world.children, &names.base);
     let restart = workload::restart_asked(object, world.children, &names.base);
     let set: Option<StatefulSet> = world.children.find(&names.base);
-    let live = set.as_ref().and_then(version::template);
+    let pod = world.children.pods_of(&names.base, 1).into_iter().next();
+    let has_set = set.is_some();
+    let live =
+        set.as_ref().and_then(version::template_of_set).or_else(|| pod.as_ref().and_then(version::template_of_pod));
     let account = set.and_then(|set| set.spec?.template.spec?.service_account_name);
-    let reports = version::reports(names, world).await;
+    let has_failed = pod.as_ref().is_some_and(version::has_failed);
+    let reports = version::reports(names, object.meta().uid.as_deref(), world).await;
+    let embedded = Embedded { volume, offer, restart, account, live, has_set, has_failed, reports };
     Ok(Administered {
         service: service.map(|host| Endpoint { host, port: PORT }),
         server,
-        runner: Runner::Embedded(Box::new(Embedded { volume, offer, restart, account, live, reports })),
+        runner: Runner::Embedded(Box::new(embedded)),
         ..before
     })
 }

@@ -110,8 +110,12 @@ pub(crate) struct Embedded {
     pub(crate) restart: Option<String>,
     /// The ServiceAccount of the server that exists.
     pub(crate) account: Option<String>,
-    /// The pod template of the server that exists.
+    /// The pod template that the server has, or without a set, that of its pod.
     pub(crate) live: Option<Template>,
+    /// Whether there is a set.
+    pub(crate) has_set: bool,
+    /// Whether its pod cannot start.
+    pub(crate) has_failed: bool,
     /// The Jobs that report the version of an image.
     pub(crate) reports: Vec<Report>,
 }
@@ -130,14 +134,14 @@ pub(crate) struct Template {
 /// A Job that reports the version of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// The image.
-    pub(crate) image: String,
-    /// What it has reported.
+    /// The name of the Job.
+    pub(crate) job: String,
+    /// What it has reported, which may be nothing.
     pub(crate) version: Option<String>,
-    /// Why it does not.
+    /// Why it has not.
     pub(crate) trouble: Option<String>,
-    /// Whether it has ended.
-    pub(crate) has_ended: bool,
+    /// Whether it has ended and its pod has gone, with the report.
+    pub(crate) is_lost: bool,
 }
 
 /// The answer of the server.

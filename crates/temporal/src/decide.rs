@@ -64,6 +64,7 @@ fn intent(view: &View<'_>, step: Step, waiting: Option<Waiting>) -> Intent<Appli
         look_again: Some(if waiting.as_ref().is_some_and(is_for_products) { LOOK_SOON } else { LOOK_EVERY }),
         upkeep: Vec::new(),
         waiting,
+        stalled: None,
         restart: restart::gate(),
         rollout: view.spec.rollout,
         keeps_templates: false,

@@ -7,6 +7,7 @@ mod deletion;
 mod down;
 mod drift;
 mod external;
+mod image;
 mod ledger;
 mod log;
 mod moving;

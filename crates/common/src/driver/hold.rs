@@ -20,8 +20,6 @@ use crate::{
     shared,
 };
 
-/// Annotation of workloads: the pod template that was applied last, as JSON.
-const APPLIED: &str = "temporal-stack.dev/applied-template";
 /// The kinds that start pods for as long as they exist.
 const WORKLOADS: [&str; 2] = ["StatefulSet", "Deployment"];
 
@@ -116,9 +114,9 @@ fn is_applied(manifest: &Manifest, kinds: &[&str]) -> bool {
 
 /// The template that was applied last. The annotation counts while we own it; a workload of an earlier version has none.
 fn applied_last(live: &Value, api_version: &str, component: &str) -> Value {
-    let note = live["metadata"]["annotations"][APPLIED].as_str();
+    let note = live["metadata"]["annotations"][annotation::APPLIED].as_str();
     let is_ours = |note: &&str| {
-        let noted = json!({"apiVersion": api_version, "metadata": {"annotations": {APPLIED: note}}});
+        let noted = json!({"apiVersion": api_version, "metadata": {"annotations": {(annotation::APPLIED): note}}});
         disowned(&noted, component, live).is_none()
     };
     let noted = note.filter(is_ours).and_then(|note| serde_json::from_str(note).ok());
@@ -191,7 +189,7 @@ fn note(manifest: &mut Manifest) {
     if metadata["annotations"].is_null() {
         metadata["annotations"] = json!({});
     }
-    metadata["annotations"][APPLIED] = json!(template);
+    metadata["annotations"][annotation::APPLIED] = json!(template);
 }
 
 /// Keeps the live data of an object, as far as no one else has written to them: those were applied last.

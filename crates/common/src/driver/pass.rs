@@ -203,13 +203,16 @@ impl<C: Component> Pass<'_, C> {
     /// Whether everything that was applied is ready, and nothing is awaited any more.
     async fn settle(&self, planned: &Planned<C>, world: &World<'_>) -> Result<Option<Ending>, C> {
         let Planned { intent, plan, .. } = planned;
-        let Intent { manifests, waiting, look_again, .. } = intent;
+        let Intent { manifests, waiting, stalled, look_again, .. } = intent;
         if !plan.leaving.is_empty() {
             if self.forget_the_gone(manifests, &plan.leaving).await? {
                 return Ok(Some(Ending::Again));
             }
             let message = format!("{} is being deleted and will be recreated", plan.leaving.join(", "));
             return Ok(Some(PassOutcome::Reconciling(reason::APPLYING, message).into()));
+        }
+        if let Some(stalled) = stalled.clone() {
+            return Ok(Some(PassOutcome::from(stalled).into()));
         }
         if let Some(missing) = readiness::missing(manifests, world, C::PROGRAMS).await {
             // The component's cause is more specific than the number of ready pods.

@@ -25,7 +25,7 @@ use temporal_stack_common::{
 };
 
 use self::view::{Stage, View};
-use super::{actions, view::View as Whole};
+use super::{actions, version, view::View as Whole};
 use crate::{
     Database, Defaults,
     act::{Action, Change},
@@ -82,18 +82,21 @@ pub(super) fn intent(whole: &Whole<'_>, moving: &View<'_>, defaults: &Defaults) 
     if let Some(server) = whole.provider.administered().filter(|_| has_target || is_back) {
         changes.extend(actions(whole, server));
     }
-    Ok(Intent {
+    // The Job needs both servers as they are.
+    let is_fixed = matches!(moving.stage, Stage::Rehearsing | Stage::Copying | Stage::Switching);
+    let restart = if is_fixed { Gate::Closed("the data are moving".to_owned()) } else { Gate::Open };
+    let intent = Intent {
         manifests: desire::desire(whole, defaults),
         actions: changes,
-        upkeep: Vec::new(),
         waiting: Some(waiting),
-        restart: Gate::Open,
+        restart,
         rollout: whole.object.spec.rollout,
-        keeps_templates: false,
+        keeps_templates: is_fixed,
         look_again: Some(POLL),
-        probe: None,
-        inspection: None,
-    })
+        ..Intent::default()
+    };
+    // The server that serves afterwards keeps its image, too, until a new one has been tried.
+    Ok(if is_back || moving.stage == Stage::Leaving { version::guard(whole, intent, defaults) } else { intent })
 }
 
 /// How the database is verified that the binding leads to: not while it is closed.

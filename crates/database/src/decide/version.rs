@@ -1,53 +1,130 @@
-//! Whether the server may restart with a new image: not before the image has reported its version, because a server cannot open the
-//! data of another major version.
+//! Whether the server may get a new image: not before a Job has reported the version in it, because a server cannot open the data of
+//! another major version.
 
+use k8s_openapi::api::{apps::v1::StatefulSet, batch::v1::Job};
+use kube::Resource;
 use temporal_stack_common::{
     api::{PostgresDatabase, Rollout},
-    component::{Stalled, Waiting},
+    component::{Intent, Stalled, Waiting},
+    manifest::Manifest,
 };
 
-use super::view::{EmbeddedView, ServerView, View};
+use super::view::{EmbeddedView, Runner, ServerView, View};
 use crate::{
-    Defaults, desire,
+    Database, Defaults, desire,
     observed::{Report, Template},
     reason,
 };
 
-/// The image that a Job must report about, and why it is waited for.
-pub(super) struct Check {
-    pub(super) image: String,
-    pub(super) waiting: Waiting,
+/// The intent, without a restart by an image that is not known to open the data: until then the server keeps its pod template.
+pub(super) fn guard(view: &View<'_>, intent: Intent<Database>, defaults: &Defaults) -> Intent<Database> {
+    let Some(server) = view.provider.administered() else { return intent };
+    let Runner::Embedded(embedded) = &server.runner else { return intent };
+    let Some(check) = Check::new(view, server, embedded, defaults) else { return intent };
+    let mut intent = match check.find() {
+        Found::Accepted => return intent,
+        Found::Refused(stalled) => Intent { stalled: Some(stalled), ..intent },
+        Found::Awaited(message) => Intent { waiting: Some(Waiting::new(reason::CHECKING_IMAGE, message)), ..intent },
+    };
+    if !embedded.observed.has_set {
+        // It would start with the new image.
+        intent.manifests.retain(|manifest| manifest.resource.kind != StatefulSet::kind(&()));
+    }
+    let job = check.job;
+    intent.manifests.push(match check.report {
+        Some(Report { is_lost: true, .. }) => Manifest::absent::<Job>(job.name()),
+        _ => job,
+    });
+    Intent { keeps_templates: true, ..intent }
 }
 
-/// The check that an embedded server needs before it restarts; `None` if it may, or has no data yet.
-pub(super) fn check(
-    view: &View<'_>,
-    server: &ServerView<'_>,
-    embedded: &EmbeddedView<'_>,
-    defaults: &Defaults,
-) -> Result<Option<Check>, Stalled> {
-    let reported = || view.object.status.as_ref().and_then(|status| status.server_version.as_deref());
-    let version_of_data = server.server.known().map(|known| known.version.as_str()).or_else(reported);
-    let (Some(data), Some(live)) = (version_of_data, embedded.live) else { return Ok(None) };
-    let wanted = desire::server_template(view, embedded, defaults);
-    if wanted.image == live.image || !is_due(view.object, live, &wanted) {
-        return Ok(None);
-    }
-    let report = embedded.reports.iter().find(|report| report.image == wanted.image);
-    let Some(version) = report.and_then(|report| report.version.as_deref()) else {
-        let waiting = Waiting::new(reason::CHECKING_IMAGE, pending(&wanted.image, report));
-        return Ok(Some(Check { image: wanted.image, waiting }));
-    };
-    match (major(version), major(data)) {
-        (Some(new), Some(old)) if new == old => Ok(None),
-        (Some(_), Some(old)) => Err(refused(embedded, (&wanted.image, version), (data, old))),
-        _ => {
-            let message = format!(
-                "server not restarted: image {} does not report a version of PostgreSQL, but {version:?}; set an image of PostgreSQL {}",
-                wanted.image, data
-            );
-            Err(Stalled::new(reason::MAJOR_VERSION_CHANGED, message))
+/// An image that the server is about to get.
+struct Check<'a> {
+    wanted: Template,
+    /// The image of the server.
+    live: Option<&'a Template>,
+    /// The version of the data.
+    data: &'a str,
+    job: Manifest,
+    report: Option<&'a Report>,
+    is_default: bool,
+}
+
+/// What is known of the image.
+enum Found {
+    /// It opens the data.
+    Accepted,
+    /// It does not.
+    Refused(Stalled),
+    /// A Job is about to report; the text tells how far it is.
+    Awaited(String),
+}
+
+impl<'a> Check<'a> {
+    /// The check that is needed; a server without data needs none, and one that cannot start has nothing to lose.
+    fn new(
+        view: &'a View<'_>,
+        server: &'a ServerView<'_>,
+        embedded: &'a EmbeddedView<'_>,
+        defaults: &Defaults,
+    ) -> Option<Self> {
+        let observed = embedded.observed;
+        let known = server.server.known();
+        let reported = || view.object.status.as_ref().and_then(|status| status.server_version.as_deref());
+        let data = known.map(|known| known.version.as_str()).or_else(reported)?;
+        let (live, wanted) = (observed.live.as_ref(), desire::server_template(view, embedded, defaults));
+        let is_due = match live {
+            Some(live) => live.image != wanted.image && is_due(view.object, live, &wanted),
+            // Neither a set nor a pod tells what the image was.
+            None => known.is_none(),
+        };
+        if !is_due || (known.is_none() && observed.has_failed) {
+            return None;
         }
+        let job = desire::version_job(view, embedded, &wanted.image);
+        let report = observed.reports.iter().find(|report| report.job == job.name());
+        Some(Self { wanted, live, data, job, report, is_default: embedded.provider.image.is_none() })
+    }
+
+    fn find(&self) -> Found {
+        let Some(version) = self.report.and_then(|report| report.version.as_deref()) else {
+            return Found::Awaited(self.awaited());
+        };
+        match (major(version), major(self.data)) {
+            (Some(new), Some(old)) if new == old => Found::Accepted,
+            (Some(_), Some(old)) => Found::Refused(self.refused(version, old)),
+            _ => Found::Refused(Stalled::new(
+                reason::MAJOR_VERSION_CHANGED,
+                format!(
+                    "server not restarted: image {} does not report a version of PostgreSQL (postgres --version); set an image of PostgreSQL {}",
+                    self.wanted.image, self.data
+                ),
+            )),
+        }
+    }
+
+    fn awaited(&self) -> String {
+        let image = &self.wanted.image;
+        let Some(trouble) = self.report.and_then(|report| report.trouble.as_ref()) else {
+            return format!(
+                "image {image} is being tried by Job/{}: the server keeps its image until then",
+                self.job.name()
+            );
+        };
+        let back = match self.live {
+            Some(live) => format!(", or set spec.provider.postgres.image to {} to keep the present one", live.image),
+            None => String::new(),
+        };
+        format!("image {image} not tried yet: {trouble}; the server keeps its image: correct it{back}")
+    }
+
+    fn refused(&self, new: &str, old: u32) -> Stalled {
+        let (image, data) = (&self.wanted.image, self.data);
+        let named = if self.is_default { "the controller's default" } else { "spec.provider.postgres.image" };
+        let message = format!(
+            "server not restarted: image {image} ({named}) has {new}, which cannot open the data of PostgreSQL {data}; set spec.provider.postgres.image to an image of PostgreSQL {old}, or copy the data to a new server (docs/operations.md, \"Another major version of PostgreSQL\")"
+        );
+        Stalled::new(reason::MAJOR_VERSION_CHANGED, message)
     }
 }
 
@@ -56,35 +133,11 @@ fn is_due(object: &PostgresDatabase, live: &Template, wanted: &Template) -> bool
     object.spec.rollout == Rollout::Automatic || (&live.roll, &live.restart) != (&wanted.roll, &wanted.restart)
 }
 
-fn pending(image: &str, report: Option<&Report>) -> String {
-    match report {
-        Some(Report { trouble: Some(trouble), .. }) => {
-            format!("image {image} not tried yet: {trouble}; the server keeps its image until then")
-        }
-        Some(Report { has_ended: true, .. }) => {
-            format!(
-                "image {image} not tried: the pod of its Job has gone before it reported; delete the Job to repeat it"
-            )
-        }
-        _ => {
-            format!("image {image} is being tried for its version of PostgreSQL; the server keeps its image until then")
-        }
-    }
-}
-
-fn refused(embedded: &EmbeddedView<'_>, (image, new): (&str, &str), (version, old): (&str, u32)) -> Stalled {
-    let named =
-        if embedded.provider.image.is_some() { "spec.provider.postgres.image" } else { "the controller's default" };
-    let message = format!(
-        "server not restarted: image {image} ({named}) has {new}, which cannot open the data of PostgreSQL {version}; set spec.provider.postgres.image to an image of PostgreSQL {old}, or copy the data to a new server (docs/operations.md, \"Another major version of PostgreSQL\")"
-    );
-    Stalled::new(reason::MAJOR_VERSION_CHANGED, message)
-}
-
-/// The major version in the words of `postgres --version`, or of a server: `postgres (PostgreSQL) 17.6 (Debian …)`, `17.6`, `18beta1`.
+/// The first number, as the program that prepares the volume reads it: `postgres (PostgreSQL) 17.6 (Debian …)`, `17.6`, `18beta1`.
 fn major(version: &str) -> Option<u32> {
-    let version = version.strip_prefix("postgres (PostgreSQL) ").unwrap_or(version);
-    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    let line = version.lines().find(|line| line.starts_with("postgres (")).unwrap_or(version);
+    let digits: String =
+        line.chars().skip_while(|char| !char.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
 }
 

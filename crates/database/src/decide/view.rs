@@ -17,7 +17,7 @@ use crate::{
     access,
     moving::ProviderName,
     names::{ADMINISTRATOR, STORAGE, SUPERUSER, config_map, server_account},
-    observed::{self, Administered, Observed, Provider, Report, Server, Template, Traces},
+    observed::{self, Administered, Observed, Provider, Server, Traces},
     settings::{Config, InUse, Settings, unused},
 };
 
@@ -64,10 +64,7 @@ pub(crate) struct EmbeddedView<'a> {
     pub(crate) restart: Option<&'a String>,
     /// Its ServiceAccount, unless the user names one.
     pub(crate) account: String,
-    /// The pod template of the server that exists.
-    pub(super) live: Option<&'a Template>,
-    /// The Jobs that report the version of an image.
-    pub(super) reports: &'a [Report],
+    pub(super) observed: &'a observed::Embedded,
     /// Why the volume is not possible.
     pub(super) volume: Option<Stalled>,
 }
@@ -178,8 +175,7 @@ impl<'a> EmbeddedView<'a> {
             provider,
             restart: observed.restart.as_ref(),
             account: account(names, observed.account.as_deref(), traces),
-            live: observed.live.as_ref(),
-            reports: &observed.reports,
+            observed,
         }
     }
 }

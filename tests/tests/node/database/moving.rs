@@ -17,7 +17,10 @@ use kube::{
     api::{DeleteParams, ListParams},
 };
 use serde_json::{Value, json};
-use temporal_stack_common::api::{PostgresDatabase, label};
+use temporal_stack_common::{
+    api::{PostgresDatabase, label},
+    condition::STALLED,
+};
 use tokio::time::{interval, timeout};
 
 use super::{embedded, ledger::Ledger};
@@ -191,7 +194,8 @@ async fn move_that_cannot_finish_leaves_the_old_server_serving() {
         let before = space.binding().await?;
         // The database has more than this.
         space.patch(&delegated(1, &json!({"storage": {"size": "64Mi"}}))).await?;
-        space.stalled("MoveBlocked", &["storage.size is 64Mi", "set it to"]).await?;
+        let stalled = space.condition(STALLED, "True", "MoveBlocked").await?.message;
+        ensure!(stalled.contains("storage.size is 64Mi") && stalled.contains("set it to"), "{stalled}");
         let session = space.connect(&before).await?;
         ensure!(session.one("select count(*) from kept").await? == "1000000");
         ensure!(space.binding().await? == before, "the binding has changed");

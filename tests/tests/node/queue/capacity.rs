@@ -1,14 +1,17 @@
 //! What connections and queues cost a node of RabbitMQ. Of the full run only: printed for docs/production.md, not asserted.
 
-use anyhow::{Context as _, Result};
-use e2e::{One, broker::Session, full};
+use anyhow::Result;
+use e2e::{One, Subject as _, broker::Session, full, host::resident_memory};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::Pod;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::json;
 use temporal_stack_common::api::MessageQueue;
 
 use crate::queue::{made, nodes, of_size, with_queue};
 
+/// How many nodes there are.
+const NODES: u32 = 3;
 /// How many connections are opened, each with a channel.
 const CONNECTIONS: u32 = 2000;
 /// How many queues of each type are declared.
@@ -22,9 +25,9 @@ async fn memory_of_connections_and_queues() {
         println!("not measured: nothing is asserted");
         return;
     }
-    with_queue(nodes(3), async |queue| {
+    with_queue(nodes(NODES), async |queue| {
         let room = json!({"resources": {"requests": {"cpu": "20m", "memory": "160Mi"}, "limits": {"memory": "2Gi"}}});
-        made(queue, &of_size(3, &room)).await?;
+        made(queue, &of_size(NODES, &room)).await?;
         let mut before = used(queue).await?;
         let session = queue.session().await?;
         for kind in ["classic", "quorum"] {
@@ -50,16 +53,18 @@ async fn memory_of_connections_and_queues() {
     .await;
 }
 
-/// The memory that all nodes use, in bytes.
+/// The resident memory of all nodes, in MiB.
 async fn used(queue: &One<'_, MessageQueue>) -> Result<u64> {
-    let nodes = queue.management().await?.get("/api/nodes").await?;
-    let nodes = nodes.as_array().context("no nodes")?;
-    nodes.iter().map(|node| node["mem_used"].as_u64().context("a node without its memory")).sum()
+    let mut sum = 0;
+    for ordinal in 0..NODES {
+        sum += resident_memory(&queue.api::<Pod>().get(&MessageQueue::pod(ordinal)).await?);
+    }
+    Ok(sum)
 }
 
 async fn report(queue: &One<'_, MessageQueue>, what: &str, count: u32, before: u64) -> Result<u64> {
     let after = used(queue).await?;
-    let each = after.saturating_sub(before) / u64::from(count) / 1024;
-    println!("{what}: {} MiB on three nodes, {each} KiB each", after.saturating_sub(before) >> 20);
+    let more = after.saturating_sub(before);
+    println!("{what}: {more} MiB more on {NODES} nodes, {} KiB each", more * 1024 / u64::from(count));
     Ok(after)
 }

@@ -62,14 +62,24 @@ pub(super) fn with_outcome(outcome: &PassOutcome, before: Vec<Condition>, genera
     conditions
 }
 
-/// One event for each transition of Ready: a new status, or a new reason.
+/// One event for each transition of Ready: a new status, or a new reason. A product may serve although the user must act: then
+/// the event is about that.
 pub(super) fn transition(before: &[Condition], after: &[Condition]) -> Option<NewEvent> {
     let ready = find(after, READY)?;
     let old = find(before, READY);
+    let stalled = find(after, STALLED);
     if old.is_some_and(|old| old.status == ready.status && old.reason == ready.reason) {
-        return None;
+        let stalled = stalled.filter(|_| ready.status == "True")?;
+        let is_known = find(before, STALLED).is_some_and(|before| before.reason == stalled.reason);
+        return (!is_known).then(|| NewEvent {
+            is_warning: true,
+            reason: stalled.reason.clone(),
+            action: "Reconcile",
+            note: stalled.message.clone(),
+            about: None,
+        });
     }
-    let stalled = find(after, STALLED).is_some();
+    let stalled = stalled.is_some();
     let failures = [reason::RECONCILE_ERROR, reason::INTERNAL_ERROR, reason::DEADLINE_EXCEEDED];
     let failed = failures.iter().any(|failure| failure.as_str() == ready.reason);
     let lost = old.is_some_and(|old| old.status == "True")

@@ -12,6 +12,7 @@ use crate::{
     decide::{actions, provider_waiting, view::View as Whole},
     moving::{Move, Observed, Part, Phase, ProviderName, Record, Run, Step},
     names::{REPEAT_MOVE, move_name},
+    observed::Provider,
     reason,
 };
 
@@ -40,6 +41,14 @@ pub(super) fn advance(whole: &Whole<'_>, found: &Observed, way: Move, wanted: Pr
     }
     if let Some(stalled) = checks::contradiction(whole, found, record, wanted) {
         return blocked(Some(record.clone()), stalled);
+    }
+    if let Some(why) = checks::changed(whole, record, wanted) {
+        return match record.phase {
+            // The database is closed, and nothing shows when the user acts.
+            Phase::Copying => now.fail(record, why),
+            Phase::Returning => now.go_back(record),
+            _ => blocked(Some(record.clone()), checks::blocked(way, &why)),
+        };
     }
     match record.phase {
         Phase::Preparing if now.is_wanted() => now.prepare(record),
@@ -124,6 +133,14 @@ impl Now<'_, '_> {
         (!is_ready).then(|| Waiting::new(reason::PREPARING, "the database and its login are being created"))
     }
 
+    /// Whether applications can use the target.
+    fn answers(&self) -> bool {
+        match &self.whole.provider {
+            Provider::Administered(server) => server.server.known().is_some() && self.unprepared().is_none(),
+            Provider::External(access) => access.is_ok(),
+        }
+    }
+
     fn copy(&self, record: &Record) -> Advance {
         let copying = |message: String| going(Stage::Copying, Some(record.clone()), waiting(message));
         let what = about(self.way);
@@ -135,9 +152,8 @@ impl Now<'_, '_> {
         match &self.found.job {
             None => self.fail(record, "Job was deleted".to_owned()),
             Some(Run { step: Step::Failed, trouble, .. }) => self.fail(record, words(trouble.as_ref())),
-            Some(Run { step: Step::Done, .. })
-                if provider_waiting(self.whole).is_ok_and(|awaited| awaited.is_none()) =>
-            {
+            // The database is closed: the new server need not be complete, only answer with the login.
+            Some(Run { step: Step::Done, .. }) if self.answers() => {
                 let message = format!("{what}: the copy has no difference, and the binding gets the new server");
                 going(Stage::Copying, Some(record.in_phase(Phase::Switched)), waiting(message))
             }

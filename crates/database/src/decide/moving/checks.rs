@@ -25,7 +25,7 @@ const MAJOR: i32 = 10_000;
 /// A gibibyte.
 const GIB: u64 = 1 << 30;
 
-fn blocked(way: Move, why: &str) -> Stalled {
+pub(super) fn blocked(way: Move, why: &str) -> Stalled {
     Stalled::new(reason::MOVE_BLOCKED, format!("{} not possible: {why}", about(way)))
 }
 
@@ -70,13 +70,15 @@ pub(super) fn contradiction(
         ProviderName::CloudNativePg => found.cluster.is_none(),
         ProviderName::External => false,
     };
-    if is_lost && wanted != way.from && record.phase != Phase::Switched {
-        return Some(not_running(way));
-    }
+    (is_lost && wanted != way.from && record.phase != Phase::Switched).then(|| not_running(way))
+}
+
+/// What has changed in the object so that nothing may go on.
+pub(super) fn changed(whole: &Whole<'_>, record: &Record, wanted: ProviderName) -> Option<String> {
     let (before, now) = (&record.database, &whole.settings.database);
-    let why = format!("the database has another name than at the beginning, {now}; set it back to {before}");
     let has_parts = wanted != ProviderName::External && record.phase != Phase::Failed;
-    (has_parts && before != now).then(|| blocked(way, &why))
+    (has_parts && before != now)
+        .then(|| format!("the database has another name than at the beginning, {now}; set it back to {before}"))
 }
 
 /// The source was deleted with an earlier object, and only the spec that names it can start it.

@@ -109,17 +109,32 @@ fn record_that_contradicts_the_binding_is_refused() {
 
 #[test]
 fn database_of_another_name_is_refused_during_the_move() {
-    for before in [Phase::Preparing, Phase::Copying, Phase::Switched] {
+    for before in [Phase::Preparing, Phase::Switched] {
         for is_back in [false, true] {
-            let scene = Scene::in_phase(before).at(Step::Copying);
-            let mut scene = if is_back { scene.taken_back() } else { scene };
-            let record = scene.found.record.take().unwrap();
-            scene.found.record = Some(Record { database: "before".to_owned(), ..record });
-            let stalled = scene.stalled();
+            let stalled = renamed(before, is_back).stalled();
             assert_eq!(stalled.reason, reason::MOVE_BLOCKED);
             assert!(stalled.message.contains("temporal; set it back to before"), "{}", stalled.message);
         }
     }
+}
+
+#[test]
+fn database_of_another_name_opens_the_source_that_is_closed() {
+    for is_back in [false, true] {
+        let intent = renamed(Phase::Copying, is_back).intent();
+        assert_eq!(phase(&intent), Some(Phase::Returning), "{is_back}");
+    }
+    let intent = renamed(Phase::Returning, true).intent();
+    assert!(intent.stalled.is_none());
+}
+
+/// A move whose object names another database than at the beginning.
+fn renamed(phase: Phase, is_back: bool) -> Scene {
+    let scene = Scene::in_phase(phase).at(Step::Copying);
+    let mut scene = if is_back { scene.taken_back() } else { scene };
+    let record = scene.found.record.take().unwrap();
+    scene.found.record = Some(Record { database: "before".to_owned(), ..record });
+    scene
 }
 
 #[test]

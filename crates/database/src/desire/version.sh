@@ -1,0 +1,1 @@
+postgres --version > /dev/termination-log
