@@ -4,9 +4,9 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -29,15 +29,23 @@ pub struct Application {
     next: AtomicUsize,
     /// How often a request was tried again.
     pub retries: AtomicUsize,
-    /// How often a request may be tried again.
-    patience: usize,
+    /// How long a request may be tried again.
+    patience: Duration,
+    /// The longest time that one took, in milliseconds.
+    longest: AtomicU64,
 }
 
 impl Application {
-    /// A client that tries so often again.
-    pub fn with_patience(addresses: Vec<Address>, key: &Key, patience: usize) -> Arc<Self> {
+    /// A client that tries each request again for so long.
+    pub fn with_patience(addresses: Vec<Address>, key: &Key, patience: Duration) -> Arc<Self> {
         let (key, next, retries) = (RwLock::new(key.clone()), AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { addresses, left_out: RwLock::default(), key, next, retries, patience })
+        let longest = AtomicU64::new(0);
+        Arc::new(Self { addresses, left_out: RwLock::default(), key, next, retries, patience, longest })
+    }
+
+    /// The longest time that a request took, with its retries.
+    pub fn longest(&self) -> Duration {
+        Duration::from_millis(self.longest.load(Ordering::Relaxed))
     }
 
     /// The next request has this key.
@@ -67,15 +75,17 @@ impl Application {
     async fn tries(&self, bucket: &str, key: &str, content: Option<&[u8]>) -> Result<Vec<u8>, Failure> {
         // Of all requests the next server, and then the one after it.
         let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut tried = 0;
+        let (started, mut tried) = (Instant::now(), 0);
         loop {
             let client = self.client(first + tried)?;
             let result = match content {
                 Some(content) => client.put(bucket, key, content.to_vec()).await.map(|_| Vec::new()),
                 None => client.get(bucket, key, LIMIT).await,
             };
+            let took = started.elapsed();
+            self.longest.fetch_max(u64::try_from(took.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
             let failure = match result {
-                Err(failure) if tried < self.patience => failure,
+                Err(failure) if took < self.patience => failure,
                 result => return result,
             };
             println!("tried again: {failure}");

@@ -1,6 +1,9 @@
 //! Keys that may use one bucket: in another one, while they change under load, and in what the engines say.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use anyhow::Result;
 use e2e::{
@@ -95,7 +98,7 @@ async fn rotate(application: &Arc<Application>, load: &Load, before: &Key, next:
 async fn rotation_under_load_refuses_no_request(engine: Engine) -> Result<()> {
     engine.client()?.create(MINE, false).await?;
     let mut key = engine.login(MINE).await?;
-    let application = Application::with_patience(vec![engine.address()], &key, 0);
+    let application = Application::with_patience(vec![engine.address()], &key, Duration::ZERO);
     let load = Load::start(&application, MINE);
     for _ in 0..5 {
         load.goes_on(20).await?;
@@ -123,7 +126,7 @@ async fn new_key_works_at_once_at_every_server() -> Result<()> {
     let minio = Minio::start(4, 1).await?;
     minio.client(0)?.create(MINE, false).await?;
     let mut key = minio.login(MINE).await?;
-    let application = Application::with_patience(minio.addresses(), &key, 0);
+    let application = Application::with_patience(minio.addresses(), &key, Duration::ZERO);
     let load = Load::start(&application, MINE);
     for _ in 0..3 {
         let next = minio.login(MINE).await?;

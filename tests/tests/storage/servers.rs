@@ -19,7 +19,7 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(20);
 /// How long a server answers before its pod is ready: three probes, 5 s apart.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 /// MinIO refuses a write for a moment (`SlowDownWrite`), or lets it wait, while it notices that a server stops or is back.
-const RETRIES: usize = 5;
+const PATIENCE: Duration = Duration::from_secs(5);
 const GATE: &str = "/minio/health/cluster?maintenance=true";
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn restart_one_by_one_fails_no_request_with_retries() -> Result<()> {
     let mut minio = Minio::start(4, 1).await?;
     minio.client(0)?.create(BUCKET, false).await?;
     let login = minio.login(BUCKET).await?;
-    let application = Application::with_patience(minio.addresses(), &login, RETRIES);
+    let application = Application::with_patience(minio.addresses(), &login, PATIENCE);
     let load = Load::start(&application, BUCKET);
     load.goes_on(20).await?;
     let mut times = Stopwatch::new();

@@ -1,6 +1,6 @@
 //! Other keys for the applications, under load.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use anyhow::ensure;
 use e2e::load::{Application, Load, reads_again};
@@ -22,7 +22,7 @@ async fn rotation_under_load_refuses_no_request(engine: &str) {
         let mut watch = made(storage, &of(engine, &json!({}))).await?;
         let mut bound = storage.bound(BUCKETS[0]).await?;
         let first = bound.clone();
-        let application = Application::with_patience(vec![bound.address.clone()], &bound.key, 0);
+        let application = Application::with_patience(vec![bound.address.clone()], &bound.key, Duration::ZERO);
         let load = Load::start(&application, BUCKETS[0]);
         for request in ["first", "second", "third"] {
             load.goes_on(SLOWNESS).await?;
