@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
-use temporal_stack_common::driver;
 
-use crate::controllers::{self, Controller, NAMESPACE};
+use crate::controllers;
 use crate::place;
 use crate::source;
 use crate::structure;
 
+mod chart;
 mod fields;
 mod messages;
 mod reasons;
+mod roles;
 
 const HEADER: &str = "# Written by `cargo xtask codegen`; edit the types instead.\n";
 
@@ -69,59 +67,27 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         let crd = (controller.crd)();
         let crd_file = format!("{}.yaml", crd.spec.names.plural);
         let crds = root.join("deploy/crds").join(controller.name);
-        files.insert(crds.join("kustomization.yaml"), kustomization(&crd_file));
+        files.insert(crds.join("kustomization.yaml"), kustomization(&[&crd_file]));
         files.insert(crds.join(&crd_file), documents(&[yaml(&crd)?]));
         let rbac = root.join("deploy/rbac").join(controller.name);
-        files.insert(rbac.join("kustomization.yaml"), kustomization("rbac.yaml"));
-        files.insert(rbac.join("rbac.yaml"), permissions(controller)?);
+        files.insert(rbac.join("kustomization.yaml"), kustomization(&["rbac.yaml", "users.yaml"]));
+        files.insert(rbac.join("rbac.yaml"), documents(&roles::of_controller(controller)?));
+        files.insert(rbac.join("users.yaml"), documents(&roles::documents_of_users(controller)?));
         let page = root.join(format!("docs/kinds/{}.md", crd.spec.names.singular.clone().unwrap_or_default()));
         if let Ok(text) = std::fs::read_to_string(&page) {
             let text = fields::put(&text, &crd).and_then(|text| reasons::put(&text, controller.name, &crates));
             files.insert(page.clone(), text.with_context(|| page.display().to_string())?);
         }
     }
+    let overlay = roles::in_one_namespace()?;
+    files.insert(root.join("deploy/overlays/namespaced/roles.yaml"), documents(&overlay));
+    files.extend(chart::files(root)?);
     Ok(files)
 }
 
-fn kustomization(file: &str) -> String {
-    format!("{HEADER}resources:\n  - {file}\n")
-}
-
-/// A ServiceAccount with the controller's rules for the cluster, and those for its Lease in its own namespace.
-fn permissions(controller: &Controller) -> Result<String> {
-    let meta = |namespace: Option<&str>| ObjectMeta {
-        name: Some(controller.program.to_owned()),
-        namespace: namespace.map(str::to_owned),
-        labels: Some(BTreeMap::from([("app.kubernetes.io/part-of".to_owned(), "temporal-stack".to_owned())])),
-        ..ObjectMeta::default()
-    };
-    let subject = Subject {
-        kind: "ServiceAccount".to_owned(),
-        name: controller.program.to_owned(),
-        namespace: Some(NAMESPACE.to_owned()),
-        ..Subject::default()
-    };
-    let role_ref = |kind: &str| RoleRef {
-        api_group: "rbac.authorization.k8s.io".to_owned(),
-        kind: kind.to_owned(),
-        name: controller.program.to_owned(),
-    };
-    let rules: Vec<PolicyRule> = (controller.rules)();
-    Ok(documents(&[
-        yaml(&ServiceAccount { metadata: meta(Some(NAMESPACE)), ..ServiceAccount::default() })?,
-        yaml(&ClusterRole { metadata: meta(None), rules: Some(rules), ..ClusterRole::default() })?,
-        yaml(&ClusterRoleBinding {
-            metadata: meta(None),
-            role_ref: role_ref("ClusterRole"),
-            subjects: Some(vec![subject.clone()]),
-        })?,
-        yaml(&Role { metadata: meta(Some(NAMESPACE)), rules: Some(driver::lease_rules()) })?,
-        yaml(&RoleBinding {
-            metadata: meta(Some(NAMESPACE)),
-            role_ref: role_ref("Role"),
-            subjects: Some(vec![subject]),
-        })?,
-    ]))
+fn kustomization(files: &[&str]) -> String {
+    let files: String = files.iter().map(|file| format!("  - {file}\n")).collect();
+    format!("{HEADER}resources:\n{files}")
 }
 
 fn documents(all: &[String]) -> String {

@@ -83,11 +83,11 @@ use kube::{
 
 use tokio::time::{Instant, timeout};
 
-pub use rules::{lease_rules, rule, rules};
+pub use rules::{is_cluster_wide, lease_rules, rule, rules};
 
 use self::{
     memory::{Memories, Memory, backoff, jittered},
-    metrics::Passed,
+    metrics::{Objects, Passed},
     passes::{NextPass, Passes},
     slots::{CONCURRENCY, DEADLINE, Overran, Slots},
     warmth::Warmth,
@@ -128,6 +128,7 @@ pub struct WatchEnded(#[source] Option<tokio::task::JoinError>);
 pub async fn run<C: Component>(component: C, process: Process) -> Result<(), WatchEnded> {
     process.metrics.register(|registry| component.register(registry));
     let (mut watches, caches, mut news) = Watches::start::<C>(&process);
+    process.metrics.register(|registry| Objects::register(&caches, registry));
     let driver = Arc::new(Driver {
         passes: Passes::new(component, process.client.clone(), &caches),
         memories: caches.memories.clone(),

@@ -17,16 +17,12 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use temporal_stack_common::driver::is_cluster_wide;
 
 use crate::{
     Space, Subject,
     rbac::{lease_rules, rules},
 };
-
-/// Groups whose kinds the rules name and that have no namespaced kinds among them.
-const CLUSTER_WIDE: [&str; 3] = ["storage.k8s.io", "apiextensions.k8s.io", "admissionregistration.k8s.io"];
-/// The same of the core group's kinds.
-const WITHOUT_NAMESPACE: [&str; 3] = ["persistentvolumes", "nodes", "namespaces"];
 
 /// A service account, and a kubeconfig with its token.
 pub struct Identity {
@@ -140,12 +136,6 @@ async fn grant_everywhere(home: &Space, account: &str, rules: &[PolicyRule]) -> 
     apply(&Api::<ClusterRole>::all(home.client.clone()), &role).await?;
     let binding = binding(home, account, "ClusterRole", &metadata);
     apply(&Api::<ClusterRoleBinding>::all(home.client.clone()), &binding).await
-}
-
-fn is_cluster_wide(rule: &PolicyRule) -> bool {
-    let mut resources = rule.resources.iter().flatten();
-    let is_without = resources.any(|resource| WITHOUT_NAMESPACE.contains(&resource.as_str()));
-    is_without || rule.api_groups.iter().flatten().any(|group| CLUSTER_WIDE.contains(&group.as_str()))
 }
 
 /// Binds an account to the role that has this metadata.

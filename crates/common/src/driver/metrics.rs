@@ -1,11 +1,27 @@
 //! The metrics of the driver.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use kube::{ResourceExt, core::DeserializeGuard, runtime::reflector::Store};
 use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram},
     registry::{Registry, Unit},
+};
+
+use super::watches::Caches;
+use crate::{
+    api::{Kind, Status},
+    component::Component,
+    condition::{READY, find},
 };
 
 /// Upper bounds of the buckets for durations, in seconds.
@@ -39,5 +55,71 @@ impl Passed {
 
     pub(super) fn time(&self, duration: Duration) {
         self.duration.observe(duration.as_secs_f64());
+    }
+}
+
+/// The states of all objects, read from the cache at each scrape: nothing is kept for them.
+#[derive(Debug)]
+pub(super) struct Objects<K: Kind> {
+    objects: Store<DeserializeGuard<K>>,
+    leading: Arc<AtomicBool>,
+}
+
+impl<K: Kind> Objects<K> {
+    pub(super) fn register<C: Component<Kind = K>>(caches: &Caches<C>, registry: &mut Registry) {
+        let (objects, leading) = (caches.objects.clone(), caches.leading.clone());
+        registry.register_collector(Box::new(Self { objects, leading }));
+    }
+
+    fn encode_conditions(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let kind = K::kind(&());
+        for object in self.objects.state() {
+            let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+            let mut encode = |condition: &str, status: &str| {
+                let labels = [
+                    ("kind", &*kind),
+                    ("object_namespace", &namespace),
+                    ("object", &name),
+                    ("condition", condition),
+                    ("status", status),
+                ];
+                ConstGauge::new(1_u64).encode(encoder.encode_family(&labels)?)
+            };
+            let Ok(object) = &object.0 else {
+                // It does not parse, and its conditions cannot be read.
+                encode(READY, "False")?;
+                continue;
+            };
+            for condition in object.status().iter().flat_map(|status| status.conditions()) {
+                encode(&condition.type_, &condition.status)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of objects whose newest generation no pass has reported on.
+    fn pending(&self) -> u64 {
+        let is_pending = |object: &K| {
+            let reported = object.status().and_then(|status| find(status.conditions(), READY)?.observed_generation);
+            object.meta().deletion_timestamp.is_none() && reported != object.meta().generation
+        };
+        let objects = self.objects.state();
+        let pending = objects.iter().filter(|object| object.0.as_ref().is_ok_and(is_pending)).count();
+        u64::try_from(pending).unwrap_or(u64::MAX)
+    }
+}
+
+impl<K: Kind> Collector for Objects<K> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Conditions of objects, each with its current status";
+        self.encode_conditions(encoder.encode_descriptor("object_condition", help, None, MetricType::Gauge)?)?;
+        let labels = [("kind", K::kind(&()))];
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(encoder.encode_family(&labels)?)
+        };
+        gauge("objects_pending", "Objects whose newest generation no pass has reported on", self.pending())?;
+        let leads = u64::from(self.leading.load(Ordering::SeqCst));
+        gauge("leading", "Whether this instance holds the Lease and runs passes", leads)
     }
 }

@@ -7,6 +7,11 @@ use kube::Resource;
 
 use crate::component::Component;
 
+/// Groups without namespaced kinds among those that rules name.
+const CLUSTER_WIDE_GROUPS: [&str; 3] = ["admissionregistration.k8s.io", "apiextensions.k8s.io", "storage.k8s.io"];
+/// The kinds of the core group without a namespace that rules name.
+const CLUSTER_WIDE_KINDS: [&str; 3] = ["namespaces", "nodes", "persistentvolumes"];
+
 /// The rules of the component's `ClusterRole`, or of a `Role` in each namespace that it serves.
 pub fn rules<C: Component>() -> Vec<PolicyRule> {
     let group = C::Kind::group(&()).into_owned();
@@ -63,6 +68,14 @@ pub fn lease_rules() -> Vec<PolicyRule> {
     vec![rule("coordination.k8s.io", "leases", &["create", "get", "list", "update", "watch"])]
 }
 
+/// Whether a rule of a controller is about a kind without a namespace, which only a `ClusterRole` can grant.
+pub fn is_cluster_wide(rule: &PolicyRule) -> bool {
+    let mut groups = rule.api_groups.iter().flatten();
+    let mut resources = rule.resources.iter().flatten();
+    groups.any(|group| CLUSTER_WIDE_GROUPS.contains(&group.as_str()))
+        || resources.any(|resource| CLUSTER_WIDE_KINDS.contains(&resource.as_str()))
+}
+
 /// A rule about one kind.
 pub fn rule(group: &str, plural: &str, verbs: &[&str]) -> PolicyRule {
     PolicyRule {
@@ -70,5 +83,20 @@ pub fn rule(group: &str, plural: &str, verbs: &[&str]) -> PolicyRule {
         resources: Some(vec![plural.to_owned()]),
         verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
         ..PolicyRule::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_without_a_namespace_need_a_cluster_role() {
+        for (group, plural) in [("", "nodes"), ("", "persistentvolumes"), ("storage.k8s.io", "storageclasses")] {
+            assert!(is_cluster_wide(&rule(group, plural, &["list"])), "{plural}");
+        }
+        for (group, plural) in [("", "pods"), ("", "persistentvolumeclaims"), ("temporal-stack.dev", "meshes")] {
+            assert!(!is_cluster_wide(&rule(group, plural, &["list"])), "{plural}");
+        }
     }
 }

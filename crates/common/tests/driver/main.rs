@@ -16,6 +16,7 @@ mod labels;
 #[allow(unreachable_pub)] // the derives of its kind write it so
 mod lamp;
 mod members;
+mod metrics;
 mod reads;
 mod restarts;
 mod serving;

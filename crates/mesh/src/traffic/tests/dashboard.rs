@@ -8,7 +8,7 @@ use temporal_stack_common::process::Metrics;
 use super::*;
 use crate::traffic::Scraper;
 
-const DASHBOARD: &str = include_str!("../../../../../deploy/monitoring/ipfs-traffic.json");
+const DASHBOARD: &str = include_str!("../../../../../deploy/monitoring/dashboards/ipfs-traffic.json");
 
 /// The names of the metrics of this controller.
 fn own() -> BTreeSet<String> {
