@@ -24,4 +24,5 @@ pub mod stack;
 pub mod step;
 mod structure;
 pub mod test;
+pub mod tools;
 pub mod wait;

@@ -21,11 +21,14 @@ use super::watches::Caches;
 use crate::{
     api::{Kind, Status},
     component::Component,
-    condition::{READY, find},
+    condition::{READY, find, reason},
 };
 
 /// Upper bounds of the buckets for durations, in seconds.
 const BUCKETS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// All results of passes. Each is counted from zero, so that a rate has its first one, too.
+const RESULTS: [&str; 6] = ["changed", "failed", "overran", "panicked", "unchanged", "unparsable"];
 
 /// How a pass ended, from a closed list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,6 +46,9 @@ pub(super) struct Passed {
 impl Passed {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let passed = Self { ended: Family::default(), duration: Histogram::new(BUCKETS) };
+        for result in RESULTS {
+            passed.ended.get_or_create(&PassLabels { result }).inc_by(0);
+        }
         registry.register("passes", "Passes over objects, by result", passed.ended.clone());
         let help = "Duration of a pass over an object";
         registry.register_with_unit("pass_duration", help, Unit::Seconds, passed.duration.clone());
@@ -75,23 +81,24 @@ impl<K: Kind> Objects<K> {
         let kind = K::kind(&());
         for object in self.objects.state() {
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-            let mut encode = |condition: &str, status: &str| {
+            let mut encode = |condition: &str, status: &str, reason: &str| {
                 let labels = [
                     ("kind", &*kind),
                     ("object_namespace", &namespace),
                     ("object", &name),
                     ("condition", condition),
                     ("status", status),
+                    ("reason", reason),
                 ];
                 ConstGauge::new(1_u64).encode(encoder.encode_family(&labels)?)
             };
             let Ok(object) = &object.0 else {
                 // It does not parse, and its conditions cannot be read.
-                encode(READY, "False")?;
+                encode(READY, "False", reason::UNPARSABLE.as_str())?;
                 continue;
             };
             for condition in object.status().iter().flat_map(|status| status.conditions()) {
-                encode(&condition.type_, &condition.status)?;
+                encode(&condition.type_, &condition.status, &condition.reason)?;
             }
         }
         Ok(())
@@ -111,7 +118,7 @@ impl<K: Kind> Objects<K> {
 
 impl<K: Kind> Collector for Objects<K> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Conditions of objects, each with its current status";
+        let help = "Conditions of objects, each with its current status and reason";
         self.encode_conditions(encoder.encode_descriptor("object_condition", help, None, MetricType::Gauge)?)?;
         let labels = [("kind", K::kind(&()))];
         let mut gauge = |name: &str, help: &str, value: u64| {

@@ -10,9 +10,10 @@ fn series(stage: &Stage, name: &str) -> Vec<String> {
     text.lines().filter(|line| line.starts_with(&format!("temporal_stack_{name}{{"))).map(str::to_owned).collect()
 }
 
-fn condition(name: &str, status: &str) -> String {
-    let labels = format!(r#"kind="Lamp",object_namespace="a",object="{name}",condition="Ready",status="{status}""#);
-    format!("temporal_stack_object_condition{{{labels}}} 1")
+fn condition(name: &str, status: &str, reason: &str) -> String {
+    let object = format!(r#"kind="Lamp",object_namespace="a",object="{name}""#);
+    let condition = format!(r#"condition="Ready",status="{status}",reason="{reason}""#);
+    format!("temporal_stack_object_condition{{{object},{condition}}} 1")
 }
 
 #[tokio::test(start_paused = true)]
@@ -23,10 +24,19 @@ async fn condition_of_an_object_is_a_series() {
     stage.until_reason("bad", "InternalError").await;
     stage.ready("good", json!({"say": "hi"})).await;
     let shown = |line: String| series(&stage, "object_condition").contains(&line).then_some(());
-    stage.api.until("good is Ready", |_| shown(condition("good", "True"))).await;
-    stage.api.until("bad is not Ready", |_| shown(condition("bad", "False"))).await;
-    let conditions = series(&stage, "object_condition");
-    assert!(!conditions.contains(&condition("good", "False")), "{conditions:?}");
+    stage.api.until("good is Ready", |_| shown(condition("good", "True", "Verified"))).await;
+    stage.api.until("bad is not Ready", |_| shown(condition("bad", "False", "InternalError"))).await;
+    let ready = r#"condition="Ready""#;
+    assert_eq!(series(&stage, "object_condition").iter().filter(|line| line.contains(ready)).count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_result_of_a_pass_is_counted_from_zero() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"say": "hi"})).await;
+    let passes = series(&stage, "passes_total");
+    assert_eq!(passes.len(), 6, "{passes:?}");
+    assert!(passes.contains(&r#"temporal_stack_passes_total{result="panicked"} 0"#.to_owned()), "{passes:?}");
 }
 
 #[tokio::test(start_paused = true)]
