@@ -42,6 +42,7 @@ pub mod plane;
 pub mod prepare;
 pub mod process;
 pub mod program;
+pub mod prometheus;
 pub mod proxy;
 pub mod rbac;
 pub mod record;

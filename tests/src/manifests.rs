@@ -77,6 +77,11 @@ fn check<K: DeserializeOwned + Serialize>(object: &Value) -> Result<()> {
     Ok(())
 }
 
+/// The first field in which two objects differ. A number is the same with and without a fraction of zero.
+pub fn difference(one: &Value, other: &Value) -> Option<String> {
+    lost("", one, other).or_else(|| lost("", other, one))
+}
+
 /// The first field of `one` that `other` lacks.
 fn lost(path: &str, one: &Value, other: &Value) -> Option<String> {
     match (one, other) {
@@ -92,6 +97,7 @@ fn lost(path: &str, one: &Value, other: &Value) -> Option<String> {
             .zip(other)
             .enumerate()
             .find_map(|(index, (one, other))| lost(&format!("{path}[{index}]"), one, other)),
+        (Value::Number(one), Value::Number(other)) if one.as_f64() == other.as_f64() => None,
         (one, other) => (one != other).then(|| path.to_owned()),
     }
 }

@@ -28,6 +28,13 @@ pub struct Plane {
 impl Plane {
     /// Starts both beside those of the tests, and installs the kinds.
     pub async fn start() -> Result<Self> {
+        let plane = Self::without_kinds().await?;
+        install_kinds(&plane.cluster.client().await?).await?;
+        Ok(plane)
+    }
+
+    /// Starts both beside those of the tests.
+    pub async fn without_kinds() -> Result<Self> {
         let model = Cluster::api()?;
         let state = model.kubeconfig().parent().context("the kubeconfig has no directory")?;
         let suffix: String = rand::rng().sample_iter(Alphanumeric).take(8).map(char::from).collect();
@@ -57,7 +64,6 @@ impl Plane {
         let commands = [texts.remove(0), texts.remove(0)];
         let mut plane = Self { cluster: Cluster::of(kubeconfig), folder, commands, running: Vec::new() };
         plane.run().await?;
-        install_kinds(&plane.cluster.client().await?).await?;
         Ok(plane)
     }
 

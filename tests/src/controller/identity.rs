@@ -107,8 +107,13 @@ impl Identity {
     }
 
     async fn new<K: Subject>(home: &Space) -> Result<Self> {
+        apply(&home.api::<ServiceAccount>(), &json!({"metadata": {"name": K::PROGRAM}})).await?;
+        Self::installed::<K>(home).await
+    }
+
+    /// The account that somebody has made in the namespace, with the rights that it has.
+    pub async fn installed<K: Subject>(home: &Space) -> Result<Self> {
         let accounts = home.api::<ServiceAccount>();
-        apply(&accounts, &json!({"metadata": {"name": K::PROGRAM}})).await?;
         let request = TokenRequest {
             spec: TokenRequestSpec { expiration_seconds: Some(7200), ..TokenRequestSpec::default() },
             ..TokenRequest::default()

@@ -5,6 +5,7 @@
 mod bad_secret;
 mod bad_spec;
 mod causes;
+mod chart;
 mod claims;
 mod configuration;
 mod crash;

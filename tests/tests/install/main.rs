@@ -3,5 +3,6 @@
 #![expect(clippy::expect_used, reason = "a test fails by a panic")]
 
 mod chart;
+mod commands;
 mod overlay;
 mod values;

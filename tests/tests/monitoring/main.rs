@@ -1,1 +1,4 @@
 //! Alerts and dashboards, as Prometheus reads them.
+
+mod alerts;
+mod names;

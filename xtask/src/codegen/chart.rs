@@ -211,6 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn chart_has_no_file_that_is_not_generated() {
+        let root = place::workspace();
+        let generated = files(root).unwrap();
+        let texts = crate::source::read(root, &["deploy/chart/files"], &["json", "yaml"]).unwrap();
+        assert!(texts.len() > 20, "{}", texts.len());
+        for file in texts.keys() {
+            assert!(generated.contains_key(&root.join(file)), "{} is a leftover; delete it", file.display());
+        }
+    }
+
+    #[test]
     fn values_name_every_controller_and_every_image() {
         let values = serde_json::to_value(defaults(place::workspace()).unwrap()).unwrap();
         let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
