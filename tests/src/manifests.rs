@@ -106,5 +106,5 @@ fn lost(path: &str, one: &Value, other: &Value) -> Option<String> {
 fn is_empty(value: &Value) -> bool {
     value.is_null()
         || value.as_array().is_some_and(Vec::is_empty)
-        || value.as_object().is_some_and(|map| map.is_empty())
+        || value.as_object().is_some_and(serde_json::Map::is_empty)
 }

@@ -66,7 +66,7 @@ pub fn queries() -> Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-/// Runs `promtool` with files of these names and contents in a folder of their own.
+/// Runs `promtool` on the last of these files, by name and content, which may name the others.
 pub async fn promtool(name: &str, arguments: &[&str], files: &[(&str, Value)]) -> Result<String> {
     let program =
         std::env::var_os(PROMTOOL).with_context(|| format!("{PROMTOOL} is not set: `cargo xtask test` sets it"))?;
@@ -75,9 +75,9 @@ pub async fn promtool(name: &str, arguments: &[&str], files: &[(&str, Value)]) -
     for (file, content) in files {
         std::fs::write(folder.join(file), content.to_string())?;
     }
-    let paths: Vec<String> =
-        files.iter().rev().take(1).map(|(file, _)| folder.join(file).to_string_lossy().into_owned()).collect();
-    let arguments: Vec<&str> = arguments.iter().copied().chain(paths.iter().map(String::as_str)).collect();
+    let (last, _) = files.last().context("there is no file to check")?;
+    let last = folder.join(last);
+    let arguments = [arguments, &[last.to_str().context("the path is not text")?]].concat();
     run(program.into(), &arguments, &[]).await
 }
 

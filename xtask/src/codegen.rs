@@ -86,8 +86,8 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
 }
 
 fn kustomization(files: &[&str]) -> String {
-    let files: String = files.iter().map(|file| format!("  - {file}\n")).collect();
-    format!("{HEADER}resources:\n{files}")
+    let files: Vec<String> = files.iter().map(|file| format!("  - {file}\n")).collect();
+    format!("{HEADER}resources:\n{}", files.concat())
 }
 
 fn documents(all: &[String]) -> String {

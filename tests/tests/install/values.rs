@@ -13,7 +13,7 @@ use crate::chart::choices;
 
 fn named<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let found = of_kind(objects, kind).into_iter().find(|object| object["metadata"]["name"] == name);
-    found.unwrap_or_else(|| panic!("no {kind}/{name}"))
+    found.expect(name)
 }
 
 fn container(objects: &[Value], program: &str) -> Value {

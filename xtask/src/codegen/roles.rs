@@ -64,7 +64,7 @@ pub(super) fn of_users(controller: &Controller) -> Vec<ClusterRole> {
 
 /// The documents of [`of_users`].
 pub(super) fn documents_of_users(controller: &Controller) -> Result<Vec<String>> {
-    of_users(controller).iter().map(|role| yaml(role)).collect()
+    of_users(controller).iter().map(yaml).collect()
 }
 
 /// Whether a controller writes objects without a namespace, and so has no use for a Role.

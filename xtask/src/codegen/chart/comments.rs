@@ -96,8 +96,10 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
         if !lines[last].is_empty() && lines[last].len() + word.len() + 1 > width {
             lines.push(word.to_owned());
         } else {
-            let space = if lines[last].is_empty() { "" } else { " " };
-            lines[last] += &format!("{space}{word}");
+            if !lines[last].is_empty() {
+                lines[last].push(' ');
+            }
+            lines[last].push_str(word);
         }
     }
     lines

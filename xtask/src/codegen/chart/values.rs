@@ -1,6 +1,8 @@
 //! The values of the chart: their defaults become `values.yaml`, their doc comments its comments and the chart's README, and
 //! their types `values.schema.json`.
 
+#![expect(clippy::doc_markdown, reason = "they are comments of YAML, where kinds of Kubernetes have no backticks")]
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
