@@ -99,7 +99,7 @@ async fn installed_upgraded_and_uninstalled(space: &Space) -> Result<()> {
     let (old, new) = (old.to_str().context("a path")?, new.to_str().context("a path")?);
     release(&space.cluster, &["install", "stack", old], Some(space)).await?;
     assert_eq!(columns(space).await?, 0);
-    space.one::<PostgresDatabase>().create(&json!({})).await?;
+    space.one::<PostgresDatabase>().create(&PostgresDatabase::embedded()).await?;
     works(space).await?;
     let before = kept(space).await?;
 

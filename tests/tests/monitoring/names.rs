@@ -12,7 +12,7 @@ const OF_PROMETHEUS: [&str; 1] = ["up"];
 fn recorded() -> Result<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     // Linkerd's proxies speak OpenMetrics.
-    for (folder, is_open_metrics) in [("tests/fixtures/metrics", false), ("tests/linkerd/recorded", true)] {
+    for (folder, is_open_metrics) in [("tests/fixtures/metrics", false), ("crates/mesh/tests/metrics", true)] {
         all.extend(texts(folder, "txt")?.iter().flat_map(|(_, text)| described(text, is_open_metrics)));
     }
     Ok(all)
