@@ -5,6 +5,7 @@
 //!                                                                beside: the bridge between real programs
 //!                                                                        ─▶ object stores: real engines
 //!                                                                        ─▶ real programs on one address family
+//!                                                                        ─▶ chart, overlay, alerts and dashboards
 //!                                                                ─▶ API server alone: tenants, faults
 //!                                                                ─▶ node: as many tests at a time as fit ─▶ node down
 //! ```
@@ -24,7 +25,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::step::{LoggedCommand, Planned, Step, Steps};
-use crate::{codegen, images, place};
+use crate::{codegen, control_plane, images, place, tools};
 
 /// The variables with the location of the tests' cluster; crate `e2e` reads them.
 const API_KUBECONFIG: &str = "TEMPORAL_STACK_API_KUBECONFIG";
@@ -37,6 +38,10 @@ const PROGRAMS: &str = "TEMPORAL_STACK_PROGRAMS";
 const OBJECT_STORES: &str = "TEMPORAL_STACK_OBJECT_STORES";
 /// The archives of images: `NAME=FILE,…`.
 const IMAGES: &str = "TEMPORAL_STACK_IMAGES";
+/// The programs that only tests run.
+const HELM: &str = "TEMPORAL_STACK_HELM";
+const KUBECTL: &str = "TEMPORAL_STACK_KUBECTL";
+const PROMTOOL: &str = "TEMPORAL_STACK_PROMTOOL";
 const FULL: &str = "TEMPORAL_STACK_TEST_FULL";
 
 /// The arguments of `cargo xtask test`.
@@ -64,7 +69,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     run.without_a_cluster()?;
     run.build()?;
     let programs = run.programs()?;
-    let result = run.on_the_api_server(programs).and_then(|()| run.on_the_node());
+    let tools = run.tools()?;
+    let result = run.on_the_api_server(programs, &tools).and_then(|()| run.on_the_node());
     // Stop the node whether or not the tests passed.
     let gone = run.xtask(&["down", "--delete-data"]);
     run.steps.finish();
@@ -140,8 +146,15 @@ impl<'a> Run<'a> {
         ])
     }
 
+    /// Builds or unpacks the programs that only tests run, by the variables that name them.
+    fn tools(&mut self) -> Result<Vec<(&'static str, OsString)>> {
+        let kubectl = control_plane::build(&mut self.steps)?.kubernetes.join("kubectl");
+        let (helm, promtool) = (tools::helm(&mut self.steps)?, tools::promtool(&mut self.steps)?);
+        Ok(vec![(HELM, helm.into()), (KUBECTL, kubectl.into()), (PROMTOOL, promtool.into())])
+    }
+
     /// The programs take processor time, and the API server's tests mostly wait: so they run at the same time.
-    fn on_the_api_server(&mut self, programs: Vec<Suite>) -> Result<()> {
+    fn on_the_api_server(&mut self, mut programs: Vec<Suite>, tools: &[(&'static str, OsString)]) -> Result<()> {
         // The leftovers of an earlier, killed run could not be distinguished from what this run creates.
         self.xtask(&["node", "down", "--control-plane"])?;
         self.xtask(&["node", "up", "--control-plane"])?;
@@ -151,7 +164,11 @@ impl<'a> Run<'a> {
         // The second compares the permissions of all controllers of the first with those that they used.
         let api = Suite::new("run API server tests", &["--test=api", "--test=permissions"])
             .threads(4 * processors)
+            .with_all(tools)
             .with(API_KUBECONFIG, &kubeconfig);
+        programs.push(
+            Suite::new("run chart and monitoring tests", &["--test=install", "--test=monitoring"]).with_all(tools),
+        );
         // Two at a time: their assertions about memory and latency assume a machine that is not overloaded.
         let tenants = Suite::new("run tenant and fault tests", &["--test=tenant", "--test=faults"])
             .threads(2)
@@ -255,6 +272,11 @@ impl Suite {
     /// How many tests run at a time; they print what they measure.
     fn threads(self, threads: usize) -> Self {
         Self { threads: Some(threads), ..self }
+    }
+
+    fn with_all(mut self, variables: &[(&'static str, OsString)]) -> Self {
+        self.environment.extend_from_slice(variables);
+        self
     }
 
     fn with(mut self, key: &'static str, value: impl Into<OsString>) -> Self {
