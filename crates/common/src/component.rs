@@ -19,6 +19,7 @@ use crate::{
     condition::{Reason, Statement, reason},
     manifest::Manifest,
     readiness::Program,
+    suspension::{Suspension, wrong_with_suspend},
     watches::Watches,
     world::World,
 };
@@ -101,12 +102,23 @@ pub struct Decision<C: Component + ?Sized> {
     /// How to verify a product that serves while the intent prepares another one in its place: Ready is about it, and what the
     /// intent waits for is in Reconciling or Stalled. `None`: Ready is about the intent.
     pub serving: Option<C::Probe>,
+    /// The stop that the user asked for; `None`: it runs.
+    pub suspension: Option<Suspension>,
 }
 
 impl<C: Component + ?Sized> Decision<C> {
     /// A decision about an object without data to copy out.
     pub fn new(status: StatusOf<C>, conditions: Vec<Statement>, intent: Result<Intent<C>, Stalled>) -> Self {
-        Self { status, conditions, copy_commands: BTreeMap::new(), intent, serving: None }
+        Self { status, conditions, copy_commands: BTreeMap::new(), intent, serving: None, suspension: None }
+    }
+
+    /// The same about an object with this `spec.suspend`. With a provider `elsewhere`, of which nothing runs here, it is refused.
+    #[must_use]
+    pub fn suspended(self, suspend: bool, elsewhere: Option<&str>) -> Self {
+        match wrong_with_suspend(suspend, elsewhere) {
+            Some(wrong) => Self { intent: Err(Stalled::new(reason::INVALID_SPEC, wrong)), ..self },
+            None => Self { suspension: Suspension::new(suspend), ..self },
+        }
     }
 }
 

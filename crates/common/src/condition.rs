@@ -1,6 +1,8 @@
 //! Conditions: how a component reports its state, by the rules of [kstatus].
 //!
-//! * `Ready` always exists. It becomes `True` when the product has been used successfully, for the generation that it names.
+//! * `Ready` always exists, except while an object is [suspended](SUSPENDED): kstatus takes any other status than `True` for work in
+//!   progress, and nothing is in progress then. It becomes `True` when the product has been used successfully, for the generation
+//!   that it names.
 //! * `Reconciling` and `Stalled` exist only while they are `True`, as kstatus requires.
 //! * Every condition has a [`Reason`] from the closed list of its component, and a message that names the remedy.
 //! * Messages have no measured numbers and no times, so that a condition changes only when something has happened;
@@ -35,6 +37,8 @@ pub(crate) const VOLUMES_KEPT: &str = "VolumesKept";
 pub const DATA_SET_ASIDE: &str = "DataSetAside";
 /// The user has paused the object.
 pub const PAUSED: &str = "Paused";
+/// The user has suspended the object, and nothing of it runs. While it is `True` there is no `Ready`.
+pub const SUSPENDED: &str = "Suspended";
 
 /// The reason of a condition: one word in `CamelCase`, part of the API.
 ///
@@ -92,6 +96,10 @@ pub mod reason {
     pub(crate) const NAME_TAKEN: Reason = Reason::new("NameTaken");
     /// The object is paused, and changes are held back.
     pub const PAUSED: Reason = Reason::new("Paused");
+    /// The object is suspended: no pod runs, and the data are kept.
+    pub const SUSPENDED: Reason = Reason::new("Suspended");
+    /// The object is being suspended: its pods are stopping.
+    pub(crate) const SUSPENDING: Reason = Reason::new("Suspending");
     /// The configuration is used as written.
     pub const AS_WRITTEN: Reason = Reason::new("AsWritten");
     /// The configuration is used with the changes that the message lists.
@@ -145,6 +153,8 @@ pub struct Statement {
     holds: bool,
     /// Whether there is evidence for it.
     is_known: bool,
+    /// Whether it is about something else than the running product.
+    lasts: bool,
     reason: Reason,
     message: String,
 }
@@ -152,28 +162,44 @@ pub struct Statement {
 impl Statement {
     /// States that `kind` is `True`.
     pub fn holds(kind: &'static str, reason: Reason, message: impl Into<String>) -> Self {
-        Self { kind, holds: true, is_known: true, reason, message: message.into() }
+        Self { kind, holds: true, is_known: true, lasts: false, reason, message: message.into() }
     }
 
     /// States that `kind` is `False`.
     pub fn fails(kind: &'static str, reason: Reason, message: impl Into<String>) -> Self {
-        Self { kind, holds: false, is_known: true, reason, message: message.into() }
+        Self { kind, holds: false, is_known: true, lasts: false, reason, message: message.into() }
     }
 
     /// States that `kind` is `Unknown`: there is no evidence, or it is too old.
     pub fn unknown(kind: &'static str, reason: Reason, message: impl Into<String>) -> Self {
-        Self { kind, holds: false, is_known: false, reason, message: message.into() }
+        Self { kind, holds: false, is_known: false, lasts: false, reason, message: message.into() }
     }
 
     /// The condition `ConfigHonoured` by what was refused and adapted, a sentence each. `before` is what the message begins with where
     /// there is something to list, `as_written` the message where there is nothing.
     pub fn honoured(before: &str, refused: &[String], adapted: &[String], as_written: String) -> Self {
         let list = || format!("{before}{}", [refused, adapted].concat().join("; "));
-        match (refused, adapted) {
+        let statement = match (refused, adapted) {
             ([], []) => Self::holds(CONFIG_HONOURED, reason::AS_WRITTEN, as_written),
             ([], _) => Self::holds(CONFIG_HONOURED, reason::ADAPTED, list()),
             _ => Self::fails(CONFIG_HONOURED, reason::REFUSED, list()),
+        };
+        statement.lasting()
+    }
+
+    /// The same, which stays as it is while nothing runs: it is about settings, not about the running product.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        Self { lasts: true, ..self }
+    }
+
+    /// The same about an object that is suspended: nothing runs that could be in a bad state.
+    #[must_use]
+    pub(crate) fn while_suspended(self) -> Self {
+        if self.holds || self.lasts {
+            return self;
         }
+        Self::unknown(self.kind, reason::SUSPENDED, "unknown while suspended: nothing runs; set spec.suspend to false")
     }
 
     /// The condition `ConfigHonoured` with one more remark about a setting that is not used as written.
@@ -234,6 +260,11 @@ pub fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition
 /// Whether the conditions report Ready for this generation.
 pub fn is_ready(conditions: &[Condition], generation: Option<i64>) -> bool {
     find(conditions, READY).is_some_and(|ready| ready.status == "True" && ready.observed_generation == generation)
+}
+
+/// Whether the conditions report that nothing of the object runs because it is suspended.
+pub fn is_suspended(conditions: &[Condition]) -> bool {
+    find(conditions, SUSPENDED).is_some_and(|suspended| suspended.status == "True")
 }
 
 #[cfg(test)]

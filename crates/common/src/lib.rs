@@ -89,6 +89,7 @@ pub mod shared;
 #[cfg(feature = "sql")]
 pub mod sql;
 pub mod surroundings;
+pub mod suspension;
 mod tally;
 #[cfg(any(test, feature = "test-kit"))]
 pub mod testkit;

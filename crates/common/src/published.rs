@@ -62,7 +62,7 @@ pub fn statement<'a>(credentials: impl IntoIterator<Item = Credential<'a>>) -> S
             "no credential in use is a published example value",
         );
     }
-    Statement::fails(CREDENTIALS_PRIVATE, reason::PUBLISHED_CREDENTIAL, lines.join("; "))
+    Statement::fails(CREDENTIALS_PRIVATE, reason::PUBLISHED_CREDENTIAL, lines.join("; ")).lasting()
 }
 
 #[cfg(test)]

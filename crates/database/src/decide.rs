@@ -5,6 +5,7 @@ pub(crate) mod moving;
 mod provider;
 mod restart;
 mod rotation;
+mod suspension;
 mod validate;
 mod version;
 pub(crate) mod view;
@@ -47,7 +48,8 @@ pub(crate) fn decide(object: &PostgresDatabase, observed: &Observed, defaults: &
         Some(moving) => (moving::intent(&view, moving, defaults), moving::serving(&view, moving)),
         None => settled(&view, defaults),
     };
-    Decision { copy_commands, serving, ..Decision::new(status::status(&view), status::conditions(&view), intent) }
+    let decision = Decision::new(status::status(&view), status::conditions(&view), intent);
+    suspension::suspended(&view, Decision { copy_commands, serving, ..decision })
 }
 
 /// The view of an object, with the move of its data if there is one.

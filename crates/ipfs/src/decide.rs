@@ -41,7 +41,9 @@ pub(crate) fn decide(object: &IpfsCluster, observed: &Observed, defaults: &Defau
     let peers = view.provider.embedded().map(Assessment::new);
     let peers = peers.as_ref();
     let intent = validate::validate(&view).map(|()| intent(&view, peers, defaults));
+    let elsewhere = view.provider.is_external().then_some("external");
     Decision::new(status::status(&view, peers), status::conditions(&view, peers), intent)
+        .suspended(object.spec.suspend, elsewhere)
 }
 
 fn intent(view: &View<'_>, peers: Option<&Assessment<'_>>, defaults: &Defaults) -> Intent<Ipfs> {

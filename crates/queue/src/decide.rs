@@ -44,7 +44,8 @@ const LOOK_SOON: Duration = Duration::from_secs(5);
 pub(crate) fn decide(object: &MessageQueue, observed: &Observed, defaults: &Defaults) -> Decision<Queue> {
     let view = View::new(object, observed);
     let intent = find_waiting(&view).map(|waiting| intent(&view, waiting, defaults));
-    Decision::new(status::status(&view), status::conditions(&view), intent)
+    let elsewhere = view.provider.is_external().then_some("external");
+    Decision::new(status::status(&view), status::conditions(&view), intent).suspended(object.spec.suspend, elsewhere)
 }
 
 /// What the object waits for, or why it cannot continue.

@@ -48,7 +48,13 @@ pub(crate) fn decide(object: &ObjectStorage, observed: &Observed, defaults: &Def
     let is_stalled = waited.is_err();
     let intent = waited.map(|waiting| intent(&view, waiting, defaults));
     let copy_commands = view.embedded().map(|embedded| copy_commands(&view, embedded)).unwrap_or_default();
-    Decision { copy_commands, ..Decision::new(status::status(&view, is_stalled), conditions(&view), intent) }
+    let elsewhere = match view.provider {
+        Provider::Embedded(_) => None,
+        Provider::Rook(_) => Some("rook"),
+        Provider::External(_) => Some("external"),
+    };
+    let decision = Decision::new(status::status(&view, is_stalled), conditions(&view), intent);
+    Decision { copy_commands, ..decision.suspended(object.spec.suspend, elsewhere) }
 }
 
 fn conditions(view: &View<'_>) -> Vec<Statement> {

@@ -48,6 +48,7 @@ pub(crate) fn decide(object: &Temporal, observed: &Observed, defaults: &Defaults
     let outstanding = Outstanding::new(&view);
     let intent = find_waiting(&view, &outstanding).map(|waiting| intent(&view, outstanding.step, waiting));
     Decision::new(status::status(&view, outstanding.step), status::conditions(&view, &outstanding), intent)
+        .suspended(object.spec.suspend, None)
 }
 
 /// What the object waits for, or why it cannot continue.

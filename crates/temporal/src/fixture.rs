@@ -101,6 +101,18 @@ pub(crate) fn not_ready() -> Neighbour<Referred> {
     }))
 }
 
+/// An object that is suspended.
+pub(crate) fn suspended() -> Neighbour<Referred> {
+    Neighbour::There(Box::new(Referred {
+        generation: Some(1),
+        conditions: parse(json!([{
+            "type": "Suspended", "status": "True", "reason": "Suspended", "message": "no pod runs",
+            "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1,
+        }])),
+        binding: None,
+    }))
+}
+
 /// The database, Ready, with this password.
 pub(crate) fn database(password: &str) -> Neighbour<Referred> {
     ready(&[

@@ -26,6 +26,8 @@ pub(crate) const KIND_MISSING: Reason = Reason::new("KindMissing");
 pub(crate) const REFERENCE_MISSING: Reason = Reason::new("ReferenceMissing");
 /// The object that is referred to is not Ready.
 pub(crate) const DEPENDENCY_NOT_READY: Reason = Reason::new("DependencyNotReady");
+/// An object that is referred to is suspended.
+pub(crate) const DEPENDENCY_SUSPENDED: Reason = Reason::new("DependencySuspended");
 /// A queue has no consumer because its worker has no replicas.
 pub(crate) const NO_WORKERS: Reason = Reason::new("NoWorkers");
 /// An account that the controller did not create is not an administrator.

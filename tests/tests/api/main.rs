@@ -30,6 +30,7 @@ mod schema;
 mod step;
 mod storage;
 mod stranger;
+mod suspend;
 mod taken;
 mod temporal;
 mod users;

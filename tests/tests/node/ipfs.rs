@@ -9,6 +9,7 @@ mod performance;
 mod restart;
 mod room;
 mod scale;
+mod suspension;
 mod transfer;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ mod load;
 mod nodes;
 mod rotation;
 mod scale;
+mod suspension;
 
 use anyhow::Result;
 use e2e::{Controller, Needs, One, Stopwatch, Subject as _, with_namespace};

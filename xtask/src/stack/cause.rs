@@ -39,15 +39,23 @@ pub fn causes(snapshot: &Snapshot) -> Vec<Cause> {
             });
         }
         let has_controller = snapshot.controller(&component.id.kind).is_none_or(Deployed::is_available);
-        if !component.is_ready() && has_controller && !is_waiting(snapshot, component) {
-            let stalled = component.state.word == Word::Stalled;
-            roots.push(Root { stalled, waiting: count_waiting(snapshot, &component.id), cause: cause_of(component) });
+        let waiting = count_waiting(snapshot, &component.id);
+        // One that is suspended is as its user wants it, unless another waits for it.
+        let is_wanted = component.is_ready() || (component.is_suspended() && waiting == 0);
+        if !is_wanted && has_controller && !is_waiting(snapshot, component) {
+            let stalled = matches!(component.state.word, Word::Stalled | Word::Suspended);
+            roots.push(Root { stalled, waiting, cause: cause_of(component) });
         }
     }
     roots.sort_by_key(|root| std::cmp::Reverse((root.stalled, root.waiting)));
     found.extend(roots.into_iter().map(|root| root.cause));
     found.dedup();
     found
+}
+
+/// The components that are suspended, which keeps them from ever being Ready.
+pub fn suspended(snapshot: &Snapshot) -> Vec<Cause> {
+    snapshot.components.iter().filter(|component| component.is_suspended()).map(cause_of).collect()
 }
 
 /// A cause, with its rank.
@@ -77,7 +85,8 @@ fn is_waiting(snapshot: &Snapshot, component: &Component) -> bool {
 
 /// How many components wait for this one.
 fn count_waiting(snapshot: &Snapshot, id: &Id) -> usize {
-    let waits = |component: &&Component| !component.is_ready() && component.refers_to.contains(id);
+    let waits =
+        |component: &&Component| !component.is_ready() && !component.is_suspended() && component.refers_to.contains(id);
     snapshot.components.iter().filter(waits).count()
 }
 
@@ -160,5 +169,21 @@ mod tests {
         let mut snapshot = fixture::all_ready();
         snapshot.controllers[1].deployment.as_mut().unwrap().available = 0;
         assert_eq!(named(&snapshot), [pair("queue-controller", "NotAvailable")]);
+    }
+
+    #[test]
+    fn suspended_component_is_a_cause_only_if_another_waits() {
+        let mut snapshot = fixture::database_stalled();
+        for component in &mut snapshot.components {
+            if component.id.kind == "PostgresDatabase" {
+                (component.state.word, component.state.reason) = (Word::Suspended, "Suspended".to_owned());
+            }
+        }
+        assert_eq!(named(&snapshot)[0].1, "Suspended");
+        assert_eq!(suspended(&snapshot).len(), 1);
+        for component in &mut snapshot.components {
+            component.state.word = Word::Suspended;
+        }
+        assert_eq!(named(&snapshot), []);
     }
 }

@@ -7,15 +7,24 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use temporal_stack_common::condition::{
-    DATA_SET_ASIDE, PAUSED, READY, RECONCILING, RESTART_PENDING, ROTATION_PENDING, STALLED,
+    DATA_SET_ASIDE, PAUSED, READY, RECONCILING, RESTART_PENDING, ROTATION_PENDING, STALLED, SUSPENDED, reason,
 };
 
 /// The fields of a `Temporal` that refer to other kinds.
 const REFERENCES: &[(&str, &str)] =
     &[("database", "PostgresDatabase"), ("queue", "MessageQueue"), ("ipfs", "IpfsCluster")];
 /// Conditions whose normal status is `False`; that of all others is `True`.
-pub(super) const NORMALLY_FALSE: &[&str] =
-    &[RECONCILING, STALLED, PAUSED, RESTART_PENDING, ROTATION_PENDING, DATA_SET_ASIDE, "Moving", "PreviousDataKept"];
+pub(super) const NORMALLY_FALSE: &[&str] = &[
+    RECONCILING,
+    STALLED,
+    PAUSED,
+    SUSPENDED,
+    RESTART_PENDING,
+    ROTATION_PENDING,
+    DATA_SET_ASIDE,
+    "Moving",
+    "PreviousDataKept",
+];
 
 /// A custom resource's kind and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +72,8 @@ pub enum Word {
     NotReady,
     /// The user must act.
     Stalled,
+    /// The user has stopped it, and nothing of it runs.
+    Suspended,
 }
 
 impl Component {
@@ -76,12 +87,19 @@ impl Component {
         let mut abnormal: Vec<Condition> = conditions.into_values().filter(|condition| !is_normal(condition)).collect();
         // `state` has these already.
         abnormal.retain(|condition| condition.type_ != READY && condition.message != state.message);
+        // What is unknown because nothing runs.
+        abnormal.retain(|condition| state.word != Word::Suspended || condition.reason != reason::SUSPENDED.as_str());
         let refers_to = REFERENCES.iter().filter(|_| id.kind == "Temporal").filter_map(|(field, kind)| {
             let name = object["spec"][field]["name"].as_str()?.to_owned();
             Some(Id { namespace: id.namespace.clone(), kind: (*kind).to_owned(), name })
         });
         let refers_to = refers_to.collect();
         Self { id, state, abnormal, refers_to }
+    }
+
+    /// Whether the user has stopped it.
+    pub fn is_suspended(&self) -> bool {
+        self.state.word == Word::Suspended
     }
 
     /// Whether it is Ready.
@@ -102,6 +120,7 @@ impl fmt::Display for Word {
             Self::Ready => "Ready",
             Self::NotReady => "not Ready",
             Self::Stalled => "Stalled",
+            Self::Suspended => "Suspended",
         })
     }
 }
@@ -123,7 +142,9 @@ fn state(object: &Value, conditions: &BTreeMap<String, Condition>) -> State {
     if metadata["deletionTimestamp"].is_string() {
         return unreported("Deleting", "being deleted", "deletionTimestamp");
     }
-    let Some(ready) = conditions.get(READY) else {
+    // A suspended object has no Ready.
+    let suspended = conditions.get(SUSPENDED).filter(|suspended| suspended.status == "True");
+    let Some(ready) = conditions.get(READY).or(suspended) else {
         return unreported("NotReconciled", "not reconciled by its controller yet", "creationTimestamp");
     };
     let reported = |word, condition: &Condition| State {
@@ -142,6 +163,7 @@ fn state(object: &Value, conditions: &BTreeMap<String, Condition>) -> State {
         };
     }
     match conditions.get(STALLED) {
+        _ if ready.type_ == SUSPENDED => reported(Word::Suspended, ready),
         _ if ready.status == "True" => reported(Word::Ready, ready),
         Some(stalled) if stalled.status == "True" => reported(Word::Stalled, stalled),
         _ => reported(Word::NotReady, ready),
@@ -189,6 +211,18 @@ mod tests {
         let state = |generation| Component::parse(&object(&json!([condition("Ready", "True", generation)]))).state;
         assert_eq!(state(2).word, Word::Ready);
         assert_eq!((state(1).word, state(1).reason.as_str()), (Word::NotReady, "NotReconciled"));
+    }
+
+    #[test]
+    fn suspended_object_has_no_abnormal_conditions() {
+        let mut unknown = condition("QuorumSafe", "Unknown", 2);
+        unknown["reason"] = json!("Suspended");
+        let pending = condition("RestartPending", "True", 2);
+        let component = Component::parse(&object(&json!([condition("Suspended", "True", 2), unknown, pending])));
+        assert_eq!((component.state.word, component.is_ready()), (Word::Suspended, false));
+        assert_eq!(component.abnormal.iter().map(|one| one.type_.as_str()).collect::<Vec<_>>(), ["RestartPending"]);
+        let older = Component::parse(&object(&json!([condition("Suspended", "True", 1)])));
+        assert_eq!((older.state.word, older.state.reason.as_str()), (Word::NotReady, "NotReconciled"));
     }
 
     #[test]

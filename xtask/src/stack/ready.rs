@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use k8s_openapi::jiff::Timestamp;
 
-use super::cause::causes;
+use super::cause::{causes, suspended};
 use super::component::{Component, Id, State, Word};
 use super::snapshot::Snapshot;
 use super::{kinds, tree};
@@ -53,7 +53,11 @@ pub fn wait(step: &Step, kubectl: &Kubectl, namespace: &str, ids: &[Id]) -> Resu
         }
         let stalled = patience.is_over(&snapshot, Instant::now());
         if stalled || began.elapsed() > READY_WITHIN {
-            let why = causes(&snapshot).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n           ");
+            let mut all = causes(&snapshot);
+            if all.is_empty() {
+                all = suspended(&snapshot);
+            }
+            let why = all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n           ");
             let state = if stalled { "stalled" } else { "not Ready after ten minutes" };
             bail!("stack {state}: {why}\n{}", tree::components(&snapshot, namespace, Timestamp::now()).trim_end());
         }
@@ -97,7 +101,8 @@ struct Patience(BTreeMap<Id, Instant>);
 impl Patience {
     /// Whether an object has been stalled for too long.
     fn is_over(&mut self, snapshot: &Snapshot, now: Instant) -> bool {
-        let stalled = |component: &&Component| component.state.word == Word::Stalled;
+        // One that is suspended waits for the user as well.
+        let stalled = |component: &&Component| matches!(component.state.word, Word::Stalled | Word::Suspended);
         let stalled: Vec<&Id> = snapshot.components.iter().filter(stalled).map(|component| &component.id).collect();
         self.0.retain(|id, _| stalled.contains(&id));
         for id in stalled {

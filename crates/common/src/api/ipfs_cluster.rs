@@ -34,12 +34,14 @@ use crate::impl_status;
     doc = "A cluster of IPFS peers, each with Kubo and IPFS Cluster, that share a set of pins. It is Ready when a CID that the controller added through the Service has been pinned on its peers and read back from one of them.",
     validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
+    validation = ("!has(self.spec.suspend) || !self.spec.suspend || !has(self.spec.provider) || !has(self.spec.provider.external)", "spec.suspend has no effect with provider external: nothing runs here that could stop; remove it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Peers", type_ = "integer", json_path = ".status.replicas"),
     printcolumn(name = "Pins", type_ = "integer", json_path = ".status.pins.total"),
     printcolumn(name = "Healthy", type_ = "string", json_path = ".status.conditions[?(@.type==\"PinsHealthy\")].status"),
     printcolumn(name = "Binding", type_ = "string", json_path = ".status.binding.name"),
+    printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -75,6 +77,10 @@ pub struct IpfsClusterSpec {
     /// When peers are restarted if only the controller is newer.
     #[serde(default)]
     pub rollout: Rollout,
+    /// Stops all pods and keeps everything else: volumes, Secrets, Services and the binding. `false` starts them again. While it is
+    /// `true`, the condition `Suspended` takes the place of `Ready`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 }
 
 impl IpfsClusterSpec {
@@ -95,6 +101,7 @@ impl Default for IpfsClusterSpec {
             pods: PodSettings::default(),
             deletion_policy: DeletionPolicy::default(),
             rollout: Rollout::default(),
+            suspend: false,
         }
     }
 }

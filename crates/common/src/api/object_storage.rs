@@ -24,12 +24,15 @@ use crate::impl_status;
     doc = "An object storage with buckets that speak S3, each with an access key of its own. It is Ready when the controller has written, listed, read and deleted an object in every bucket with that key, and was refused with it elsewhere.",
     validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
+    validation = ("!has(self.spec.suspend) || !self.spec.suspend || !has(self.spec.provider) || !has(self.spec.provider.rook)", "spec.suspend has no effect with provider rook: nothing runs here that could stop; remove it"),
+    validation = ("!has(self.spec.suspend) || !self.spec.suspend || !has(self.spec.provider) || !has(self.spec.provider.external)", "spec.suspend has no effect with provider external: nothing runs here that could stop; remove it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Provider", type_ = "string", json_path = ".status.provider"),
     printcolumn(name = "Buckets", type_ = "string", json_path = ".status.conditions[?(@.type==\"BucketsReady\")].status"),
     printcolumn(name = "Drives", type_ = "string", json_path = ".status.conditions[?(@.type==\"DrivesHealthy\")].status"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.engineVersion", priority = 1),
+    printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -56,6 +59,10 @@ pub struct ObjectStorageSpec {
     /// When servers are restarted if only the controller is newer.
     #[serde(default)]
     pub rollout: Rollout,
+    /// Stops all pods and keeps everything else: volumes, Secrets, Services and the binding. `false` starts them again. While it is
+    /// `true`, the condition `Suspended` takes the place of `Ready`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 }
 
 /// Where the objects are stored: exactly one of these, or none for the default.

@@ -25,10 +25,12 @@ use crate::impl_status;
     validation = ("self.metadata.name.size() <= 35", "metadata.name: at most 35 characters, because the names of Services and pods are made from it"),
     validation = ("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "metadata.name: must be a DNS label that starts with a letter, because Services are named after it"),
     validation = ("!has(self.spec.provider) || !has(self.spec.provider.cloudNativePg) || self.metadata.name.size() <= 33", "metadata.name: at most 33 characters with the provider cloudNativePg, because CloudNativePG allows a Cluster 50"),
+    validation = ("!has(self.spec.suspend) || !self.spec.suspend || !has(self.spec.provider) || !has(self.spec.provider.external)", "spec.suspend has no effect with provider external: nothing runs here that could stop; remove it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Database", type_ = "string", json_path = ".status.database"),
     printcolumn(name = "Binding", type_ = "string", json_path = ".status.binding.name"),
+    printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -69,6 +71,10 @@ pub struct PostgresDatabaseSpec {
     /// When the server is restarted if only the controller is newer.
     #[serde(default)]
     pub rollout: Rollout,
+    /// Stops all pods and keeps everything else: volumes, Secrets, Services and the binding. `false` starts them again. While it is
+    /// `true`, the condition `Suspended` takes the place of `Ready`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 }
 
 /// Where the database runs: exactly one of these, or none for the default.

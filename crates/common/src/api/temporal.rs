@@ -30,6 +30,7 @@ use crate::impl_status;
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(name = "Image", type_ = "string", json_path = ".status.image", priority = 1),
     printcolumn(name = "Binding", type_ = "string", json_path = ".status.binding.name"),
+    printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -94,6 +95,10 @@ pub struct TemporalSpec {
     /// When pods are restarted if only the controller is newer.
     #[serde(default)]
     pub rollout: Rollout,
+    /// Stops all pods and keeps everything else: volumes, Secrets, Services and the binding. `false` starts them again. While it is
+    /// `true`, the condition `Suspended` takes the place of `Ready`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 }
 
 /// Another object of the stack, in the same namespace.

@@ -15,6 +15,7 @@ use super::{
     plan::{self, NameConflict, Plan},
     report::{Facts, PassOutcome},
     restart,
+    suspend::suspend,
     volumes::{self, Endangered},
     write::is_leaving,
 };
@@ -22,14 +23,12 @@ use crate::{
     api::{annotation, check::wrong_with_spec},
     cache::{Children, Instance},
     component::{Component, Decision, Intent, Stalled, StatusOf, Waiting},
-    condition::{Reason, Statement, reason},
+    condition::{Statement, reason},
     message::counted,
     readiness,
+    suspension::Suspension,
     world::{RETRY, World},
 };
-
-/// The longest time between two passes while something is awaited.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl<C: Component> Passes<C> {
     /// Runs one pass over an object.
@@ -63,6 +62,7 @@ pub(super) struct Planned<C: Component> {
     pub(super) intent: Intent<C>,
     pub(super) plan: Plan,
     holding: Holding,
+    suspension: Option<Suspension>,
 }
 
 /// How a pass ends.
@@ -108,13 +108,16 @@ impl<C: Component> Pass<'_, C> {
     pub(super) async fn run(&self) -> Result<NextPass, C> {
         self.discard_reads_after_edit().await;
         let world = self.world();
-        let Decision { status, conditions, copy_commands, intent, serving } = self.decide(&world).await?;
-        let mut facts = Facts { status, conditions };
+        let Decision { status, conditions, copy_commands, intent, serving, suspension } = self.decide(&world).await?;
+        let (mut facts, is_suspended) = (Facts { status, conditions }, suspension.is_some());
         let outcome = self.blocking_outcome(&copy_commands);
         let ending = match (outcome, intent) {
             (Some(outcome), _) => outcome.into(),
-            (None, Err(stalled)) => PassOutcome::from(stalled).into(),
-            (None, Ok(intent)) => match self.plan(intent, &world).await? {
+            (None, Err(stalled)) => match suspension.filter(|_| stalled.reason != reason::INVALID_SPEC) {
+                Some(suspension) => self.suspend_stalled(&suspension, stalled, &world).await?,
+                None => PassOutcome::from(stalled).into(),
+            },
+            (None, Ok(intent)) => match self.plan(intent, suspension, &world).await? {
                 Err(taken) => stalled_by(&taken).into(),
                 Ok(planned) => {
                     let (ending, condition) = self.change(&planned, &world).await?;
@@ -127,6 +130,9 @@ impl<C: Component> Pass<'_, C> {
             Some(probe) => self.beside_serving(ending, probe).await,
             None => ending,
         };
+        if is_suspended {
+            facts.conditions = facts.conditions.into_iter().map(Statement::while_suspended).collect();
+        }
         self.report(ending, facts).await
     }
 
@@ -149,6 +155,7 @@ impl<C: Component> Pass<'_, C> {
     async fn plan(
         &self,
         mut intent: Intent<C>,
+        suspension: Option<Suspension>,
         world: &World<'_>,
     ) -> Result<std::result::Result<Planned<C>, NameConflict>, C> {
         let rollout = (!intent.keeps_templates).then_some(intent.rollout);
@@ -158,11 +165,15 @@ impl<C: Component> Pass<'_, C> {
         if let Some(taken) = self.taken_by_others(&intent.manifests, world).await? {
             return Ok(Err(taken));
         }
+        let stops = if suspension.is_some() { suspend(&mut intent, &self.owner, &self.children) } else { Vec::new() };
         let (manifests, owned) = (&intent.manifests, &self.with.owned);
         let plan = self
             .memory
             .with(|state| plan::plan(&self.owner, manifests, &holding, &self.children, owned, &state.answers));
-        Ok(plan.map(|plan| Planned { intent, plan, holding }))
+        Ok(plan.map(|mut plan| {
+            plan.writes.extend(stops);
+            Planned { intent, plan, holding, suspension }
+        }))
     }
 
     /// The stages that change something, up to the verification; each may end the pass. Also returns the condition about a
@@ -174,8 +185,11 @@ impl<C: Component> Pass<'_, C> {
         if let Some(ending) = self.carry_out(planned).await? {
             return Ok((ending, None));
         }
-        let Planned { intent, holding, .. } = planned;
+        let Planned { intent, holding, suspension, .. } = planned;
         self.memory.enter(Stage::Settle);
+        if let Some(suspension) = suspension {
+            return Ok((self.settle_suspended(planned, suspension, world).await?, None));
+        }
         let outdated = restart::outdated(&intent.manifests, &self.children);
         let pending = if intent.keeps_templates { None } else { restart::pending(&outdated, holding, intent.rollout) };
         let ending = match self.restart(intent, &outdated).await? {
@@ -202,14 +216,10 @@ impl<C: Component> Pass<'_, C> {
 
     /// Whether everything that was applied is ready, and nothing is awaited any more.
     async fn settle(&self, planned: &Planned<C>, world: &World<'_>) -> Result<Option<Ending>, C> {
-        let Planned { intent, plan, .. } = planned;
+        let Planned { intent, .. } = planned;
         let Intent { manifests, waiting, stalled, look_again, .. } = intent;
-        if !plan.leaving.is_empty() {
-            if self.forget_the_gone(manifests, &plan.leaving).await? {
-                return Ok(Some(Ending::Again));
-            }
-            let message = format!("{} is being deleted and will be recreated", plan.leaving.join(", "));
-            return Ok(Some(PassOutcome::Reconciling(reason::APPLYING, message).into()));
+        if let Some(ending) = self.recreating(planned).await? {
+            return Ok(Some(ending));
         }
         if let Some(stalled) = stalled.clone() {
             return Ok(Some(PassOutcome::from(stalled).into()));
@@ -232,6 +242,18 @@ impl<C: Component> Pass<'_, C> {
         let unserved = readiness::unserved(manifests, &self.children);
         let outcome = unserved.map(|unserved| PassOutcome::Reconciling(reason::NO_ENDPOINTS, unserved));
         Ok(outcome.map(|outcome| Ending::Report(outcome, *look_again)))
+    }
+
+    /// Whether objects are being deleted that must be created again.
+    pub(super) async fn recreating(&self, Planned { intent, plan, .. }: &Planned<C>) -> Result<Option<Ending>, C> {
+        if plan.leaving.is_empty() {
+            return Ok(None);
+        }
+        if self.forget_the_gone(&intent.manifests, &plan.leaving).await? {
+            return Ok(Some(Ending::Again));
+        }
+        let message = format!("{} is being deleted and will be recreated", plan.leaving.join(", "));
+        Ok(Some(PassOutcome::Reconciling(reason::APPLYING, message).into()))
     }
 
     /// Errors in the spec that the schema, or an older one, accepted.
@@ -269,30 +291,6 @@ impl<C: Component> Pass<'_, C> {
         }
         self.memory.with(|state| state.failures = 0);
         Ok(self.next_pass(&outcome, sooner))
-    }
-
-    fn next_pass(&self, outcome: &PassOutcome, sooner: Option<Duration>) -> NextPass {
-        match outcome {
-            PassOutcome::Ready(_) => {
-                self.memory.with(|state| state.awaited = None);
-                NextPass::After(self.until_verification()).or_after(sooner)
-            }
-            PassOutcome::Serving(_, awaited) => self.next_pass(awaited, sooner),
-            PassOutcome::Paused(_) => NextPass::After(LONGEST_WAIT).or_after(sooner),
-            PassOutcome::Stalled(..) => NextPass::After(LONGEST_WAIT),
-            PassOutcome::Reconciling(reason, _) => NextPass::After(self.until_retry(*reason)).or_after(sooner),
-        }
-    }
-
-    /// How long to wait: longer with each pass that waits for the same reason.
-    fn until_retry(&self, reason: Reason) -> Duration {
-        let waits = self.memory.with(|state| {
-            // A new reason may be resolved sooner than the previous one.
-            let is_same = state.awaited.replace(reason) == Some(reason);
-            state.waits = if is_same { state.waits.saturating_add(1) } else { 1 };
-            state.waits
-        });
-        Duration::from_millis(500 << waits.min(6)).min(LONGEST_WAIT)
     }
 }
 

@@ -1,13 +1,14 @@
 //! The writes that make the cluster match the intent: decided here, without a client, and carried out in [`super::write`].
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    fmt,
-};
+mod step;
+
+use std::collections::{BTreeSet, HashMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ApiResource;
 use serde_json::{Value, json};
+
+pub(super) use step::{Target, Write};
 
 use super::{
     hold::Holding,
@@ -18,80 +19,9 @@ use super::{
 use crate::{
     api::{DeletionPolicy, annotation},
     cache::{Children, Packed},
-    manifest::{Draw, Lifetime, Manifest, Mode, difference, disowned, hash},
+    manifest::{Lifetime, Manifest, Mode, difference, disowned, hash},
     volume::fit_request,
 };
-
-/// One write to the API. `Debug` shows no content, which may be a password.
-#[derive(Clone)]
-pub(super) enum Write {
-    /// Create an absent object, by POST: a foreign object of that name is never touched.
-    Create { resource: ApiResource, object: Value, drawn: Vec<Draw> },
-    /// Apply the complete intent to an object that is ours.
-    Apply { resource: ApiResource, object: Value, posted: bool, adopted: bool },
-    /// Set the ownership of an object, without touching its content.
-    Own { resource: ApiResource, name: String, patch: Value, adopted: bool },
-    /// Set labels of an object that another controller created for a child of ours.
-    Label { resource: ApiResource, object: Value },
-    /// Delete exactly this object.
-    Delete { resource: ApiResource, target: Target, orphan: bool },
-}
-
-impl Write {
-    /// The kind of the object.
-    pub(super) fn kind(&self) -> &str {
-        match self {
-            Self::Create { resource, .. }
-            | Self::Apply { resource, .. }
-            | Self::Own { resource, .. }
-            | Self::Label { resource, .. }
-            | Self::Delete { resource, .. } => &resource.kind,
-        }
-    }
-
-    /// The object that is sent, if any.
-    pub(super) fn object(&self) -> Option<&Value> {
-        match self {
-            Self::Create { object, .. } | Self::Apply { object, .. } | Self::Label { object, .. } => Some(object),
-            Self::Own { .. } | Self::Delete { .. } => None,
-        }
-    }
-
-    /// Whether what follows must not be done if another writer was faster.
-    pub(super) fn is_guarded(&self) -> bool {
-        matches!(self, Self::Apply { object, .. } if object["metadata"].get("resourceVersion").is_some())
-    }
-
-    /// The name of the object.
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::Create { object, .. } | Self::Apply { object, .. } | Self::Label { object, .. } => {
-                object["metadata"]["name"].as_str().unwrap_or_default()
-            }
-            Self::Own { name, .. } => name,
-            Self::Delete { target, .. } => &target.name,
-        }
-    }
-}
-
-impl fmt::Debug for Write {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Write {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self {
-            Self::Create { .. } => "create",
-            Self::Apply { .. } => "apply",
-            Self::Own { .. } => "take over",
-            Self::Label { .. } => "label",
-            Self::Delete { .. } => "delete",
-        };
-        write!(f, "{verb} {}/{}", self.kind(), self.name())
-    }
-}
 
 /// The answers of the API server to applied intents: the intent, and the resulting version. That version matches the intent, even
 /// if the server writes it differently.
@@ -121,14 +51,6 @@ fn whole(object: &Value) -> String {
         metadata.remove("resourceVersion");
     }
     hash(&asked)
-}
-
-/// An object to delete, in exactly this version.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) name: String,
-    pub(super) uid: Option<String>,
-    pub(super) version: Option<String>,
 }
 
 /// An object with a name that we need belongs to another owner.

@@ -60,6 +60,10 @@ pub(super) async fn write(
             let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
             overtaken(api(resource).patch(name, &params, &Patch::Merge(patch)).await, *adopted)
         }
+        Write::Stop { resource, name, patch } => {
+            let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
+            overtaken(api(resource).patch(name, &params, &Patch::Merge(patch)).await, false)
+        }
         Write::Label { resource, object } => {
             let params = PatchParams::apply(owner.component).force();
             overtaken(api(resource).patch(write.name(), &params, &Patch::Apply(object)).await, false)

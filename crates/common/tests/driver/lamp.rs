@@ -174,7 +174,8 @@ impl Component for Lamps {
     fn decide(&self, lamp: &Lamp, observed: &Observed) -> Decision<Self> {
         self.panic_over(&lamp.name_any(), "decide");
         let serving = lamp.spec.relieved.then(|| lamp.name_any());
-        Decision { serving, ..Decision::new(LampStatus::default(), Vec::new(), self.intent(lamp, observed)) }
+        let decision = Decision::new(LampStatus::default(), Vec::new(), self.intent(lamp, observed));
+        Decision { serving, ..decision.suspended(lamp.spec.suspend, None) }
     }
 
     async fn act(&self, tell: &Tell, _: &Memos) -> Result<(), Error> {

@@ -22,6 +22,7 @@ mod restarts;
 mod serving;
 mod stage;
 mod status;
+mod suspension;
 mod verification;
 mod volumes;
 mod watches;

@@ -111,7 +111,7 @@ pub(super) fn serving(whole: &Whole<'_>, moving: &View<'_>) -> Option<Probe> {
 }
 
 /// The move is about this.
-fn about(way: Move) -> String {
+pub(super) fn about(way: Move) -> String {
     format!("moving the data from {} to {}", way.from.as_str(), way.to.as_str())
 }
 

@@ -18,8 +18,8 @@ use crate::{
     },
     decide::{cloud_native_pg, view::View},
     names::{
-        HIBERNATED, HIBERNATION, HIBERNATION_OFF, cluster_administrator, cluster_child, cluster_selector, mesh,
-        owner_role,
+        HIBERNATED, HIBERNATION, HIBERNATION_OFF, HIBERNATION_ON, cluster_administrator, cluster_child,
+        cluster_selector, mesh, owner_role,
     },
 };
 
@@ -29,10 +29,17 @@ const LOCALE: &str = "C.UTF-8";
 /// The cluster.
 pub(super) fn cluster(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) -> Cluster {
     let mut cluster = Cluster::new(&view.names.base, spec(view, delegated));
-    if delegated.must_wake() {
+    let annotated = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    if view.object.spec.suspend {
+        // Left out again when the object runs, and with it taken back: then a user's own hibernation remains.
+        let asleep =
+            [(HIBERNATION, HIBERNATION_ON)].into_iter().chain(delegated.must_wake().then_some((HIBERNATED, "")));
+        let annotations = asleep.map(annotated).collect();
+        cluster.metadata = ObjectMeta { annotations: Some(annotations), ..cluster.metadata };
+    } else if delegated.must_wake() {
         // Both are left out again once they have been read: whether the cluster is hibernated is the user's decision otherwise.
         let awake = [(HIBERNATION, HIBERNATION_OFF), (HIBERNATED, "")];
-        let annotations = awake.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let annotations = awake.into_iter().map(annotated).collect();
         cluster.metadata = ObjectMeta { annotations: Some(annotations), ..cluster.metadata };
     }
     cluster

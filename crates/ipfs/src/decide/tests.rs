@@ -1,12 +1,15 @@
 mod messages;
 
 use serde_json::{Value, json};
-use temporal_stack_common::condition::{CONFIG_HONOURED, Reason};
+use temporal_stack_common::{
+    condition::{CONFIG_HONOURED, Reason},
+    manifest::Mode,
+};
 
 use super::*;
 use crate::{
     fixture::{self, defaults, healthy, of_size, report},
-    observed::Embedded,
+    observed::{Embedded, Pinset},
     survey::{Lacking, Unlisted},
 };
 
@@ -117,5 +120,36 @@ fn swarm_address_that_no_peer_announces_is_remarked() {
     {
         let honoured = honoured(network, type_, config);
         assert!(honoured.contains("AsWritten"), "{honoured}");
+    }
+}
+
+#[test]
+fn cluster_elsewhere_cannot_be_suspended() {
+    let suspended = fixture::decision(&fixture::object(&json!({"suspend": true})), healthy(&of_size(1), 1));
+    assert!(suspended.suspension.is_some() && suspended.intent.is_ok());
+    let object = fixture::object(&json!({"suspend": true, "provider": {"external": {"secretName": "theirs"}}}));
+    let refused = decide(&object, &fixture::external(None), &defaults());
+    assert_eq!((refused.intent.err().unwrap().reason.as_str(), refused.suspension), ("InvalidSpec", None));
+}
+
+#[test]
+fn suspended_peers_come_back_all_and_lose_no_volume() {
+    let stopped = || {
+        let mut embedded = healthy(&of_size(3), 3);
+        (embedded.objects.replicas, embedded.objects.pods, embedded.peers) = (Some(0), Vec::new(), Vec::new());
+        // Before they stopped, every pin had its copies.
+        Embedded { pinset: Pinset::Earlier(Survey::default()), ..embedded }
+    };
+    for policy in ["Retain", "Delete"] {
+        for (wanted, replicas) in [(1, 3), (3, 3)] {
+            let spec = json!({"suspend": true, "replicas": wanted, "deletionPolicy": policy});
+            let intent = fixture::intent(&fixture::object(&spec), stopped());
+            let set = intent.manifests.iter().find(|manifest| manifest.resource.kind == "StatefulSet").unwrap();
+            assert_eq!(set.object["spec"]["replicas"], replicas, "{policy} {wanted}");
+            let claims = intent.manifests.iter().filter(|manifest| manifest.resource.kind == "PersistentVolumeClaim");
+            let kept = claims.filter(|claim| claim.object["metadata"].get("labels").is_none());
+            assert_eq!(kept.filter(|claim| matches!(claim.mode, Mode::Existing)).count(), 3, "{policy} {wanted}");
+            assert!(intent.actions.is_empty(), "nothing is pinned elsewhere");
+        }
     }
 }

@@ -303,3 +303,32 @@ fn external_secret_is_probed_and_a_missing_one_stalls() {
     assert!(intent.probe.is_some_and(|probe| probe.is_external) && intent.waiting.is_none());
     assert!(intent.look_again.is_none());
 }
+
+#[test]
+fn broker_elsewhere_cannot_be_suspended() {
+    let suspended = decision_of(&object(&json!({"suspend": true})), &observed());
+    assert!(suspended.suspension.is_some() && suspended.intent.is_ok());
+    let object = object(&json!({"suspend": true, "provider": {"external": {"secretName": "theirs"}}}));
+    let refused = decision_of(&object, &external(None));
+    assert_eq!((refused.intent.err().unwrap().reason.as_str(), refused.suspension), ("InvalidSpec", None));
+}
+
+#[test]
+fn suspended_cluster_comes_back_with_all_of_its_members() {
+    let stopped = |wanted: i32| {
+        decision(wanted, 3, |embedded| {
+            (embedded.replicas, embedded.broker, embedded.pods) = (Some(0), Broker::Absent, Vec::new());
+        })
+    };
+    for (wanted, replicas) in [(1, 3), (3, 3), (5, 5)] {
+        let manifests = intent(stopped(wanted)).manifests;
+        let set = manifests.iter().find(|manifest| manifest.resource.kind == "StatefulSet").unwrap();
+        assert_eq!(set.object["spec"]["replicas"], replicas, "{wanted}");
+        let members = manifests.iter().find(|manifest| manifest.name().ends_with("members")).unwrap();
+        assert_eq!(members.object["data"]["members"].as_str().unwrap().lines().count(), 3, "a new node joins these");
+    }
+}
+
+fn decision_of(object: &MessageQueue, observed: &Observed) -> Decision<Queue> {
+    decide(object, observed, &defaults())
+}

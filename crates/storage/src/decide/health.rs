@@ -219,5 +219,5 @@ fn of_family(version: &str) -> Statement {
         return Statement::holds(ENGINE_MAINTAINED, reason::AS_EXPECTED, message);
     }
     let message = "MinIO is no longer maintained: anyone who knows an access key ID can write without the secret (CVE-2026-40344, CVE-2026-41145); restrict spec.access.clients, or set spec.provider.minio.image to a maintained fork";
-    Statement::fails(ENGINE_MAINTAINED, reason::UNMAINTAINED, message)
+    Statement::fails(ENGINE_MAINTAINED, reason::UNMAINTAINED, message).lasting()
 }

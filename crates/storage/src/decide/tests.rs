@@ -240,3 +240,14 @@ fn conditions_and_actions_show_no_key() {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
 }
+
+#[test]
+fn only_servers_of_the_controller_are_suspended() {
+    let suspended = |provider: serde_json::Value| object(&json!({"suspend": true, "provider": provider}));
+    let own = suspended(json!({"minio": {}}));
+    let decided = decision(&own, &healthy(&own));
+    assert!(decided.suspension.is_some() && decided.intent.is_ok());
+    let theirs = suspended(json!({"external": {"secretName": "theirs"}}));
+    let refused = decision(&theirs, &external(None, Survey::Unasked));
+    assert_eq!((refused.intent.err().unwrap().reason.as_str(), refused.suspension), ("InvalidSpec", None));
+}

@@ -4,7 +4,7 @@ use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
 use temporal_stack_common::{
     api::{Reference, TemporalSpec},
     component::{Stalled, Waiting},
-    condition::{READY, find, is_ready},
+    condition::{READY, find, is_ready, is_suspended},
     neighbour::Neighbour,
 };
 
@@ -153,6 +153,11 @@ fn await_object(
                 return None;
             }
             not_ready("is Ready, but its binding is missing or incomplete; wait for its controller to write it")
+        }
+        Neighbour::There(object) if is_suspended(&object.conditions) => {
+            let message =
+                format!("{referred} is suspended; set its spec.suspend to false, or set spec.suspend of this object");
+            Waiting::new(reason::DEPENDENCY_SUSPENDED, message)
         }
         Neighbour::There(object) => match find(&object.conditions, READY) {
             None => not_ready(&format!(

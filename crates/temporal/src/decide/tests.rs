@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     fixture::{
         admin, condition, config, database, decide, fresh, keys, manifests, migrated, names, not_ready, object,
-        outstanding, ready, referring, referring_with, running, workload,
+        outstanding, ready, referring, referring_with, running, suspended, workload,
     },
     names::{JWT_KEY, Names},
     observed::{References, Run, Tables},

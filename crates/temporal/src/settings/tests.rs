@@ -49,7 +49,7 @@ fn each_key_of_the_example_has_its_ruling() {
         "RABBITMQ_URL is overridden by the spec",
     ];
     let message = format!("ConfigMap/temporal-config: {}", remarks.join("; "));
-    assert_eq!(overridden.condition(), Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message));
+    assert_eq!(overridden.condition(), Statement::holds(CONFIG_HONOURED, reason::ADAPTED, message).lasting());
     // Without references they are the user's, and cannot work.
     let spec = fixture::object(&json!({})).spec;
     let dependencies = Dependencies::new(&spec, "default", &read(), &References::default());
@@ -117,7 +117,7 @@ fn certificate_path_without_the_other_is_not_used() {
 fn messages_name_the_config_map_of_the_spec() {
     let spec = fixture::object(&json!({"config": {"configMap": "mine"}})).spec;
     let settings = Settings::read(&spec, Some(&BTreeMap::new()), &DefaultSource::Ours);
-    let expected = Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, "ConfigMap/mine is used as written");
+    let expected = Statement::holds(CONFIG_HONOURED, reason::AS_WRITTEN, "ConfigMap/mine is used as written").lasting();
     assert_eq!(settings.condition(), expected);
 }
 

@@ -3,7 +3,7 @@
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 
 use crate::{
-    condition::{PAUSED, READY, RECONCILING, Reason, STALLED, Statement, dated, find, reason},
+    condition::{PAUSED, READY, RECONCILING, Reason, STALLED, SUSPENDED, Statement, dated, find, reason},
     driver::events::NewEvent,
 };
 
@@ -28,6 +28,8 @@ pub(in crate::driver) enum PassOutcome {
     Stalled(Reason, String),
     /// Paused by the user.
     Paused(String),
+    /// Suspended by the user, and nothing runs.
+    Suspended(String),
 }
 
 impl PassOutcome {
@@ -50,6 +52,8 @@ impl PassOutcome {
                 Statement::fails(READY, reason::PAUSED, message),
                 Statement::holds(PAUSED, reason::PAUSED, message),
             ],
+            // Without Ready: kstatus would take one that is False for work in progress.
+            Self::Suspended(message) => vec![Statement::holds(SUSPENDED, reason::SUSPENDED, message)],
         }
     }
 }
@@ -57,16 +61,17 @@ impl PassOutcome {
 /// The previous conditions, with those of the driver replaced.
 pub(super) fn with_outcome(outcome: &PassOutcome, before: Vec<Condition>, generation: Option<i64>) -> Vec<Condition> {
     let mut conditions = dated(outcome.statements(), &before, generation, Timestamp::now());
-    let of_driver = |kind: &str| [READY, RECONCILING, STALLED, PAUSED].contains(&kind);
+    let of_driver = |kind: &str| [READY, RECONCILING, STALLED, PAUSED, SUSPENDED].contains(&kind);
     conditions.extend(before.into_iter().filter(|condition| !of_driver(&condition.type_)));
     conditions
 }
 
-/// One event for each transition of Ready: a new status, or a new reason. A product may serve although the user must act: then
-/// the event is about that.
+/// One event for each transition of Ready, or of Suspended in its place: a new status, or a new reason. A product may serve although
+/// the user must act: then the event is about that.
 pub(super) fn transition(before: &[Condition], after: &[Condition]) -> Option<NewEvent> {
-    let ready = find(after, READY)?;
-    let old = find(before, READY);
+    let state = |conditions| find(conditions, READY).or_else(|| find(conditions, SUSPENDED));
+    let ready = state(after)?;
+    let old = state(before);
     let stalled = find(after, STALLED);
     if old.is_some_and(|old| old.status == ready.status && old.reason == ready.reason) {
         let stalled = stalled.filter(|_| ready.status == "True")?;
@@ -82,9 +87,10 @@ pub(super) fn transition(before: &[Condition], after: &[Condition]) -> Option<Ne
     let stalled = stalled.is_some();
     let failures = [reason::RECONCILE_ERROR, reason::INTERNAL_ERROR, reason::DEADLINE_EXCEEDED];
     let failed = failures.iter().any(|failure| failure.as_str() == ready.reason);
-    let lost = old.is_some_and(|old| old.status == "True")
+    let expected = [reason::APPLYING, reason::SUSPENDING].map(Reason::as_str);
+    let lost = old.is_some_and(|old| old.type_ == READY && old.status == "True")
         && ready.status != "True"
-        && ready.reason != reason::APPLYING.as_str();
+        && !expected.contains(&ready.reason.as_str());
     Some(NewEvent {
         is_warning: stalled || failed || lost,
         reason: ready.reason.clone(),

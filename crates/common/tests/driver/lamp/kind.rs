@@ -62,6 +62,8 @@ pub struct LampSpec {
     pub beside: Option<String>,
     /// Whether the Secret is kept or deleted with the lamp.
     pub deletion_policy: DeletionPolicy,
+    /// Whether nothing of it runs.
+    pub suspend: bool,
     /// When pods are restarted.
     pub rollout: Rollout,
     /// Whether pods keep their templates, whatever the rollout.

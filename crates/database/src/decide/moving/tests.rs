@@ -1,6 +1,7 @@
 mod forged;
 mod refusals;
 mod scene;
+mod suspended;
 
 use serde_json::json;
 use temporal_stack_common::{manifest::Mode, provider::Answer};

@@ -28,6 +28,7 @@ fn messages_are_as_reviewed() {
         ("missing", Neighbour::Missing),
         ("unparsable", Neighbour::Unparsable("missing field `spec`".to_owned())),
         ("not ready", not_ready()),
+        ("suspended", suspended()),
         ("without binding", ready(&[])),
         ("unusable name", ready(&[("host", "h"), ("username", "u"), ("password", "p"), ("database", "other")])),
         ("unusable password", database("a b")),

@@ -37,6 +37,8 @@ pub(super) struct Scene {
     pub(super) bound: Option<ProviderName>,
     pub(super) found: Observed,
     pub(super) policy: &'static str,
+    /// Whether the user has suspended the database.
+    pub(super) suspend: bool,
     /// Whether the cluster exists.
     pub(super) has_cluster: bool,
     /// Whether the embedded server's claim exists.
@@ -96,6 +98,7 @@ impl Scene {
             bound: Some(from),
             found,
             policy: "Retain",
+            suspend: false,
             has_cluster: is(CloudNativePg),
             has_claim: is(Postgres),
             annotations: json!({}),
@@ -136,7 +139,8 @@ impl Scene {
     }
 
     pub(super) fn object(&self) -> PostgresDatabase {
-        let mut object = object(&json!({"provider": self.spec, "deletionPolicy": self.policy}));
+        let mut object =
+            object(&json!({"provider": self.spec, "deletionPolicy": self.policy, "suspend": self.suspend}));
         object.metadata.generation = Some(2);
         object.metadata.annotations = serde_json::from_value(self.annotations.clone()).ok();
         let reference = ClusterReference {
