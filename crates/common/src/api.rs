@@ -46,7 +46,7 @@ pub use object_storage::{
     Bucket, BucketOrigin, BucketStatus, LockMode, MinioProvider, ObjectLock, ObjectStorage, ObjectStorageProvider,
     ObjectStorageSpec, ObjectStorageStatus, RookProvider, VersityProvider,
 };
-pub use pods::PodSettings;
+pub use pods::{PodSecurity, PodSettings};
 pub use postgres_database::{
     ClusterReference, PostgresDatabase, PostgresDatabaseProvider, PostgresDatabaseSpec, PostgresDatabaseStatus,
     PostgresProvider,

@@ -19,6 +19,9 @@ pub struct PodSettings {
     /// More annotations. Those of `temporal-stack.dev` are refused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// Who chooses the users and groups of the processes. Set it when the object is created: a user cannot read the volumes of another.
+    #[serde(default, skip_serializing_if = "PodSecurity::is_managed")]
+    pub security_context: PodSecurity,
     /// Labels that a machine must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
@@ -42,6 +45,24 @@ pub struct PodSettings {
     /// is never mounted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
+}
+
+/// Who chooses the users and groups of the processes in pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PodSecurity {
+    /// The controller: those of the official images.
+    #[default]
+    Managed,
+    /// The platform, which must set `runAsUser` and `fsGroup` of each pod itself, as OpenShift does. Everything else that the Pod
+    /// Security Standard `restricted` asks for is still set.
+    Platform,
+}
+
+impl PodSecurity {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_managed(&self) -> bool {
+        *self == Self::Managed
+    }
 }
 
 impl PodSettings {

@@ -23,14 +23,12 @@ use crate::{
 const SUSPENDED: &str = "suspended: no pod runs, and the data are kept; set spec.suspend to false to start again";
 
 fn outcome(owner: &Owner, children: &Children, suspension: &Suspension, stalled: Option<&Stalled>) -> PassOutcome {
-    match remaining(owner, children, suspension) {
-        Some(remaining) => PassOutcome::Reconciling(reason::SUSPENDING, remaining),
-        None => {
-            let held_back = |Stalled { reason, message }: &Stalled| format!("; held back: {reason}: {message}");
-            let more = stalled.map(held_back).unwrap_or_default();
-            PassOutcome::Suspended(format!("{SUSPENDED}{more}"))
-        }
+    if let Some(remaining) = remaining(owner, children, suspension) {
+        return PassOutcome::Reconciling(reason::SUSPENDING, remaining);
     }
+    let held_back = |Stalled { reason, message }: &Stalled| format!("; held back: {reason}: {message}");
+    let more = stalled.map(held_back).unwrap_or_default();
+    PassOutcome::Suspended(format!("{SUSPENDED}{more}"))
 }
 
 impl<C: Component> Pass<'_, C> {

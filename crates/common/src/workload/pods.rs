@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::pod::pod;
 use crate::{
-    api::{GROUP, PodSettings, annotation, label},
+    api::{GROUP, PodSecurity, PodSettings, annotation, label},
     manifest::{Manifest, hash},
 };
 
@@ -40,10 +40,16 @@ impl<'a> Pods<'a> {
         is_ours.then(|| Manifest::new(&service_account(self.account.clone())))
     }
 
-    /// A pod that runs as this user and group, and may take this long to end, without containers.
+    /// A pod that runs as this user and group, unless the platform chooses them, and may take this long to end, without containers.
     pub fn spec(&self, user: i64, grace_seconds: i64) -> PodSpec {
         let settings = self.settings;
         let account = settings.service_account_name.as_ref().unwrap_or(&self.account);
+        let mut pod = pod(user, grace_seconds);
+        if self.has_any_user()
+            && let Some(security) = &mut pod.security_context
+        {
+            (security.run_as_user, security.run_as_group, security.fs_group) = (None, None, None);
+        }
         PodSpec {
             service_account_name: Some(account.clone()),
             image_pull_secrets: some(&settings.image_pull_secrets, Vec::is_empty),
@@ -53,8 +59,13 @@ impl<'a> Pods<'a> {
             topology_spread_constraints: Some(self.spread()),
             priority_class_name: settings.priority_class_name.clone(),
             runtime_class_name: settings.runtime_class_name.clone(),
-            ..pod(user, grace_seconds)
+            ..pod
         }
+    }
+
+    /// Whether the platform chooses their user, which may have no name.
+    pub fn has_any_user(&self) -> bool {
+        self.settings.security_context == PodSecurity::Platform
     }
 
     /// The metadata of their template: a change of `wanted`, the settings of the workload, restarts them, and so do a change of the
@@ -219,6 +230,26 @@ mod tests {
         for restarts in [json!({"nodeSelector": {"a": "b"}}), json!({"serviceAccountName": "theirs"})] {
             assert_ne!(roll(&settings(restarts.clone())), none, "{restarts}");
         }
+    }
+
+    #[test]
+    fn platform_chooses_users_and_nothing_else() {
+        let (managed, platform) = (settings(json!({})), settings(json!({"securityContext": "Platform"})));
+        let security = |settings: &PodSettings| {
+            let spec = Pods::new("a-lamp".to_owned(), selector(), settings).spec(999, 1);
+            serde_json::to_value(spec.security_context).unwrap()
+        };
+        let mut wanted = security(&managed);
+        for field in ["runAsUser", "runAsGroup", "fsGroup"] {
+            assert_eq!(wanted.as_object_mut().unwrap().remove(field), Some(json!(999)));
+        }
+        assert_eq!(security(&platform), wanted);
+        assert_eq!(
+            (&wanted["runAsNonRoot"], &wanted["seccompProfile"]["type"]),
+            (&json!(true), &json!("RuntimeDefault"))
+        );
+        assert_ne!(roll(&platform), roll(&managed), "the pods are restarted");
+        assert_eq!(serde_json::to_value(&managed).unwrap(), json!({}), "the hash of others stays");
     }
 
     #[test]

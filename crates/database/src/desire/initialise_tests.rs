@@ -22,7 +22,31 @@ fn pod() -> Sandbox {
 
 fn initialise(pod: &Sandbox) -> (bool, String) {
     let variables = [("PGDATA", PGDATA), ("ADMINISTRATOR", "administrator")];
-    pod.run("sh", &initialise_script(), &["/etc/administrator"], &variables)
+    pod.run("sh", &initialise_script(false), &["/etc/administrator"], &variables)
+}
+
+#[test]
+fn user_without_a_name_gets_one_for_initdb() {
+    let pod = pod();
+    pod.directory("/scratch");
+    pod.program("getent", "exit 2");
+    let initialise = |pod: &Sandbox| {
+        let variables = [("PGDATA", PGDATA), ("ADMINISTRATOR", "administrator"), ("TMPDIR", "/scratch")];
+        pod.run("sh", &initialise_script(true), &["/etc/administrator", "/usr/lib/"], &variables)
+    };
+    pod.program("initdb", "exit 1");
+    let (succeeded, output) = initialise(&pod);
+    assert!(!succeeded && output.contains("has no name, and the image has no libnss_wrapper"), "{output}");
+    pod.write("/usr/lib/arch/libnss_wrapper.so", "x");
+    pod.program("initdb", r#"mkdir "${1#--pgdata=}"; cat "$NSS_WRAPPER_PASSWD" > "${1#--pgdata=}/PG_VERSION""#);
+    let (succeeded, output) = initialise(&pod);
+    assert!(succeeded, "{output}");
+    let id = |flag: &str| {
+        let output = std::process::Command::new("id").arg(flag).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let named = format!("postgres:x:{}:{}:PostgreSQL:/tmp:/bin/false\n", id("-u"), id("-g"));
+    assert!(pod.has(&format!("{PGDATA}/PG_VERSION"), &named));
 }
 
 #[test]

@@ -37,9 +37,11 @@ const MOUNT: &str = "/var/lib/postgresql/data";
 const PGDATA: &str = "/var/lib/postgresql/data/pgdata";
 /// The directory of the server's socket: connections through it need no IP address.
 const SOCKETS: &str = "/var/run/postgresql";
-/// The script that creates the data directory.
-pub(super) fn initialise_script() -> String {
-    volume::script(include_str!("initialise.sh"))
+/// The script that creates the data directory; `any_user`: its user may have no name.
+pub(super) fn initialise_script(any_user: bool) -> String {
+    let program = include_str!("initialise.sh");
+    let named = if any_user { include_str!("any-user.sh") } else { "" };
+    volume::script(&format!("{named}{program}"))
 }
 
 /// The server.
@@ -87,7 +89,7 @@ fn template(names: &Names, embedded: &EmbeddedView<'_>, pods: &Pods<'_>, default
     PodTemplateSpec {
         metadata: Some(pods.template_meta(selector(names), mesh(), &wanted(embedded), embedded.restart)),
         spec: Some(PodSpec {
-            init_containers: Some(vec![initialise(embedded, defaults)]),
+            init_containers: Some(vec![initialise(embedded, pods, defaults)]),
             containers: vec![postgres(embedded, defaults)],
             volumes: Some(volumes(names)),
             ..pods.spec(POSTGRES, GRACE)
@@ -95,9 +97,9 @@ fn template(names: &Names, embedded: &EmbeddedView<'_>, pods: &Pods<'_>, default
     }
 }
 
-fn initialise(embedded: &EmbeddedView<'_>, defaults: &Defaults) -> Container {
+fn initialise(embedded: &EmbeddedView<'_>, pods: &Pods<'_>, defaults: &Defaults) -> Container {
     let mut container = container("initialise", embedded, defaults);
-    container.command = Some(vec!["sh".to_owned(), "-c".to_owned(), initialise_script()]);
+    container.command = Some(vec!["sh".to_owned(), "-c".to_owned(), initialise_script(pods.has_any_user())]);
     container.env.get_or_insert_default().push(env("ADMINISTRATOR", ADMINISTRATOR));
     container.volume_mounts.get_or_insert_default().push(read_only("administrator", "/etc/administrator"));
     container

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use e2e::{One, Peer, Pinset};
+use e2e::{One, Pinset, peers::Peer};
 use serde_json::json;
 use temporal_stack_common::{api::IpfsCluster, condition::SUSPENDED};
 
