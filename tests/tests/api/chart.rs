@@ -8,7 +8,7 @@ use e2e::{
     Cluster, Controller, Identity, Space, Subject as _, existing,
     helm::{chart, helm},
     plane::Plane,
-    prepare::install_storage_classes,
+    prepare::{install_storage_classes, until_established},
     until, with_namespace,
 };
 use k8s_openapi::{
@@ -99,6 +99,7 @@ async fn installed_upgraded_and_uninstalled(space: &Space) -> Result<()> {
     let (old, new) = (old.to_str().context("a path")?, new.to_str().context("a path")?);
     release(&space.cluster, &["install", "stack", old], Some(space)).await?;
     assert_eq!(columns(space).await?, 0);
+    until_established(&Api::all(space.client.clone()), KIND).await?;
     space.one::<PostgresDatabase>().create(&PostgresDatabase::embedded()).await?;
     works(space).await?;
     let before = kept(space).await?;
