@@ -117,7 +117,7 @@ impl<C: Component + ?Sized> Decision<C> {
     pub fn suspended(self, suspend: bool, elsewhere: Option<&str>) -> Self {
         match wrong_with_suspend(suspend, elsewhere) {
             Some(wrong) => Self { intent: Err(Stalled::new(reason::INVALID_SPEC, wrong)), ..self },
-            None => Self { suspension: Suspension::new(suspend), ..self },
+            None => Self { suspension: Suspension::new(suspend), serving: self.serving.filter(|_| !suspend), ..self },
         }
     }
 }

@@ -42,7 +42,7 @@ impl<C: Component> Pass<'_, C> {
         if let Some(ending) = self.recreating(planned).await? {
             return Ok(ending);
         }
-        let outcome = outcome(&self.owner, world.children, suspension, None);
+        let outcome = outcome(&self.owner, world.children, suspension, planned.intent.stalled.as_ref());
         let sooner = if matches!(outcome, PassOutcome::Suspended(_)) { None } else { planned.intent.look_again };
         Ok(Ending::Report(outcome, sooner))
     }

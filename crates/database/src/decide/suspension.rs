@@ -7,7 +7,10 @@ use temporal_stack_common::{
 };
 
 use super::{
-    moving::{self, Stage},
+    moving::{
+        self,
+        view::{Stage, View as MoveView},
+    },
     view::View,
 };
 use crate::{Database, cloud_native_pg::Cluster, moving::ProviderName, names::HIBERNATION, observed::Provider, reason};
@@ -54,7 +57,7 @@ fn has_stopped(cluster: &Cluster) -> bool {
 }
 
 /// A move that has begun comes to its end first: half of the data would be of no use.
-fn delayed(moving: &moving::View<'_>, mut decision: Decision<Database>) -> Decision<Database> {
+fn delayed(moving: &MoveView<'_>, mut decision: Decision<Database>) -> Decision<Database> {
     let message =
         format!("suspension waits: {} has begun; the database stops when it has ended", moving::about(moving.way));
     decision.conditions.push(Statement::fails(SUSPENDED, reason::MOVING, message));
@@ -62,7 +65,7 @@ fn delayed(moving: &moving::View<'_>, mut decision: Decision<Database>) -> Decis
 }
 
 /// A move does not begin while there is no server that the data could be read from.
-fn not_begun(moving: &moving::View<'_>, cluster: Option<&Cluster>) -> Stalled {
+fn not_begun(moving: &MoveView<'_>, cluster: Option<&Cluster>) -> Stalled {
     let what = moving::about(moving.way);
     let runs = cluster.is_some_and(|cluster| !has_stopped(cluster));
     let (from, place) = (moving.way.from.as_str(), if runs { ", which still runs" } else { "" });
