@@ -24,8 +24,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::step::{LoggedCommand, Planned, Step, Steps};
+use crate::step::{Planned, Step, Steps};
 use crate::{codegen, control_plane, images, place, tools};
+
+use self::suite::{Suite, cargo};
+
+mod suite;
 
 /// The variables with the location of the tests' cluster; crate `e2e` reads them.
 const API_KUBECONFIG: &str = "TEMPORAL_STACK_API_KUBECONFIG";
@@ -38,6 +42,8 @@ const PROGRAMS: &str = "TEMPORAL_STACK_PROGRAMS";
 const OBJECT_STORES: &str = "TEMPORAL_STACK_OBJECT_STORES";
 /// The archives of images: `NAME=FILE,…`.
 const IMAGES: &str = "TEMPORAL_STACK_IMAGES";
+/// The tests of the API server that assert how much memory a controller takes: not on an overloaded machine.
+const MEMORY: &str = "memory::";
 /// The programs that only tests run.
 const HELM: &str = "TEMPORAL_STACK_HELM";
 const KUBECTL: &str = "TEMPORAL_STACK_KUBECTL";
@@ -164,6 +170,7 @@ impl<'a> Run<'a> {
         // The second compares the permissions of all controllers of the first with those that they used.
         let api = Suite::new("run API server tests", &["--test=api", "--test=permissions"])
             .threads(4 * processors)
+            .option(&format!("--skip={MEMORY}"))
             .with_all(tools)
             .with(API_KUBECONFIG, &kubeconfig);
         programs.push(
@@ -173,7 +180,9 @@ impl<'a> Run<'a> {
         let tenants = Suite::new("run tenant and fault tests", &["--test=tenant", "--test=faults"])
             .threads(2)
             .with(API_KUBECONFIG, &kubeconfig);
-        let result = self.suites(vec![vec![api], programs]).and_then(|()| self.suites(vec![vec![tenants]]));
+        let memory =
+            Suite::new("run memory tests", &["--test=api"]).threads(1).option(MEMORY).with(API_KUBECONFIG, &kubeconfig);
+        let result = self.suites(vec![vec![api], programs]).and_then(|()| self.suites(vec![vec![tenants, memory]]));
         result.and(self.xtask(&["node", "down", "--control-plane"]))
     }
 
@@ -255,47 +264,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// One call of `cargo test`.
-struct Suite {
-    name: &'static str,
-    targets: Vec<String>,
-    threads: Option<usize>,
-    environment: Vec<(&'static str, OsString)>,
-}
-
-impl Suite {
-    fn new(name: &'static str, targets: &[&str]) -> Self {
-        let targets = targets.iter().map(|&target| target.to_owned()).collect();
-        Self { name, targets, threads: None, environment: Vec::new() }
-    }
-
-    /// How many tests run at a time; they print what they measure.
-    fn threads(self, threads: usize) -> Self {
-        Self { threads: Some(threads), ..self }
-    }
-
-    fn with_all(mut self, variables: &[(&'static str, OsString)]) -> Self {
-        self.environment.extend_from_slice(variables);
-        self
-    }
-
-    fn with(mut self, key: &'static str, value: impl Into<OsString>) -> Self {
-        self.environment.push((key, value.into()));
-        self
-    }
-
-    fn run(&self, step: &Step, shared: &[(&'static str, OsString)], goes_on: bool) -> Result<()> {
-        // A test fails with the state that it met; a backtrace would push that out of the last lines of the log.
-        let mut command = cargo(step).env("RUST_BACKTRACE", "0").args(["test", "--workspace", "--all-features"]);
-        for (key, value) in shared.iter().chain(&self.environment) {
-            command = command.env(key, value);
-        }
-        let threads = self.threads.map(|threads| format!("--test-threads={threads}"));
-        let options = ["--", "--show-output"].into_iter().filter(|_| !self.environment.is_empty());
-        command.args(goes_on.then_some("--no-fail-fast")).args(&self.targets).args(options).args(threads).run()
-    }
-}
-
 /// Whether a line of a test's output is a measurement: `what: 1.2 s`.
 fn is_measured(line: &str) -> bool {
     let number = line.rsplit_once(": ").and_then(|(_, number)| number.split_once(' '));
@@ -319,11 +287,6 @@ fn integration_tests() -> Result<BTreeSet<String>> {
         }
     }
     Ok(names)
-}
-
-fn cargo(step: &Step) -> LoggedCommand {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    step.command(cargo).outside_of_packages().current_dir(place::workspace())
 }
 
 /// `cargo deny`, installed into the cache on first use. Its list of advisories is not fetched; whether versions are yanked is.

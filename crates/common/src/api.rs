@@ -97,6 +97,8 @@ pub mod annotation {
     pub const MADE: &str = "temporal-stack.dev/made";
     /// UID of the custom resource that data belongs to; data have no owner reference while the policy is `Retain`.
     pub const OWNER: &str = "temporal-stack.dev/owner";
+    /// On a workload that was stopped because its object is suspended: the replicas that it had.
+    pub const SUSPENDED_REPLICAS: &str = "temporal-stack.dev/suspended-replicas";
     /// On a workload: the pod template that was applied last, as JSON.
     pub const APPLIED: &str = "temporal-stack.dev/applied-template";
     /// On a pod template: hash of what the user asked for. A pod that has another one is restarted.

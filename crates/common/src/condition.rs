@@ -262,9 +262,10 @@ pub fn is_ready(conditions: &[Condition], generation: Option<i64>) -> bool {
     find(conditions, READY).is_some_and(|ready| ready.status == "True" && ready.observed_generation == generation)
 }
 
-/// Whether the conditions report that nothing of the object runs because it is suspended.
-pub fn is_suspended(conditions: &[Condition]) -> bool {
-    find(conditions, SUSPENDED).is_some_and(|suspended| suspended.status == "True")
+/// Whether the conditions report, about this generation, that nothing of the object runs because it is suspended.
+pub fn is_suspended(conditions: &[Condition], generation: Option<i64>) -> bool {
+    find(conditions, SUSPENDED)
+        .is_some_and(|suspended| suspended.status == "True" && suspended.observed_generation == generation)
 }
 
 #[cfg(test)]

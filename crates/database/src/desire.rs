@@ -116,7 +116,7 @@ fn delegated_server(view: &View<'_>, cluster: &ClusterView<'_>, defaults: &Defau
     let mut manifests = vec![superuser, Manifest::new(&network_policy::of_cluster(view, defaults))];
     manifests.extend(cloud_native_pg::account(view, cluster).map(|account| Manifest::new(&account).data(policy)));
     // A cluster that is not set up yet would be set up before it stops.
-    if cluster.cluster().is_some() || !view.object.spec.suspend {
+    if cluster.cluster().is_some() || !view.must_sleep() {
         manifests.push(Manifest::new(&cloud_native_pg::cluster(view, cluster)).data(policy).operated_by(OPERATOR));
     }
     manifests

@@ -227,7 +227,9 @@ fn operator_not_ready(Operator { name, pods, .. }: Operator, words: &str) -> Pas
 /// Whether a write must not be made after that refusal: pods need the Secrets and ConfigMaps that they read, and must not be
 /// reachable before their policy is in force; an object to delete may be the one that the refused one should have replaced.
 fn depends_on(step: &Write, operator: Option<Operator>, refused: &Refused) -> bool {
-    let runs = matches!(step.kind(), "StatefulSet" | "Deployment" | "Job") || operator.is_some();
+    let stops =
+        matches!(step, Write::Stop { .. }) || step.object().is_some_and(|object| object["spec"]["replicas"] == 0);
+    let runs = !stops && (matches!(step.kind(), "StatefulSet" | "Deployment" | "Job") || operator.is_some());
     let is_needed = matches!(&*refused.kind, "Secret" | "ConfigMap" | "NetworkPolicy" | "ServiceAccount");
     matches!(step, Write::Delete { .. }) || (runs && is_needed)
 }

@@ -21,7 +21,7 @@ use super::watches::Caches;
 use crate::{
     api::{Kind, Status},
     component::Component,
-    condition::{READY, find, reason},
+    condition::{READY, SUSPENDED, find, reason},
 };
 
 /// Upper bounds of the buckets for durations, in seconds.
@@ -107,7 +107,11 @@ impl<K: Kind> Objects<K> {
     /// The number of objects whose newest generation no pass has reported on.
     fn pending(&self) -> u64 {
         let is_pending = |object: &K| {
-            let reported = object.status().and_then(|status| find(status.conditions(), READY)?.observed_generation);
+            let reported = object.status().and_then(|status| {
+                let conditions = status.conditions();
+                // A suspended object is not Ready, and not pending either.
+                find(conditions, READY).or_else(|| find(conditions, SUSPENDED))?.observed_generation
+            });
             object.meta().deletion_timestamp.is_none() && reported != object.meta().generation
         };
         let objects = self.objects.state();

@@ -15,7 +15,7 @@ use super::{
     plan::{self, NameConflict, Plan},
     report::{Facts, PassOutcome},
     restart,
-    suspend::suspend,
+    suspend::{start_kept, suspend},
     volumes::{self, Endangered},
     write::is_leaving,
 };
@@ -115,7 +115,8 @@ impl<C: Component> Pass<'_, C> {
             (Some(outcome), _) => outcome.into(),
             (None, Err(stalled)) => match suspension.filter(|_| stalled.reason != reason::INVALID_SPEC) {
                 Some(suspension) => self.suspend_stalled(&suspension, stalled, &world).await?,
-                None => PassOutcome::from(stalled).into(),
+                None if is_suspended || stalled.reason == reason::INVALID_SPEC => PassOutcome::from(stalled).into(),
+                None => self.start_stalled(stalled).await?,
             },
             (None, Ok(intent)) => match self.plan(intent, suspension, &world).await? {
                 Err(taken) => stalled_by(&taken).into(),
@@ -130,7 +131,8 @@ impl<C: Component> Pass<'_, C> {
             Some(probe) => self.beside_serving(ending, probe).await,
             None => ending,
         };
-        if is_suspended {
+        // While anything runs, the component's conditions are about that.
+        if matches!(ending, Ending::Report(PassOutcome::Suspended(_), _)) {
             facts.conditions = facts.conditions.into_iter().map(Statement::while_suspended).collect();
         }
         self.report(ending, facts).await
@@ -165,13 +167,16 @@ impl<C: Component> Pass<'_, C> {
         if let Some(taken) = self.taken_by_others(&intent.manifests, world).await? {
             return Ok(Err(taken));
         }
-        let stops = if suspension.is_some() { suspend(&mut intent, &self.owner, &self.children) } else { Vec::new() };
+        let scaled = match suspension {
+            Some(_) => suspend(&mut intent, &self.owner, &self.children),
+            None => start_kept(&intent.manifests, &self.owner, &self.children),
+        };
         let (manifests, owned) = (&intent.manifests, &self.with.owned);
         let plan = self
             .memory
             .with(|state| plan::plan(&self.owner, manifests, &holding, &self.children, owned, &state.answers));
         Ok(plan.map(|mut plan| {
-            plan.writes.extend(stops);
+            plan.writes.extend(scaled);
             Planned { intent, plan, holding, suspension }
         }))
     }

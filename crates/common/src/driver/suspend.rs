@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{ResourceExt, api::ApiResource};
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use super::{
     plan::Write,
 };
 use crate::{
+    api::annotation,
     cache::{Children, Packed},
     component::{Component, Intent},
     manifest::{Manifest, Mode},
@@ -37,7 +38,7 @@ pub(super) fn suspend<C: Component>(intent: &mut Intent<C>, owner: &Owner, child
     for manifest in intent.manifests.iter_mut().filter(|manifest| is(manifest, &["StatefulSet", "Deployment"])) {
         let live = children.get(&manifest.resource.kind, manifest.name());
         match manifest.mode {
-            Mode::Applied => manifest.object["spec"]["replicas"] = json!(stopping.replicas(manifest, live)),
+            Mode::Applied => stopping.apply(manifest, live),
             Mode::Once { .. } | Mode::Existing => stops.extend(stopping.stop(&manifest.resource, owner, live)),
             Mode::Labelled | Mode::Absent => {}
         }
@@ -77,10 +78,18 @@ impl Stopping {
         Self { sets: !has_users }
     }
 
-    /// The replicas of a workload: those that it has until it may stop, and never more.
-    fn replicas(&self, manifest: &Manifest, live: Option<&Arc<Packed>>) -> i64 {
+    /// Sets the replicas of a workload: those that it has until it may stop, and never more.
+    fn apply(&self, manifest: &mut Manifest, live: Option<&Arc<Packed>>) {
         let has = live.map_or(0, |live| live.value()["spec"]["replicas"].as_i64().unwrap_or(1));
-        if self.sets || manifest.resource.kind != "StatefulSet" { 0 } else { has }
+        let stops = self.sets || manifest.resource.kind != "StatefulSet";
+        let wanted = std::mem::replace(&mut manifest.object["spec"]["replicas"], json!(if stops { 0 } else { has }));
+        if stops && wanted.as_i64().is_some_and(|wanted| wanted > 0) {
+            let metadata = &mut manifest.object["metadata"];
+            if metadata["annotations"].is_null() {
+                metadata["annotations"] = json!({});
+            }
+            metadata["annotations"][annotation::SUSPENDED_REPLICAS] = json!(wanted.to_string());
+        }
     }
 
     /// The write that stops exactly this workload, if it is ours, has replicas, and may stop now.
@@ -95,12 +104,50 @@ impl Stopping {
         {
             return None;
         }
-        let patch = json!({
-            "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version},
-            "spec": {"replicas": 0},
-        });
+        let had = live.value()["spec"]["replicas"].as_i64().unwrap_or(1).to_string();
+        let patch = scaled(&meta, 0, Some(&had));
         Some(Write::Stop { resource: resource.clone(), name: meta.name.unwrap_or_default(), patch })
     }
+}
+
+/// A patch of the replicas of exactly this workload, and of the note about those that it had.
+fn scaled(meta: &ObjectMeta, replicas: i64, had: Option<&str>) -> Value {
+    json!({
+        "metadata": {
+            "uid": meta.uid,
+            "resourceVersion": meta.resource_version,
+            "annotations": {(annotation::SUSPENDED_REPLICAS): had},
+        },
+        "spec": {"replicas": replicas},
+    })
+}
+
+/// The writes that start what a suspension stopped, of an object that is stalled: nothing else of it is applied.
+pub(super) fn start_all(owned: &[ApiResource], owner: &Owner, children: &Children) -> Vec<Write> {
+    let start_one = |(kind, _, live): (&str, &str, &Arc<Packed>)| {
+        let resource = owned.iter().find(|resource| resource.kind == kind)?;
+        start(resource, owner, live)
+    };
+    workloads(owner, children).filter_map(start_one).collect()
+}
+
+/// The writes that start what a suspension stopped, of the workloads that the component keeps unchanged.
+pub(super) fn start_kept(manifests: &[Manifest], owner: &Owner, children: &Children) -> Vec<Write> {
+    let is_kept = |manifest: &&Manifest| {
+        is(manifest, &["StatefulSet", "Deployment"]) && matches!(manifest.mode, Mode::Once { .. } | Mode::Existing)
+    };
+    let start_one =
+        |manifest: &Manifest| start(&manifest.resource, owner, children.get(&manifest.resource.kind, manifest.name())?);
+    manifests.iter().filter(is_kept).filter_map(start_one).collect()
+}
+
+/// The write that starts exactly this workload, if it is ours, and a suspension has stopped it.
+fn start(resource: &ApiResource, owner: &Owner, live: &Arc<Packed>) -> Option<Write> {
+    let meta = live.metadata();
+    let had: i64 = meta.annotations.as_ref()?.get(annotation::SUSPENDED_REPLICAS)?.parse().ok()?;
+    let is_stopped = owns(owner, &meta) && meta.deletion_timestamp.is_none() && live.value()["spec"]["replicas"] == 0;
+    let patch = scaled(&meta, had, None);
+    is_stopped.then(|| Write::Start { resource: resource.clone(), name: meta.name.unwrap_or_default(), patch })
 }
 
 /// The workloads of the object.
@@ -128,7 +175,7 @@ pub(super) fn remaining(owner: &Owner, children: &Children, suspension: &Suspens
     let pods: Vec<String> = running(children).iter().map(|pod| format!("Pod/{}", pod.name_any())).collect();
     if !pods.is_empty() {
         return Some(format!(
-            "suspension in progress: {} still running: {}; pods of Jobs are waited for until they end",
+            "suspension in progress: {} still running: {}; a pod of a Job is waited for until it ends: if it cannot, delete the Job",
             counted(pods.len(), "pod"),
             listed(&pods, LISTED)
         ));

@@ -7,8 +7,9 @@ use super::{
     intent::Owner,
     pass::{Ending, Pass, Planned, is_paused, paused},
     passes::Result,
+    plan::Write,
     report::PassOutcome,
-    suspend::{remaining, running, stop_all},
+    suspend::{remaining, running, start_all, stop_all},
     write::{Written, write},
 };
 use crate::{
@@ -68,7 +69,22 @@ impl<C: Component> Pass<'_, C> {
         if is_paused(self.object) {
             return Ok(paused("the suspension is", None).into());
         }
-        for step in &stops {
+        self.scale(&stops).await?;
+        let message = "suspension in progress: the pods are stopping".to_owned();
+        Ok(PassOutcome::Reconciling(reason::SUSPENDING, message).into())
+    }
+
+    /// Starts what a suspension has stopped of an object that is stalled: it ran before, and is no longer suspended.
+    pub(super) async fn start_stalled(&self, stalled: Stalled) -> Result<Ending, C> {
+        let starts = start_all(&self.with.owned, &self.owner, &self.children);
+        if !starts.is_empty() && !is_paused(self.object) {
+            self.scale(&starts).await?;
+        }
+        Ok(PassOutcome::from(stalled).into())
+    }
+
+    async fn scale(&self, steps: &[Write]) -> Result<(), C> {
+        for step in steps {
             let what = step.to_string();
             tracing::info!(object = %self.object.name_any(), namespace = %self.instance.namespace, "{what}");
             let written =
@@ -78,7 +94,6 @@ impl<C: Component> Pass<'_, C> {
             }
         }
         self.memory.with(|state| state.verdict = None);
-        let message = "suspension in progress: the pods are stopping".to_owned();
-        Ok(PassOutcome::Reconciling(reason::SUSPENDING, message).into())
+        Ok(())
     }
 }

@@ -60,7 +60,7 @@ pub(super) async fn write(
             let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
             overtaken(api(resource).patch(name, &params, &Patch::Merge(patch)).await, *adopted)
         }
-        Write::Stop { resource, name, patch } => {
+        Write::Stop { resource, name, patch } | Write::Start { resource, name, patch } => {
             let params = PatchParams { field_manager: Some(owner.component.to_owned()), ..PatchParams::default() };
             overtaken(api(resource).patch(name, &params, &Patch::Merge(patch)).await, false)
         }

@@ -128,7 +128,7 @@ async fn set_runs_until_the_job_has_ended() {
     time_passes(120).await;
     assert_eq!(stage.replicas("statefulsets"), 1, "the Job may use it, and no pod is added");
     let message = stage.condition("x", "Ready").unwrap()["message"].to_string();
-    assert!(message.contains("1 pod still running: Pod/x-job; pods of Jobs are waited for"), "{message}");
+    assert!(message.contains("1 pod still running: Pod/x-job; a pod of a Job is waited for"), "{message}");
     let ended = json!({"status": {"phase": "Succeeded"}});
     let pods: Api<Pod> = stage.others();
     pods.patch_status("x-job", &PatchParams::default(), &Patch::Merge(ended)).await.unwrap();
@@ -164,10 +164,35 @@ async fn stalled_object_stops_too() {
     assert_eq!(kstatus(&stage.object("lamps", "x")), "Current");
     stage.edit_spec("x", json!({"suspend": false})).await;
     stage.until_reason("x", "StorageClassMissing").await;
-    assert_eq!(stage.replicas("statefulsets"), 0, "nothing is applied to a stalled object");
+    let runs = |_: &FakeApi| (stage.replicas("statefulsets") == 1 && stage.replicas("deployments") == 1).then_some(());
+    stage.api.until("what ran before the suspension", runs).await;
+    assert_eq!(stage.object("configmaps", "x"), data, "nothing else is applied");
+    let notes = stage.object("statefulsets", "x")["metadata"]["annotations"].clone();
+    assert_eq!(notes["temporal-stack.dev/suspended-replicas"], Value::Null);
     stage.edit_spec("x", json!({"class": null})).await;
     stage.until_ready("x").await;
     assert_eq!((stage.replicas("deployments"), stage.replicas("statefulsets")), (json!(1), json!(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspended_object_that_stalls_starts_again() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"replicas": 3})).await;
+    stage.edit_spec("x", json!({"suspend": true})).await;
+    stage.until_suspended("x").await;
+    stage.edit_spec("x", json!({"suspend": false, "class": "missing"})).await;
+    stage.until_reason("x", "StorageClassMissing").await;
+    stage.api.until("its replicas", |_| (stage.replicas("statefulsets") == 3).then_some(())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspended_object_is_not_pending() {
+    let stage = Stage::new();
+    stage.ready("x", json!({"replicas": 1})).await;
+    stage.edit_spec("x", json!({"suspend": true})).await;
+    stage.until_suspended("x").await;
+    let metrics = stage.process.metrics.encode().unwrap();
+    assert!(metrics.contains("temporal_stack_objects_pending{kind=\"Lamp\"} 0"), "{metrics}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -105,6 +105,11 @@ impl<'a> View<'a> {
         self.bound.filter(|_| self.traces.bound.is_none_or(|bound| bound == wanted))
     }
 
+    /// Whether a cluster of CloudNativePG must stop. A move that has begun ends before.
+    pub(crate) fn must_sleep(&self) -> bool {
+        self.object.spec.suspend && self.moving.is_none()
+    }
+
     /// How an application uses the database.
     pub(super) fn application(&self) -> Option<Access> {
         match &self.provider {

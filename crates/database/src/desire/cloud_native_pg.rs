@@ -30,7 +30,7 @@ const LOCALE: &str = "C.UTF-8";
 pub(super) fn cluster(view: &View<'_>, delegated: &cloud_native_pg::View<'_>) -> Cluster {
     let mut cluster = Cluster::new(&view.names.base, spec(view, delegated));
     let annotated = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-    if view.object.spec.suspend {
+    if view.must_sleep() {
         // Left out again when the object runs, and with it taken back: then a user's own hibernation remains.
         let asleep =
             [(HIBERNATION, HIBERNATION_ON)].into_iter().chain(delegated.must_wake().then_some((HIBERNATED, "")));

@@ -154,7 +154,7 @@ fn await_object(
             }
             not_ready("is Ready, but its binding is missing or incomplete; wait for its controller to write it")
         }
-        Neighbour::There(object) if is_suspended(&object.conditions) => {
+        Neighbour::There(object) if is_suspended(&object.conditions, object.generation) => {
             let message =
                 format!("{referred} is suspended; set its spec.suspend to false, or set spec.suspend of this object");
             Waiting::new(reason::DEPENDENCY_SUSPENDED, message)

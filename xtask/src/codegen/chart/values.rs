@@ -88,7 +88,7 @@ pub(super) struct Controller {
     /// The digest of its image, such as `sha256:…`, instead of the tag.
     #[schemars(regex(pattern = "^(sha256:[0-9a-f]{64})?$"))]
     pub(super) digest: String,
-    /// What it requests, and its limits, instead of `resources`.
+    /// What it requests, and its limits, where they differ from `resources`.
     pub(super) resources: Verbatim,
 }
 

@@ -18,6 +18,8 @@ pub(in crate::driver) enum Write {
     Own { resource: ApiResource, name: String, patch: Value, adopted: bool },
     /// Set the replicas of a workload to none, without touching anything else.
     Stop { resource: ApiResource, name: String, patch: Value },
+    /// Set the replicas of a workload to those that it had before [`Self::Stop`].
+    Start { resource: ApiResource, name: String, patch: Value },
     /// Set labels of an object that another controller created for a child of ours.
     Label { resource: ApiResource, object: Value },
     /// Delete exactly this object.
@@ -32,6 +34,7 @@ impl Write {
             | Self::Apply { resource, .. }
             | Self::Own { resource, .. }
             | Self::Stop { resource, .. }
+            | Self::Start { resource, .. }
             | Self::Label { resource, .. }
             | Self::Delete { resource, .. } => &resource.kind,
         }
@@ -41,7 +44,7 @@ impl Write {
     pub(in crate::driver) fn object(&self) -> Option<&Value> {
         match self {
             Self::Create { object, .. } | Self::Apply { object, .. } | Self::Label { object, .. } => Some(object),
-            Self::Own { .. } | Self::Stop { .. } | Self::Delete { .. } => None,
+            Self::Own { .. } | Self::Stop { .. } | Self::Start { .. } | Self::Delete { .. } => None,
         }
     }
 
@@ -56,7 +59,7 @@ impl Write {
             Self::Create { object, .. } | Self::Apply { object, .. } | Self::Label { object, .. } => {
                 object["metadata"]["name"].as_str().unwrap_or_default()
             }
-            Self::Own { name, .. } | Self::Stop { name, .. } => name,
+            Self::Own { name, .. } | Self::Stop { name, .. } | Self::Start { name, .. } => name,
             Self::Delete { target, .. } => &target.name,
         }
     }
@@ -75,6 +78,7 @@ impl fmt::Display for Write {
             Self::Apply { .. } => "apply",
             Self::Own { .. } => "take over",
             Self::Stop { .. } => "stop",
+            Self::Start { .. } => "start",
             Self::Label { .. } => "label",
             Self::Delete { .. } => "delete",
         };

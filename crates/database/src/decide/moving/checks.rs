@@ -12,6 +12,7 @@ use temporal_stack_common::{
 
 use super::about;
 use crate::{
+    cloud_native_pg::Cluster,
     decide::view::View as Whole,
     moving::{Locale, Move, Observed, Part, Phase, ProviderName, Record, Source, Target},
     names::{PROVIDER, move_name, owner_role},
@@ -130,7 +131,12 @@ pub(super) fn cannot_begin(whole: &Whole<'_>, found: &Observed, way: Move) -> Op
         (ProviderName::CloudNativePg, _, None) => return Some(lost("Cluster", &names.base)),
         _ => {}
     }
-    if way.from == ProviderName::Postgres && !found.embedded.set {
+    let is_stopped = match way.from {
+        ProviderName::Postgres => !found.embedded.set,
+        ProviderName::CloudNativePg => found.cluster.as_ref().is_some_and(Cluster::is_hibernated),
+        ProviderName::External => false,
+    };
+    if is_stopped {
         return Some(not_running(way));
     }
     match (way.to, &traces.claim, &traces.cluster) {

@@ -1,6 +1,7 @@
 //! A move of a database that is suspended.
 
 use serde_json::json;
+use temporal_stack_common::manifest::Manifest;
 
 use super::scene::{CloudNativePg, Postgres, Scene, condition};
 use crate::{moving::Phase, names::HIBERNATION, reason};
@@ -36,11 +37,23 @@ fn source_of_another_operator_must_have_stopped_before() {
 }
 
 #[test]
+fn hibernated_source_must_run_before() {
+    let mut scene = Scene::new(CloudNativePg, Postgres, None);
+    let annotations = json!({"metadata": {"annotations": {HIBERNATION: "on"}}});
+    scene.found.cluster = Some(crate::fixture::cluster(&annotations));
+    let stalled = scene.decide().intent.err().unwrap();
+    assert_eq!(stalled.reason, reason::MOVE_BLOCKED);
+    assert!(stalled.message.contains("not running; set spec.provider to cloudNativePg"), "{stalled:?}");
+}
+
+#[test]
 fn move_that_has_begun_ends_before_the_database_stops() {
     for phase in [Phase::Preparing, Phase::Copying, Phase::Switched, Phase::Returning] {
         let decision = suspended(Scene::in_phase(phase)).decide();
         assert_eq!(decision.suspension, None, "{phase:?}");
-        assert!(decision.intent.is_ok(), "{phase:?}");
+        let intent = decision.intent.as_ref().unwrap_or_else(|stalled| panic!("{phase:?}: {stalled:?}"));
+        let sleeps = |manifest: &Manifest| manifest.object["metadata"]["annotations"][HIBERNATION] == "on";
+        assert!(!intent.manifests.iter().any(sleeps), "{phase:?}: the target must serve");
         let statement = condition(&decision, "Suspended").unwrap();
         assert!(statement.contains("has begun; the database stops when it has ended"), "{statement}");
     }
