@@ -78,18 +78,16 @@ impl<'a> Ledger<'a> {
         timeout(LONGEST, reached).await.context("no row is confirmed any more")
     }
 
-    /// Waits until rows are confirmed for some seconds in a row, and prints for how long none was.
+    /// Waits until rows are confirmed in each of some seconds in a row, and prints for how long none was.
     pub(super) async fn goes_on(&self, fault: &str) -> Result<()> {
-        const STEADY: u64 = 60;
+        const SECONDS: u32 = 6;
+        const ROWS: u64 = 5;
         let steady = async {
-            let mut before = self.confirmed();
-            loop {
-                sleep(Duration::from_secs(5)).await;
-                let now = self.confirmed();
-                if now >= before + STEADY {
-                    return;
-                }
-                before = now;
+            let mut in_a_row = 0;
+            while in_a_row < SECONDS {
+                let before = self.confirmed();
+                sleep(Duration::from_secs(1)).await;
+                in_a_row = if self.confirmed() >= before + ROWS { in_a_row + 1 } else { 0 };
             }
         };
         timeout(LONGEST, steady).await.with_context(|| format!("{fault}: no row is confirmed any more"))?;
