@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 /// What a line ends with whose command is not run.
 const NOT_TESTED: &str = "# not tested";
 
-/// The commands of the page: the indented lines.
+/// The commands of the page: the indented lines outside of fenced blocks.
 fn commands() -> Result<Vec<String>> {
     let page = std::fs::read_to_string(folder("docs/production.md"))?;
-    Ok(page.lines().filter_map(|line| line.strip_prefix("    ")).map(str::to_owned).collect())
+    let outside = page.split("```").step_by(2).flat_map(str::lines);
+    Ok(outside.filter_map(|line| line.strip_prefix("    ")).map(str::to_owned).collect())
 }
 
 /// The values fragments of the page: the fenced blocks.
