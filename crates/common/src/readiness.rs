@@ -169,7 +169,8 @@ fn template(manifest: &Value) -> Option<PodTemplateSpec> {
     serde_json::from_value(manifest.pointer("/spec/template")?.clone()).ok()
 }
 
-fn is_owned_by(pod: &Pod, owner: &impl ResourceExt) -> bool {
+/// Whether this object controls the pod, as a Job its own.
+pub fn is_owned_by(pod: &Pod, owner: &impl ResourceExt) -> bool {
     let uid = owner.meta().uid.as_deref();
     uid.is_some() && controller(&pod.metadata) == uid
 }

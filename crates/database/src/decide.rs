@@ -188,15 +188,13 @@ fn intent(view: &View<'_>, waiting: Option<Waiting>, defaults: &Defaults) -> Int
     Intent {
         manifests: desire::desire(view, defaults),
         actions,
-        upkeep: Vec::new(),
         waiting,
-        stalled: None,
         restart: restart::gate(),
         rollout: view.object.spec.rollout,
-        keeps_templates: false,
         look_again: is_restless.then_some(LOOK_SOON),
         inspection: probe.clone(),
         probe,
+        ..Intent::default()
     }
 }
 

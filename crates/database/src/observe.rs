@@ -116,19 +116,19 @@ async fn administered(
     let claims = [world.children.find(&names.volume(0))];
     let offer = volume::observe(&storage, &claims, world).await?;
     let [volume] = claims;
+    let pods = world.children.pods_of(&names.base, 1);
     let server = match &before.administrator {
-        Some(password) => ask(&world.children.pods_of(&names.base, 1), password, database, &before.logins).await,
+        Some(password) => ask(&pods, password, database, &before.logins).await,
         None => Server::Absent,
     };
     let service = workload::service_ip(world.children, &names.base);
     let restart = workload::restart_asked(object, world.children, &names.base);
     let set: Option<StatefulSet> = world.children.find(&names.base);
-    let pod = world.children.pods_of(&names.base, 1).into_iter().next();
     let has_set = set.is_some();
     let live =
-        set.as_ref().and_then(version::template_of_set).or_else(|| pod.as_ref().and_then(version::template_of_pod));
+        set.as_ref().and_then(version::template_of_set).or_else(|| pods.first().and_then(version::template_of_pod));
     let account = set.and_then(|set| set.spec?.template.spec?.service_account_name);
-    let has_failed = pod.as_ref().is_some_and(version::has_failed);
+    let has_failed = pods.first().is_some_and(version::has_failed);
     let reports = version::reports(names, object.meta().uid.as_deref(), world).await;
     let embedded = Embedded { volume, offer, restart, account, live, has_set, has_failed, reports };
     Ok(Administered {

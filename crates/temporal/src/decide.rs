@@ -63,15 +63,13 @@ fn intent(view: &View<'_>, step: Step, waiting: Option<Waiting>) -> Intent<Appli
         manifests: desire::desire(view, step),
         actions: actions(view, step),
         look_again: Some(if waiting.as_ref().is_some_and(is_for_products) { LOOK_SOON } else { LOOK_EVERY }),
-        upkeep: Vec::new(),
         waiting,
-        stalled: None,
         restart: restart::gate(),
         rollout: view.spec.rollout,
-        keeps_templates: false,
         // The probe writes nothing.
         inspection: probe.clone(),
         probe,
+        ..Intent::default()
     }
 }
 

@@ -185,11 +185,7 @@ fn fits(template: &Value, manifest: &Manifest) -> bool {
 
 fn note(manifest: &mut Manifest) {
     let template = manifest.object["spec"]["template"].to_string();
-    let metadata = &mut manifest.object["metadata"];
-    if metadata["annotations"].is_null() {
-        metadata["annotations"] = json!({});
-    }
-    metadata["annotations"][annotation::APPLIED] = json!(template);
+    manifest.object["metadata"]["annotations"][annotation::APPLIED] = json!(template);
 }
 
 /// Keeps the live data of an object, as far as no one else has written to them: those were applied last.

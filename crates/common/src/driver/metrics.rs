@@ -77,9 +77,9 @@ impl<K: Kind> Objects<K> {
         registry.register_collector(Box::new(Self { objects, leading }));
     }
 
-    fn encode_conditions(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+    fn encode_conditions(objects: &[Arc<DeserializeGuard<K>>], mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let kind = K::kind(&());
-        for object in self.objects.state() {
+        for object in objects {
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
             let mut encode = |condition: &str, status: &str, reason: &str| {
                 let labels = [
@@ -105,7 +105,7 @@ impl<K: Kind> Objects<K> {
     }
 
     /// The number of objects whose newest generation no pass has reported on.
-    fn pending(&self) -> u64 {
+    fn pending(objects: &[Arc<DeserializeGuard<K>>]) -> u64 {
         let is_pending = |object: &K| {
             let reported = object.status().and_then(|status| {
                 let conditions = status.conditions();
@@ -114,7 +114,6 @@ impl<K: Kind> Objects<K> {
             });
             object.meta().deletion_timestamp.is_none() && reported != object.meta().generation
         };
-        let objects = self.objects.state();
         let pending = objects.iter().filter(|object| object.0.as_ref().is_ok_and(is_pending)).count();
         u64::try_from(pending).unwrap_or(u64::MAX)
     }
@@ -123,13 +122,15 @@ impl<K: Kind> Objects<K> {
 impl<K: Kind> Collector for Objects<K> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Conditions of objects, each with its current status and reason";
-        self.encode_conditions(encoder.encode_descriptor("object_condition", help, None, MetricType::Gauge)?)?;
+        let objects = self.objects.state();
+        let conditions = encoder.encode_descriptor("object_condition", help, None, MetricType::Gauge)?;
+        Self::encode_conditions(&objects, conditions)?;
         let labels = [("kind", K::kind(&()))];
         let mut gauge = |name: &str, help: &str, value: u64| {
             let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(encoder.encode_family(&labels)?)
         };
-        gauge("objects_pending", "Objects whose newest generation no pass has reported on", self.pending())?;
+        gauge("objects_pending", "Objects whose newest generation no pass has reported on", Self::pending(&objects))?;
         let leads = u64::from(self.leading.load(Ordering::SeqCst));
         gauge("leading", "Whether this instance holds the Lease and runs passes", leads)
     }

@@ -39,7 +39,9 @@ pub(super) fn suspend<C: Component>(intent: &mut Intent<C>, owner: &Owner, child
         let live = children.get(&manifest.resource.kind, manifest.name());
         match manifest.mode {
             Mode::Applied => stopping.apply(manifest, live),
-            Mode::Once { .. } | Mode::Existing => stops.extend(stopping.stop(&manifest.resource, owner, live)),
+            Mode::Once { .. } | Mode::Existing => {
+                stops.extend(live.and_then(|live| stopping.stop(&manifest.resource, owner, live)));
+            }
             Mode::Labelled | Mode::Absent => {}
         }
     }
@@ -49,11 +51,18 @@ pub(super) fn suspend<C: Component>(intent: &mut Intent<C>, owner: &Owner, child
 /// The writes that stop all workloads of an object about whose children nothing is decided.
 pub(super) fn stop_all(owned: &[ApiResource], owner: &Owner, children: &Children) -> Vec<Write> {
     let stopping = Stopping::new(owner, children);
-    let stop = |(kind, _, live): (&str, &str, &Arc<Packed>)| {
-        let resource = owned.iter().find(|resource| resource.kind == kind)?;
-        stopping.stop(resource, owner, Some(live))
-    };
-    workloads(owner, children).filter_map(stop).collect()
+    for_each_workload(owned, owner, children, |resource, live| stopping.stop(resource, owner, live))
+}
+
+/// A write for each workload of the object that needs one.
+fn for_each_workload(
+    owned: &[ApiResource],
+    owner: &Owner,
+    children: &Children,
+    write: impl Fn(&ApiResource, &Arc<Packed>) -> Option<Write>,
+) -> Vec<Write> {
+    let of_kind = |kind: &str| owned.iter().find(|resource| resource.kind == kind);
+    workloads(owner, children).filter_map(|(kind, _, live)| write(of_kind(kind)?, live)).collect()
 }
 
 fn is(manifest: &Manifest, kinds: &[&str]) -> bool {
@@ -84,17 +93,13 @@ impl Stopping {
         let stops = self.sets || manifest.resource.kind != "StatefulSet";
         let wanted = std::mem::replace(&mut manifest.object["spec"]["replicas"], json!(if stops { 0 } else { has }));
         if stops && wanted.as_i64().is_some_and(|wanted| wanted > 0) {
-            let metadata = &mut manifest.object["metadata"];
-            if metadata["annotations"].is_null() {
-                metadata["annotations"] = json!({});
-            }
-            metadata["annotations"][annotation::SUSPENDED_REPLICAS] = json!(wanted.to_string());
+            let annotations = &mut manifest.object["metadata"]["annotations"];
+            annotations[annotation::SUSPENDED_REPLICAS] = json!(wanted.to_string());
         }
     }
 
     /// The write that stops exactly this workload, if it is ours, has replicas, and may stop now.
-    fn stop(&self, resource: &ApiResource, owner: &Owner, live: Option<&Arc<Packed>>) -> Option<Write> {
-        let live = live?;
+    fn stop(&self, resource: &ApiResource, owner: &Owner, live: &Arc<Packed>) -> Option<Write> {
         let meta = live.metadata();
         let may_stop = self.sets || resource.kind != "StatefulSet";
         if !may_stop
@@ -124,11 +129,7 @@ fn scaled(meta: &ObjectMeta, replicas: i64, had: Option<&str>) -> Value {
 
 /// The writes that start what a suspension stopped, of an object that is stalled: nothing else of it is applied.
 pub(super) fn start_all(owned: &[ApiResource], owner: &Owner, children: &Children) -> Vec<Write> {
-    let start_one = |(kind, _, live): (&str, &str, &Arc<Packed>)| {
-        let resource = owned.iter().find(|resource| resource.kind == kind)?;
-        start(resource, owner, live)
-    };
-    workloads(owner, children).filter_map(start_one).collect()
+    for_each_workload(owned, owner, children, |resource, live| start(resource, owner, live))
 }
 
 /// The writes that start what a suspension stopped, of the workloads that the component keeps unchanged.

@@ -15,7 +15,7 @@ use temporal_stack_common::{
     login::{self, Access},
     names::Names,
     provider::Answer,
-    readiness::job_trouble,
+    readiness::{is_owned_by, job_trouble},
     world::{ReadError, World},
 };
 
@@ -138,15 +138,10 @@ async fn ask_target(access: &Access, extensions: &[String]) -> Result<Target, Fa
 }
 
 async fn run(job: &Job, world: &World<'_>) -> Run {
-    let pod = world.children.all::<Pod>().into_iter().find(|pod| is_of_job(pod, job));
+    let pod = world.children.all::<Pod>().into_iter().find(|pod| is_owned_by(pod, job));
     let step = step(job, pod.as_ref());
     let trouble = if step == Step::Done { None } else { job_trouble(job, world, PROGRAMS).await };
     Run { step, trouble, has_ended: has_ended(job) }
-}
-
-/// Whether a Job created the pod.
-pub(super) fn is_of_job(pod: &Pod, job: &Job) -> bool {
-    pod.owner_references().iter().any(|reference| Some(&reference.uid) == job.uid().as_ref())
 }
 
 /// Whether a Job has succeeded or failed.

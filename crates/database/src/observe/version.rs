@@ -6,9 +6,14 @@ use k8s_openapi::api::{
     core::v1::{ContainerState, Pod, PodTemplateSpec},
 };
 use kube::ResourceExt;
-use temporal_stack_common::{api::annotation, names::Names, readiness::job_trouble, world::World};
+use temporal_stack_common::{
+    api::annotation,
+    names::Names,
+    readiness::{is_owned_by, job_trouble},
+    world::World,
+};
 
-use super::moving::{has_ended, is_of_job};
+use super::moving::has_ended;
 use crate::{
     names::{PROGRAMS, VERSION, version_prefix},
     observed::{Report, Template},
@@ -58,11 +63,10 @@ pub(super) async fn reports(names: &Names, uid: Option<&str>, world: &World<'_>)
         job.name_any().starts_with(&prefix)
             && job.owner_references().iter().any(|owner| Some(owner.uid.as_str()) == uid)
     };
-    let pods = world.children.all::<Pod>();
     let mut reports = Vec::new();
     for job in world.children.all::<Job>().into_iter().filter(is_own).take(MOST) {
-        let pod = pods.iter().find(|pod| is_of_job(pod, &job));
-        let version = pod.and_then(version);
+        let pod = world.children.all::<Pod>().into_iter().find(|pod| is_owned_by(pod, &job));
+        let version = pod.as_ref().and_then(version);
         let is_lost = pod.is_none() && has_ended(&job);
         let trouble = if version.is_some() || is_lost { None } else { job_trouble(&job, world, PROGRAMS).await };
         reports.push(Report { job: job.name_any(), version, trouble, is_lost });
